@@ -1,0 +1,118 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Balloon keeps room for a workload before it grows: low-priority pods that hold places on nodes
+// and give way to the workload's own pods.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.scaleTargetRef.name`
+// +kubebuilder:printcolumn:name="Predicted",type=string,JSONPath=`.status.predictedPods`
+// +kubebuilder:printcolumn:name="Quantile",type=string,JSONPath=`.status.quantilePods`
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+type Balloon struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   BalloonSpec   `json:"spec"`
+	Status BalloonStatus `json:"status,omitempty"`
+}
+
+// BalloonSpec is what the application team asks for.
+//
+// +kubebuilder:validation:XValidation:rule="self.max >= self.min",message="max must be at least min"
+type BalloonSpec struct {
+	ScaleTargetRef ScaleTarget `json:"scaleTargetRef"`
+	// Chunk is how many of the workload's pods one balloon pod holds the place of.
+	// +kubebuilder:default="1"
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="chunk must be above zero"
+	Chunk Decimal `json:"chunk,omitempty"`
+	// Min and Max bound the number of balloon pods.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:default=0
+	Min int32 `json:"min,omitempty"`
+	// +kubebuilder:validation:Minimum=0
+	Max int32 `json:"max"`
+	// +kubebuilder:default={quantile: "0.99"}
+	Target BalloonTarget `json:"target,omitempty"`
+	// Schedules are DiurnalSchedules in the same namespace; overlapping ones take the maximum.
+	// +listType=set
+	Schedules []string `json:"schedules,omitempty"`
+	// +kubebuilder:default={from: Workload, survive: None}
+	Zones BalloonZones `json:"zones,omitempty"`
+	// PrePullImages mounts the workload's images in the balloon pods as image volumes.
+	PrePullImages bool `json:"prePullImages,omitempty"`
+	// +kubebuilder:default=Enforce
+	Mode Mode `json:"mode,omitempty"`
+	// +kubebuilder:validation:Enum=Pods;Virtual;CapacityBuffer
+	// +kubebuilder:default=Pods
+	Output BalloonOutput `json:"output,omitempty"`
+	// Share of the demand that this cluster must be ready for.
+	// +kubebuilder:default="100%"
+	Share Share `json:"share,omitempty"`
+}
+
+// BalloonTarget says how certain the room must be; give one of the two.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.quantile) != has(self.missCostPerPodMinute)",message="give quantile or missCostPerPodMinute, not both"
+type BalloonTarget struct {
+	// Quantile of the demand over the lead time, from 0.5 to below 1.
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.5 && double(self) < 1.0",message="quantile must be at least 0.5 and below 1"
+	Quantile Decimal `json:"quantile,omitempty"`
+	// MissCostPerPodMinute is what a pod that waits costs a minute, in the currency of the prices.
+	MissCostPerPodMinute Decimal `json:"missCostPerPodMinute,omitempty"`
+}
+
+// BalloonZones says where balloons are.
+type BalloonZones struct {
+	// From is where the proportion of zones comes from.
+	// +kubebuilder:validation:Enum=Workload
+	// +kubebuilder:default=Workload
+	From string `json:"from,omitempty"`
+	// Survive Zone keeps headroom for the loss of any one zone.
+	// +kubebuilder:validation:Enum=None;Zone
+	// +kubebuilder:default=None
+	Survive string `json:"survive,omitempty"`
+}
+
+// BalloonOutput is what the room is held with.
+type BalloonOutput string
+
+const (
+	OutputPods           BalloonOutput = "Pods"
+	OutputVirtual        BalloonOutput = "Virtual"
+	OutputCapacityBuffer BalloonOutput = "CapacityBuffer"
+)
+
+// BalloonStatus is the last decision.
+type BalloonStatus struct {
+	// PredictedPods is the point forecast of the maximum demand over the lead time.
+	PredictedPods *Decimal `json:"predictedPods,omitempty"`
+	// QuantilePods is the target quantile of that maximum.
+	QuantilePods *Decimal         `json:"quantilePods,omitempty"`
+	LeadTime     *metav1.Duration `json:"leadTime,omitempty"`
+	// +listType=map
+	// +listMapKey=zone
+	Zones []BalloonZoneStatus `json:"zones,omitempty"`
+	Why   string              `json:"why,omitempty"`
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// BalloonZoneStatus counts balloon pods in one zone.
+type BalloonZoneStatus struct {
+	Zone     string `json:"zone"`
+	Balloons int32  `json:"balloons"`
+	Running  int32  `json:"running"`
+}
+
+// BalloonList is a list of Balloons.
+//
+// +kubebuilder:object:root=true
+type BalloonList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Balloon `json:"items"`
+}

@@ -1,0 +1,132 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// CapacityPool is a set of Auto Scaling groups, one per zone and market, and the policy for buying and returning their nodes.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=cpool
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+type CapacityPool struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   CapacityPoolSpec   `json:"spec"`
+	Status CapacityPoolStatus `json:"status,omitempty"`
+}
+
+// CapacityPoolSpec is what the platform team asks for.
+type CapacityPoolSpec struct {
+	Groups PoolGroups `json:"groups"`
+	// +kubebuilder:default={}
+	Limits PoolLimits `json:"limits,omitempty"`
+	// +kubebuilder:default={}
+	Purchase PoolPurchase `json:"purchase,omitempty"`
+	// +kubebuilder:default={}
+	ScaleIn PoolScaleIn `json:"scaleIn,omitempty"`
+	Freeze  *PoolFreeze `json:"freeze,omitempty"`
+	Holds   []PoolHold  `json:"holds,omitempty"`
+	// +kubebuilder:default=Enforce
+	Mode Mode `json:"mode,omitempty"`
+}
+
+// PoolGroups selects Auto Scaling groups.
+type PoolGroups struct {
+	// Tags that a group must all carry.
+	// +kubebuilder:validation:MinProperties=1
+	Tags map[string]string `json:"tags"`
+}
+
+// PoolLimits bound the pool; the groups' own minimum and maximum hold as well.
+type PoolLimits struct {
+	// +kubebuilder:validation:Minimum=0
+	MinNodesPerZone int32 `json:"minNodesPerZone,omitempty"`
+	// MaxNodes of all groups together; 0 is no limit.
+	// +kubebuilder:validation:Minimum=0
+	MaxNodes int32 `json:"maxNodes,omitempty"`
+	// MaxHourlyCost in the currency of the prices; absent is no limit.
+	MaxHourlyCost *Decimal `json:"maxHourlyCost,omitempty"`
+}
+
+// PoolPurchase says what to buy first.
+type PoolPurchase struct {
+	// OnDemandBase nodes are on-demand before any spot node is bought.
+	// +kubebuilder:validation:Minimum=0
+	OnDemandBase int32 `json:"onDemandBase,omitempty"`
+	// SpotMax is the largest share of the nodes above the base that may be spot.
+	// +kubebuilder:default="100%"
+	SpotMax Share `json:"spotMax,omitempty"`
+	// Fallback is bought where spot cannot be had.
+	// +kubebuilder:validation:Enum=OnDemand;None
+	// +kubebuilder:default=OnDemand
+	Fallback string `json:"fallback,omitempty"`
+	// +kubebuilder:validation:Enum=price;price-capacity
+	// +kubebuilder:default=price-capacity
+	Strategy string `json:"strategy,omitempty"`
+}
+
+// PoolScaleIn says when a node is returned.
+type PoolScaleIn struct {
+	// After is how long a node must have been unneeded.
+	// +kubebuilder:default="10m"
+	After metav1.Duration `json:"after,omitempty"`
+	// Below is the share of a node's resources in use under which its pods may be moved to empty it.
+	// +kubebuilder:default="0.5"
+	Below Decimal `json:"below,omitempty"`
+	// DrainTimeout is how long evictions are tried before the node is kept after all.
+	// +kubebuilder:default="10m"
+	DrainTimeout metav1.Duration `json:"drainTimeout,omitempty"`
+	// MaxUnavailablePerZone bounds how many nodes of a zone drain at once; at least one may.
+	// +kubebuilder:default="10%"
+	MaxUnavailablePerZone Share `json:"maxUnavailablePerZone,omitempty"`
+}
+
+// PoolFreeze stops scale-in, or all scaling, until a time.
+type PoolFreeze struct {
+	Until  metav1.Time `json:"until"`
+	Reason string      `json:"reason,omitempty"`
+	// What is frozen.
+	// +kubebuilder:validation:Enum=ScaleIn;All
+	// +kubebuilder:default=ScaleIn
+	What string `json:"what,omitempty"`
+}
+
+// PoolHold is capacity asked for by hand, with an end.
+type PoolHold struct {
+	// +kubebuilder:validation:MinLength=1
+	Zone string `json:"zone"`
+	// +kubebuilder:validation:Minimum=1
+	Nodes int32       `json:"nodes"`
+	Until metav1.Time `json:"until"`
+}
+
+// CapacityPoolStatus is what the scaler last saw.
+type CapacityPoolStatus struct {
+	// +listType=map
+	// +listMapKey=zone
+	Zones []PoolZoneStatus `json:"zones,omitempty"`
+	// Problems are the open ones, each with its mend.
+	Problems []string `json:"problems,omitempty"`
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// PoolZoneStatus counts nodes of one zone by market, booting ones included.
+type PoolZoneStatus struct {
+	Zone     string `json:"zone"`
+	OnDemand int32  `json:"onDemand"`
+	Spot     int32  `json:"spot"`
+	Booting  int32  `json:"booting"`
+}
+
+// CapacityPoolList is a list of CapacityPools.
+//
+// +kubebuilder:object:root=true
+type CapacityPoolList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []CapacityPool `json:"items"`
+}

@@ -1,0 +1,125 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// QueueConsumer says which Kafka consumer group a workload is, and how fast a backlog is to be gone.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=qc
+// +kubebuilder:printcolumn:name="Lag",type=integer,JSONPath=`.status.lag`
+// +kubebuilder:printcolumn:name="Desired",type=integer,JSONPath=`.status.desiredReplicas`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+type QueueConsumer struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   QueueConsumerSpec   `json:"spec"`
+	Status QueueConsumerStatus `json:"status,omitempty"`
+}
+
+// QueueConsumerSpec is what the application team asks for.
+type QueueConsumerSpec struct {
+	ScaleTargetRef ScaleTarget `json:"scaleTargetRef"`
+	Kafka          KafkaGroup  `json:"kafka"`
+	// DrainTarget is T: a backlog is to be gone within this time.
+	// +kubebuilder:default="60s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="drainTarget must be above zero"
+	DrainTarget metav1.Duration `json:"drainTarget,omitempty"`
+	// LateAfter is the age at which a message is late.
+	// +kubebuilder:default="30s"
+	LateAfter  metav1.Duration `json:"lateAfter,omitempty"`
+	PerPodRate PerPodRate      `json:"perPodRate"`
+	// Utilization is u: the share of a pod's rate that is planned for, above 0 and at most 1.
+	// +kubebuilder:default="0.8"
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="utilization must be above 0 and at most 1"
+	Utilization Decimal `json:"utilization,omitempty"`
+	// RebalanceTime is t_rebalance: how long the group stands still when its members change.
+	// +kubebuilder:default="5s"
+	RebalanceTime metav1.Duration `json:"rebalanceTime,omitempty"`
+	// Isolation is what the consumers read up to: the last stable offset or the high watermark.
+	// +kubebuilder:validation:Enum=ReadCommitted;ReadUncommitted
+	// +kubebuilder:default=ReadCommitted
+	Isolation Isolation `json:"isolation,omitempty"`
+	// Uncommitted is what a partition that was never committed counts as.
+	// +kubebuilder:validation:Enum=Latest;Earliest;Error
+	// +kubebuilder:default=Latest
+	Uncommitted Uncommitted `json:"uncommitted,omitempty"`
+	// SnapToPartitions raises the replica count to the next level ceil(P/k), where shares are even.
+	// +kubebuilder:default=true
+	SnapToPartitions *bool `json:"snapToPartitions,omitempty"`
+}
+
+// Isolation is a Kafka isolation level.
+type Isolation string
+
+const (
+	ReadCommitted   Isolation = "ReadCommitted"
+	ReadUncommitted Isolation = "ReadUncommitted"
+)
+
+// Uncommitted is the policy for partitions without a commit.
+type Uncommitted string
+
+const (
+	// UncommittedLatest counts such a partition as read to its end.
+	UncommittedLatest Uncommitted = "Latest"
+	// UncommittedEarliest counts all that the partition holds.
+	UncommittedEarliest Uncommitted = "Earliest"
+	// UncommittedError makes the group's lag unknown.
+	UncommittedError Uncommitted = "Error"
+)
+
+// KafkaGroup names a consumer group.
+type KafkaGroup struct {
+	// Cluster is a name in the metrics server's configuration.
+	// +kubebuilder:validation:MinLength=1
+	Cluster string `json:"cluster"`
+	// +kubebuilder:validation:MinLength=1
+	Group string `json:"group"`
+	// Topics are names, or regular expressions between slashes; none means all that the group has committed.
+	// +listType=set
+	Topics []string `json:"topics,omitempty"`
+}
+
+// PerPodRate is μ, messages a second that one pod consumes.
+type PerPodRate struct {
+	// Learn lets the server learn μ while there is a backlog.
+	// +kubebuilder:default=true
+	Learn *bool `json:"learn,omitempty"`
+	// Initial is μ before anything was learned.
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="perPodRate.initial must be above zero"
+	Initial Decimal `json:"initial"`
+}
+
+// QueueConsumerStatus is what the metrics server last knew; an absent number is unknown, not zero.
+type QueueConsumerStatus struct {
+	Lag             *int64           `json:"lag,omitempty"`
+	LateMessages    *int64           `json:"lateMessages,omitempty"`
+	LagSeconds      *Decimal         `json:"lagSeconds,omitempty"`
+	ProduceRate     *Decimal         `json:"produceRate,omitempty"`
+	ConsumeRate     *Decimal         `json:"consumeRate,omitempty"`
+	PerPodRate      *Decimal         `json:"perPodRate,omitempty"`
+	DesiredReplicas *int32           `json:"desiredReplicas,omitempty"`
+	Why             string           `json:"why,omitempty"`
+	SampledAt       *metav1.Time     `json:"sampledAt,omitempty"`
+	Partitions      *PartitionsKnown `json:"partitions,omitempty"`
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// PartitionsKnown counts the partitions whose lag is known.
+type PartitionsKnown struct {
+	Known int32 `json:"known"`
+	Total int32 `json:"total"`
+}
+
+// QueueConsumerList is a list of QueueConsumers.
+//
+// +kubebuilder:object:root=true
+type QueueConsumerList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []QueueConsumer `json:"items"`
+}

@@ -1,0 +1,129 @@
+// Package nodegroups holds what the planner knows of Auto Scaling groups and their instances, as plain data.
+package nodegroups
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Market is how an instance is paid for.
+type Market string
+
+const (
+	Spot     Market = "spot"
+	OnDemand Market = "on-demand"
+)
+
+// Group is one Auto Scaling group: one zone, one market.
+type Group struct {
+	Name string
+	// Pool is the CapacityPool that the group belongs to.
+	Pool   string
+	Zone   string // availability zone, such as ap-northeast-1a
+	Market Market
+	// InstanceTypes that the group may launch, of one size.
+	InstanceTypes []string
+	// Image is the id of the launch template's image.
+	Image string
+	// Min, Max and Desired are the group's own, in instances.
+	Min, Max, Desired int
+	// Template is the node that one more instance would become.
+	Template Template
+	// HourlyPrice of one instance; zero is unknown and sorts last.
+	HourlyPrice float64
+	// Instances of the group, booting and terminating ones included, by id.
+	Instances []Instance
+	// Tags of the group.
+	Tags map[string]string
+}
+
+// Template is the node that an instance of a group becomes.
+type Template struct {
+	Labels      map[string]string
+	Taints      []corev1.Taint
+	Allocatable corev1.ResourceList
+}
+
+// Lifecycle is where an instance stands in its life.
+type Lifecycle string
+
+const (
+	Pending     Lifecycle = "Pending"   // launched, not in service
+	InService   Lifecycle = "InService" // the service counts it as running
+	Terminating Lifecycle = "Terminating"
+)
+
+// Instance is one EC2 instance of a group.
+type Instance struct {
+	ID         string
+	Type       string
+	Zone       string
+	Lifecycle  Lifecycle
+	Protected  bool // from scale-in
+	LaunchedAt time.Time
+	// ProviderID is what its Node carries in spec.providerID.
+	ProviderID string
+}
+
+// ProviderID is the spec.providerID of the Node that an instance becomes: aws:///zone/id.
+func ProviderID(zone, id string) string { return "aws:///" + zone + "/" + id }
+
+// FailureClass says what a failed launch means, and so what follows from it.
+type FailureClass string
+
+const (
+	NoCapacity   FailureClass = "capacity"   // the zone has none of this type in this market: another group, back-off
+	LimitReached FailureClass = "limit"      // an account or group limit: other capacity, and a condition
+	NotAllowed   FailureClass = "permission" // an IAM policy is missing: a condition
+	BadTemplate  FailureClass = "template"   // the launch template or image is broken: the group is frozen
+	Throttled    FailureClass = "throttle"   // too many calls: slower, nothing is marked
+	NoAddresses  FailureClass = "address"    // the subnet has no address left: another group
+	Unclassified FailureClass = "unknown"
+)
+
+// Unavailable says that a group cannot launch until a time.
+type Unavailable struct {
+	Group  string
+	Class  FailureClass
+	Until  time.Time
+	Reason string
+}
+
+// Interruption is the notice that an instance is about to be lost.
+type Interruption struct {
+	InstanceID string
+	Kind       InterruptionKind
+	// At is when the notice was given; Deadline is when the instance goes, zero if unknown.
+	At, Deadline time.Time
+}
+
+// InterruptionKind is the sort of notice.
+type InterruptionKind string
+
+const (
+	SpotInterruption    InterruptionKind = "spot-interruption"
+	RebalanceNotice     InterruptionKind = "rebalance-recommendation"
+	InstanceTerminating InterruptionKind = "instance-terminating"
+)
+
+// Alive is the number of instances that run or will.
+func (g Group) Alive() int {
+	n := 0
+	for _, i := range g.Instances {
+		if i.Lifecycle != Terminating {
+			n++
+		}
+	}
+	return n
+}
+
+// Sort orders groups by name and their instances by id, so that every decision on them is reproducible.
+func Sort(groups []Group) {
+	slices.SortFunc(groups, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range groups {
+		slices.SortFunc(groups[i].Instances, func(a, b Instance) int { return cmp.Compare(a.ID, b.ID) })
+	}
+}

@@ -1,0 +1,167 @@
+// Package plan decides which nodes to buy, which to return and which balloons to pop, from one snapshot of the cluster.
+package plan
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"swell/nodegroups"
+)
+
+// BalloonLabel marks a balloon pod; its value is the name of its Balloon in the same namespace.
+const BalloonLabel = "capacity.swell/balloon"
+
+// Snapshot is everything a plan is made from.
+type Snapshot struct {
+	// Nodes as the API server has them.
+	Nodes []*corev1.Node
+	// Pods that are not finished: bound and pending, balloons and daemons included.
+	Pods []*corev1.Pod
+	// DaemonPods are one pod template per DaemonSet, to be counted on every node that is not there yet.
+	DaemonPods []*corev1.Pod
+	// Promised are replicas that a workload was given and whose pods do not exist yet.
+	Promised []Promised
+	// Groups of all pools with their instances. An instance without a Node is still booting.
+	Groups []nodegroups.Group
+	// Unavailable groups, with when to try again.
+	Unavailable []nodegroups.Unavailable
+	// Interrupted instances: about to be lost, so no place for new pods; their pods need another.
+	Interrupted []nodegroups.Interruption
+	// Balloons that are wanted after the pods that exist and are promised.
+	Balloons []BalloonDemand
+	// PodsAt and GroupsAt are when the API server and AWS were last known to be current.
+	PodsAt, GroupsAt time.Time
+}
+
+// Promised is a number of pods, alike, that do not exist yet.
+type Promised struct {
+	Pod   *corev1.Pod
+	Count int
+}
+
+// BalloonDemand is how many balloon pods of one Balloon are wanted in one zone.
+type BalloonDemand struct {
+	Namespace, Name string
+	Zone            string
+	// Pod is one balloon pod, pinned to Zone, as it would be created.
+	Pod  *corev1.Pod
+	Want int
+}
+
+// Policy is what pools allow.
+type Policy struct {
+	Pools []Pool
+	// MaxAge of the snapshot's parts; older, and the plan only launches for pods that are certainly pending.
+	MaxAge time.Duration
+}
+
+// Pool is one CapacityPool, defaults filled in.
+type Pool struct {
+	Name            string
+	MinNodesPerZone int
+	MaxNodes        int     // 0 is no limit
+	MaxHourlyCost   float64 // 0 is no limit
+	OnDemandBase    int
+	SpotMax         float64 // share of the nodes above the base, 0 to 1
+	Fallback        bool    // buy on-demand where spot cannot be had
+	ScaleInAfter    time.Duration
+	ScaleInBelow    float64 // share of a node's requests, 0 to 1
+	MaxUnavailable  float64 // share of a zone's nodes that may drain at once; at least one may
+	Freeze          Freeze
+	Holds           []Hold
+	Observe         bool // plan and report, change nothing
+}
+
+// Freeze stops scale-in, or everything, until a time.
+type Freeze struct {
+	Until  time.Time
+	All    bool
+	Reason string
+}
+
+// Hold is a number of nodes that a zone has at least, until a time.
+type Hold struct {
+	Zone  string
+	Nodes int
+	Until time.Time
+}
+
+// Memory is what one plan hands to the next.
+type Memory struct {
+	// UnneededSince is when a node, by name, was first seen to be unneeded without a break.
+	UnneededSince map[string]time.Time
+}
+
+// Plan is what to do, in the order of its fields, each list sorted.
+type Plan struct {
+	Pops         []Pop
+	Launches     []Launch
+	Creates      []BalloonChange // balloon pods to create
+	Deletes      []Pop           // balloon pods that are no longer wanted
+	Replacements []Termination   // interrupted instances to drain and return; their replacement is among Launches
+	Terminations []Termination   // nodes nobody needs: drain, then return
+	Unplaced     []Unplaced
+	Problems     []Problem
+	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.
+	Suppressed []Suppressed
+	// Placed is where each pending or promised pod is expected, by namespace/name; for explanations.
+	Placed map[string]string
+}
+
+// Pop deletes one balloon pod so that others find its place.
+type Pop struct {
+	Namespace, Name string
+	Node            string
+	Reason          string
+}
+
+// BalloonChange is a number of balloon pods of one Balloon in one zone.
+type BalloonChange struct {
+	Namespace, Name string
+	Zone            string
+	Count           int
+	Pod             *corev1.Pod
+}
+
+// Launch buys instances in one group.
+type Launch struct {
+	Group, Pool string
+	Zone        string
+	Market      nodegroups.Market
+	Count       int
+	Pods        int    // pods that need it, balloons not counted
+	Balloons    int    // balloons that need it
+	Reason      string // in words, with numbers
+	Rejected    []Alternative
+}
+
+// Alternative is a group that could have been used instead, and why it was not.
+type Alternative struct {
+	Group, Reason string
+}
+
+// Termination returns one instance.
+type Termination struct {
+	Node, InstanceID string
+	Group, Pool      string
+	Reason           string
+	// Deadline is when the instance goes by itself; zero is never.
+	Deadline time.Time
+}
+
+// Unplaced is a pod that no node and no group can take.
+type Unplaced struct {
+	Pod     string // namespace/name
+	Reasons []Alternative
+}
+
+// Problem is what keeps a promise from being held, and the mend.
+type Problem struct {
+	Object, What, Mend string
+}
+
+// Suppressed is an action that was planned and taken out.
+type Suppressed struct {
+	Action, Reason string
+}
