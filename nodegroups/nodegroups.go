@@ -84,6 +84,20 @@ const (
 	Unclassified FailureClass = "unknown"
 )
 
+// Launched is what one launch call gave: instances, failures, or both.
+type Launched struct {
+	Instances []Instance
+	// Raised is by how much the group's desired capacity was raised instead; those instances have no ids yet.
+	Raised   int
+	Failures []LaunchFailure
+}
+
+// LaunchFailure is why some or all of a launch was not had.
+type LaunchFailure struct {
+	Code, Message string
+	Class         FailureClass
+}
+
 // Unavailable says that a group cannot launch until a time.
 type Unavailable struct {
 	Group  string

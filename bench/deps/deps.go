@@ -45,4 +45,6 @@ import (
 	_ "github.com/go-logr/logr"
 	_ "golang.org/x/time/rate"
 	_ "k8s.io/klog/v2"
+	_ "k8s.io/kubectl/pkg/drain"
+	_ "github.com/google/uuid"
 )

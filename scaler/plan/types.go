@@ -12,6 +12,9 @@ import (
 // BalloonLabel marks a balloon pod; its value is the name of its Balloon in the same namespace.
 const BalloonLabel = "capacity.swell/balloon"
 
+// DrainingAnnotation on a Node, with any value, says the same as a place in Snapshot.Draining.
+const DrainingAnnotation = "capacity.swell/draining"
+
 // Snapshot is everything a plan is made from.
 type Snapshot struct {
 	// Nodes as the API server has them.
@@ -30,6 +33,11 @@ type Snapshot struct {
 	Interrupted []nodegroups.Interruption
 	// Balloons that are wanted after the pods that exist and are promised.
 	Balloons []BalloonDemand
+	// Draining are the names of nodes that are being emptied on an earlier plan's word. They take nothing, and
+	// what they hold needs another place.
+	Draining []string
+	// Namespaces with their labels, for affinity terms that select by them; may be left out where none do.
+	Namespaces []*corev1.Namespace
 	// PodsAt and GroupsAt are when the API server and AWS were last known to be current.
 	PodsAt, GroupsAt time.Time
 }
@@ -40,7 +48,8 @@ type Promised struct {
 	Count int
 }
 
-// BalloonDemand is how many balloon pods of one Balloon are wanted in one zone.
+// BalloonDemand is how many balloon pods of one Balloon are wanted in one zone. A zone that is left out of a
+// Balloon that is listed wants none; a Balloon that is not listed at all is unknown, and its pods are left alone.
 type BalloonDemand struct {
 	Namespace, Name string
 	Zone            string
@@ -54,6 +63,8 @@ type Policy struct {
 	Pools []Pool
 	// MaxAge of the snapshot's parts; older, and the plan only launches for pods that are certainly pending.
 	MaxAge time.Duration
+	// JoinWithin is how long an instance may take from its launch to a Ready node and still be counted on; 0 is 15 minutes.
+	JoinWithin time.Duration
 }
 
 // Pool is one CapacityPool, defaults filled in.
@@ -148,6 +159,8 @@ type Termination struct {
 	Reason           string
 	// Deadline is when the instance goes by itself; zero is never.
 	Deadline time.Time
+	// Placed says that all it holds has a place on nodes that are up now, so that it may be drained at once.
+	Placed bool
 }
 
 // Unplaced is a pod that no node and no group can take.

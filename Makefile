@@ -1,0 +1,54 @@
+# Everything that a user or CI calls. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+KUBERNETES := 1.36.3
+# without these the API server of the testbed calls itself v0.0.0
+LDFLAGS := -X k8s.io/component-base/version.gitVersion=v$(KUBERNETES) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36
+CONTROLLER_GEN := sigs.k8s.io/controller-tools/cmd/controller-gen@v0.21.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+PROGRAMS := swell swell-metrics swell-scaler
+REQUIRE ?=
+SEED ?= 1
+COMPARE ?=
+CHAOS ?=
+
+.PHONY: help build demo test lint bench generate clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@echo
+	@echo '  make demo SEED=n        another rise of the trace'
+	@echo '  make demo COMPARE=1     the same hour with prediction and balloons off as well'
+	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
+	@echo '  make test REQUIRE=kafka,chromium   fails instead of skipping what is not installed'
+
+build: ## the programs and the testbed, into bin/
+	@mkdir -p bin
+	@n=0; for p in $(PROGRAMS:%=cmd/%) bench/testbed bench/demo; do n=$$((n+1)); \
+	  printf '%s  [%d/5] building %s (the first time takes minutes)\n' "$$(date +%T)" $$n $$p; \
+	  go build -ldflags '$(LDFLAGS)' -o bin/$$(basename $$p) ./$$p; done
+
+demo: build ## a steep morning on a real control plane: out/demo/report.html, summary.json
+	@bin/demo --out out/demo --seed $(SEED) $(if $(COMPARE),--compare) $(if $(CHAOS),--chaos)
+
+test: build ## all tests; REQUIRE=kafka,chromium makes missing tools a failure
+	@SWELL_REQUIRE='$(REQUIRE)' go test -timeout 20m ./...
+
+lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }
+	@go vet ./...
+	@go run $(STATICCHECK) ./...
+	@bash .ci/vulnerabilities $(GOVULNCHECK)
+
+generate: ## deep copies and CRDs from api/
+	@go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=charts/swell/crds output:object:dir=api/v1alpha1
+
+bench: ## benchmarks, one JSON line a figure
+	@go test -run '^$$' -bench . -benchtime 1x ./scaler/... ./metrics/... ./balloon/... | go run ./bench/jsonlines
+
+clean: ## remove bin/ and out/
+	@rm -rf bin out

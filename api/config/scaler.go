@@ -1,0 +1,178 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// Scaler is the configuration file of swell-scaler. Durations are model time unless said otherwise.
+type Scaler struct {
+	AWS AWS `json:"aws"`
+	// Prices of an instance an hour, by type; a type that is not listed has no known price.
+	Prices map[string]Price `json:"prices,omitempty"`
+	// LedgerDir is where decisions are recorded as JSON lines.
+	LedgerDir string `json:"ledgerDir"`
+	// LeaderElection is on when a namespace is given. Its times are machine time.
+	LeaderElection LeaderElection `json:"leaderElection,omitempty"`
+	Observe        Observe        `json:"observe,omitempty"`
+	Lead           Lead           `json:"lead,omitempty"`
+	History        History        `json:"history,omitempty"`
+	// HealthAddress serves /healthz and /readyz, MetricsAddress /metrics; empty is off.
+	HealthAddress  string `json:"healthAddress,omitempty"`
+	MetricsAddress string `json:"metricsAddress,omitempty"`
+	Clock          Clock  `json:"clock,omitempty"`
+}
+
+// AWS says where the Auto Scaling groups are. Credentials come from the environment, as the SDK finds them.
+type AWS struct {
+	Region string `json:"region"`
+	// Endpoint replaces the service's own; empty outside tests.
+	Endpoint string `json:"endpoint,omitempty"`
+	// QueueURL of the SQS queue with interruption notices; empty is none.
+	QueueURL string `json:"queueURL,omitempty"`
+}
+
+// Price of one instance an hour, in one currency throughout.
+type Price struct {
+	OnDemand float64 `json:"onDemand"`
+	Spot     float64 `json:"spot"`
+}
+
+// LeaderElection is the Lease that replicas hold in turn.
+type LeaderElection struct {
+	Namespace string `json:"namespace,omitempty"`
+	// LeaseDuration is how long a silent leader keeps the lease; 15s by default, machine time.
+	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
+}
+
+// Observe says how often the world is read.
+type Observe struct {
+	// AWSEvery is the time between readings of the groups; 10s by default.
+	AWSEvery metav1.Duration `json:"awsEvery,omitempty"`
+	// MaxAge of a reading that scale-in may rest on; 60s by default.
+	MaxAge metav1.Duration `json:"maxAge,omitempty"`
+	// TickEvery is the longest time between two plans; events make one sooner. 10s by default.
+	TickEvery metav1.Duration `json:"tickEvery,omitempty"`
+	// Settle is how long events are gathered before a plan is made; 250ms by default.
+	Settle metav1.Duration `json:"settle,omitempty"`
+}
+
+// Lead is the time from a need to a pod that serves, before anything was learned.
+type Lead struct {
+	// BootP95 is the 95th percentile of launch to Node Ready; 120s by default.
+	BootP95 metav1.Duration `json:"bootP95,omitempty"`
+	// HPADelay is how late the HPA asks; 30s by default.
+	HPADelay metav1.Duration `json:"hpaDelay,omitempty"`
+	// PodStart is bind to Ready; 20s by default.
+	PodStart metav1.Duration `json:"podStart,omitempty"`
+}
+
+// History says where demand of the past comes from.
+type History struct {
+	// SampleEvery is the step of live samples; 60s by default.
+	SampleEvery metav1.Duration `json:"sampleEvery,omitempty"`
+	// Checkpoints is the namespace of the ConfigMaps that histories survive restarts in; empty is none.
+	Checkpoints string `json:"checkpoints,omitempty"`
+	// Files are series that histories begin with.
+	Files []HistoryFile `json:"files,omitempty"`
+	// TimeZone of the weekly profile; UTC by default.
+	TimeZone string `json:"timeZone,omitempty"`
+}
+
+// HistoryFile is a CSV of timestamp,value in pods for one workload.
+type HistoryFile struct {
+	Namespace string `json:"namespace"`
+	// Balloon is the name of the Balloon whose workload it is.
+	Balloon string `json:"balloon"`
+	File    string `json:"file"`
+}
+
+// LoadScaler reads and validates a configuration file, with defaults filled in.
+func LoadScaler(path string) (Scaler, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Scaler{}, fmt.Errorf("reading the scaler's configuration: %w; give its path with --config", err)
+	}
+	var c Scaler
+	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
+		return Scaler{}, fmt.Errorf("reading the scaler's configuration %s: %w; correct the field or remove it", path, err)
+	}
+	c.setDefaults()
+	if err := c.Validate(); err != nil {
+		return Scaler{}, fmt.Errorf("checking the scaler's configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (c *Scaler) setDefaults() {
+	for d, v := range map[*metav1.Duration]time.Duration{
+		&c.LeaderElection.LeaseDuration: 15 * time.Second,
+		&c.Observe.AWSEvery:             10 * time.Second,
+		&c.Observe.MaxAge:               time.Minute,
+		&c.Observe.TickEvery:            10 * time.Second,
+		&c.Observe.Settle:               250 * time.Millisecond,
+		&c.Lead.BootP95:                 2 * time.Minute,
+		&c.Lead.HPADelay:                30 * time.Second,
+		&c.Lead.PodStart:                20 * time.Second,
+		&c.History.SampleEvery:          time.Minute,
+	} {
+		if d.Duration == 0 {
+			d.Duration = v
+		}
+	}
+	if c.History.TimeZone == "" {
+		c.History.TimeZone = "UTC"
+	}
+}
+
+// Validate reports every field that cannot be used, with the mend.
+func (c Scaler) Validate() error {
+	var wrong []string
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	if c.AWS.Region == "" {
+		say("aws.region is empty: give the region of the Auto Scaling groups, such as ap-northeast-1")
+	}
+	if c.LedgerDir == "" {
+		say("ledgerDir is empty: give a folder that the scaler may write to")
+	}
+	for name, p := range c.Prices {
+		if p.OnDemand < 0 || p.Spot < 0 {
+			say("prices.%s is below zero: give the price of an instance an hour", name)
+		}
+	}
+	for name, d := range map[string]time.Duration{
+		"leaderElection.leaseDuration": c.LeaderElection.LeaseDuration.Duration,
+		"observe.awsEvery":             c.Observe.AWSEvery.Duration,
+		"observe.maxAge":               c.Observe.MaxAge.Duration,
+		"observe.tickEvery":            c.Observe.TickEvery.Duration,
+		"observe.settle":               c.Observe.Settle.Duration,
+		"lead.bootP95":                 c.Lead.BootP95.Duration,
+		"lead.hpaDelay":                c.Lead.HPADelay.Duration,
+		"lead.podStart":                c.Lead.PodStart.Duration,
+		"history.sampleEvery":          c.History.SampleEvery.Duration,
+	} {
+		if d < 0 {
+			say("%s is %s: give a time above zero", name, d)
+		}
+	}
+	for i, f := range c.History.Files {
+		if f.Namespace == "" || f.Balloon == "" || f.File == "" {
+			say("history.files[%d]: give namespace, balloon and file", i)
+		}
+	}
+	if _, err := time.LoadLocation(c.History.TimeZone); err != nil {
+		say("history.timeZone: %v: give an IANA name, such as Asia/Tokyo", err)
+	}
+	if err := c.Clock.Validate(); err != nil {
+		say("%v", err)
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s", strings.Join(sorted(wrong), "; "))
+}

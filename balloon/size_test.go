@@ -1,0 +1,150 @@
+package balloon_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"swell/balloon"
+)
+
+var t0 = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+
+func zones(pods ...int) []balloon.Zone {
+	var out []balloon.Zone
+	for i, n := range pods {
+		out = append(out, balloon.Zone{Name: "1" + string(rune('a'+i)), Pods: n})
+	}
+	return out
+}
+
+func input() balloon.Input {
+	return balloon.Input{Now: t0, Chunk: 2.5, Max: 40, Share: 1, Demand: 60, Upper: 80, Running: 60, Zones: zones(30, 20, 10)}
+}
+
+func TestAMorning(t *testing.T) {
+	var state balloon.State
+	var got strings.Builder
+	for _, m := range []struct {
+		at              string
+		demand, upper   float64
+		running         int
+		headroom        float64
+		headroomBecause string
+	}{
+		{"08:00", 60, 80, 60, 0, ""},
+		{"08:01", 70, 95, 60, 0, ""}, // the forecast rises: more at once
+		{"08:02", 75, 95, 85, 0, ""}, // pods took the places: fewer, and no new ones bought
+		{"08:05", 75, 70, 85, 0, ""}, // a lower forecast is not believed yet
+		{"08:12", 75, 70, 75, 0, ""}, // ten minutes after 95 it is
+		{"08:30", 75, 70, 75, 20, "window morning"},
+		{"08:31", 80, math.NaN(), 80, 20, "window morning"},
+		{"08:45", math.NaN(), math.NaN(), 80, 0, ""},
+	} {
+		at, _ := time.Parse("15:04", m.at)
+		in := input()
+		in.Now = t0.Add(time.Duration(at.Hour()-8)*time.Hour + time.Duration(at.Minute())*time.Minute)
+		in.Demand, in.Upper, in.Running, in.Headroom, in.State = m.demand, m.upper, m.running, m.headroom, state
+		if m.headroom > 0 {
+			in.HeadroomWhy = []string{m.headroomBecause}
+		}
+		d := balloon.Size(in)
+		state = d.State
+		fmt.Fprintf(&got, "%s %v %s\n", m.at, d.Zones, d.Why)
+	}
+	want := `08:00 [{1a 4} {1b 3} {1c 1}] 8 balloons of 2.5: forecast 80, 60 pods running or on their way
+08:01 [{1a 7} {1b 5} {1c 2}] 14 balloons of 2.5: forecast 95, 60 pods running or on their way
+08:02 [{1a 2} {1b 1} {1c 1}] 4 balloons of 2.5: forecast 95, 85 pods running or on their way
+08:05 [{1a 2} {1b 1} {1c 1}] 4 balloons of 2.5: demand 75, forecast 70, held at 95, 85 pods running or on their way
+08:12 [{1a 0} {1b 0} {1c 0}] 0 balloons of 2.5: demand 75, forecast 70, 75 pods running or on their way
+08:30 [{1a 4} {1b 3} {1c 1}] 8 balloons of 2.5: demand 75 and 20 by window morning, forecast 70, 75 pods running or on their way
+08:31 [{1a 4} {1b 3} {1c 1}] 8 balloons of 2.5: demand 80 and 20 by window morning, no forecast, 80 pods running or on their way
+08:45 [{1a 0} {1b 0} {1c 0}] 0 balloons of 2.5: demand unknown, no forecast, 80 pods running or on their way
+`
+	if got.String() != want {
+		t.Errorf("got\n%swant\n%s", got.String(), want)
+	}
+}
+
+func TestBoundsAndOdds(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(*balloon.Input)
+		total   int
+		problem string
+	}{
+		"a hundredfold forecast is cut at max": {func(in *balloon.Input) { in.Upper = 8000 }, 40, "raise spec.max"},
+		"min holds without need":               {func(in *balloon.Input) { in.Min, in.Upper = 3, 0 }, 3, ""},
+		"an infinite forecast is none":         {func(in *balloon.Input) { in.Upper = math.Inf(1) }, 0, "no forecast"},
+		"a forecaster that is not ready":       {func(in *balloon.Input) { in.NotReady = "1h of history is too little" }, 0, "1h of history"},
+		"half the share":                       {func(in *balloon.Input) { in.Share, in.Running = 0.5, 30 }, 4, ""},
+		"no share":                             {func(in *balloon.Input) { in.Share = 0 }, 0, ""},
+		"one zone lost of three":               {func(in *balloon.Input) { in.SurviveZone, in.Zones = true, zones(20, 20, 20) }, 24, ""},
+		"one zone cannot be survived":          {func(in *balloon.Input) { in.SurviveZone, in.Zones = true, zones(60) }, 8, "fewer than two"},
+		"no zone known":                        {func(in *balloon.Input) { in.Zones = nil }, 8, "no zone"},
+		"chunk of nothing":                     {func(in *balloon.Input) { in.Chunk = 0 }, 0, "no sense"},
+		"max below min":                        {func(in *balloon.Input) { in.Min, in.Max = 5, 3 }, 0, "no sense"},
+		"exactly full":                         {func(in *balloon.Input) { in.Upper = 60 }, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := input()
+			c.change(&in)
+			d := balloon.Size(in)
+			problems := fmt.Sprint(d.Problems)
+			if d.Total != c.total || !strings.Contains(problems, c.problem) || c.problem == "" && len(d.Problems) > 0 {
+				t.Errorf("%d balloons, %s; want %d and %q (%s)", d.Total, problems, c.total, c.problem, d.Why)
+			}
+		})
+	}
+}
+
+func TestSizeProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		load := rapid.OneOf(rapid.Float64Range(0, 500), rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), 0, 1e9, -1}))
+		in := balloon.Input{
+			Now: t0, Chunk: rapid.Float64Range(0.1, 5).Draw(t, "chunk"), Min: rapid.IntRange(0, 5).Draw(t, "min"),
+			Share: rapid.Float64Range(0, 1).Draw(t, "share"), Demand: load.Draw(t, "demand"), Upper: load.Draw(t, "upper"),
+			Running: rapid.IntRange(0, 400).Draw(t, "running"), SurviveZone: rapid.Bool().Draw(t, "survive"),
+		}
+		in.Max = in.Min + rapid.IntRange(0, 60).Draw(t, "span")
+		for i := range rapid.IntRange(1, 5).Draw(t, "zones") {
+			in.Zones = append(in.Zones, balloon.Zone{Name: fmt.Sprint("z", i), Pods: rapid.IntRange(0, 100).Draw(t, "pods")})
+		}
+		for range rapid.IntRange(1, 20).Draw(t, "ticks") {
+			d := balloon.Size(in)
+			sum := 0
+			for _, z := range d.Zones {
+				if z.Balloons < 0 {
+					t.Fatalf("%+v", d)
+				}
+				sum += z.Balloons
+			}
+			if sum != d.Total || sum < in.Min || sum > in.Max || len(d.State.Targets) > 130 {
+				t.Fatalf("%d in zones, %d in all, bounds %d and %d", sum, d.Total, in.Min, in.Max)
+			}
+			if more := in; !math.IsNaN(in.Demand) && in.Demand >= 0 {
+				more.Demand += rapid.Float64Range(0, 50).Draw(t, "more")
+				if e := balloon.Size(more); e.Target < d.Target-1e-9 || e.Total < d.Total {
+					t.Fatalf("demand %v wants %v, %v wants %v", in.Demand, d.Total, more.Demand, e.Total)
+				}
+			}
+			in.State = d.State
+			in.Now = in.Now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "wait")) * time.Second)
+			in.Upper = load.Draw(t, "upper")
+		}
+	})
+}
+
+func TestQuantileByCost(t *testing.T) {
+	for _, c := range []struct{ miss, room, want float64 }{{0.02, 0.02, 0.5}, {0.99, 0.01, 0.99}, {1, 1e-6, 0.999}, {0.01, 1, 0.5}} {
+		if got, err := balloon.Quantile(c.miss, c.room); err != nil || math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%+v: got %v %v", c, got, err)
+		}
+	}
+	if _, err := balloon.Quantile(0.02, 0); err == nil {
+		t.Error("room without a price has no quantile")
+	}
+}

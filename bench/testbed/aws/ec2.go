@@ -1,0 +1,239 @@
+package aws
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var ec2Service service
+
+func init() {
+	ec2Service = service{
+		name: "ec2",
+		actions: map[string]func(*Emulator, *request) (any, *apiError){
+			"DescribeInstances":              (*Emulator).describeInstances,
+			"DescribeInstanceTypes":          (*Emulator).describeInstanceTypes,
+			"DescribeInstanceTypeOfferings":  (*Emulator).describeOfferings,
+			"DescribeLaunchTemplateVersions": (*Emulator).describeTemplateVersions,
+			"DescribeSubnets":                (*Emulator).describeSubnets,
+			"DescribeSpotPriceHistory":       (*Emulator).describeSpotPrices,
+		},
+		throttle: apiError{Status: http.StatusServiceUnavailable, Code: "RequestLimitExceeded", Message: "Request limit exceeded."},
+		denied:   apiError{Status: http.StatusForbidden, Code: "UnauthorizedOperation"},
+		write:    writeEC2,
+		fail:     failEC2,
+	}
+}
+
+// visibleFor is how long EC2 still describes an instance that is terminated.
+const visibleFor = time.Hour
+
+var instanceIDPattern = regexp.MustCompile(`^i-[0-9a-f]{8}([0-9a-f]{9})?$`)
+
+func (e *Emulator) describeInstances(r *request) (any, *apiError) {
+	ids, size, bad := r.idsAndSize("InstanceId.", 1000)
+	if bad != nil {
+		return nil, bad
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range ids {
+		if !instanceIDPattern.MatchString(id) {
+			return nil, refuse(http.StatusBadRequest, "InvalidInstanceID.Malformed", "Invalid id: %q", id)
+		}
+		if i := e.state.instances[id]; i == nil || !e.visible(i, r.now) {
+			return nil, refuse(http.StatusBadRequest, "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
+		}
+	}
+	filters := r.filters("Filter.", ".Value.")
+	var found []*instance
+	for _, id := range e.state.order {
+		i := e.state.instances[id]
+		if !e.visible(i, r.now) || len(ids) > 0 && !slices.Contains(ids, id) {
+			continue
+		}
+		ok, bad := e.instanceMeets(i, filters)
+		if bad != nil {
+			return nil, bad
+		}
+		if ok {
+			found = append(found, i)
+		}
+	}
+	slices.SortFunc(found, func(a, b *instance) int { return strings.Compare(a.ID, b.ID) })
+	found, next, bad := page(found, func(i *instance) string { return i.ID }, "DescribeInstances", r.form.Get("NextToken"), size)
+	if bad != nil {
+		return nil, bad
+	}
+	out := reservationsXML{NextToken: next}
+	for _, i := range found {
+		out.Reservations = append(out.Reservations, reservationXML{ID: "r-" + i.ID[2:], Owner: account, Instances: []ec2InstanceXML{e.ec2InstanceXML(i)}})
+	}
+	return out, nil
+}
+
+// idsAndSize reads the ids of a describing call and its page size, which EC2 does not take together.
+func (r *request) idsAndSize(prefix string, high int) ([]string, int, *apiError) {
+	ids, text := r.list(prefix), r.form.Get("MaxResults")
+	if text == "" {
+		return ids, high, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 5 || n > high {
+		return nil, 0, refuse(http.StatusBadRequest, "InvalidParameterValue", "Value ( %s ) for parameter maxResults is invalid. Expecting a value between 5 and %d.", text, high)
+	}
+	if len(ids) > 0 {
+		return nil, 0, refuse(http.StatusBadRequest, "InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+	}
+	return ids, n, nil
+}
+
+func (e *Emulator) visible(i *instance, now time.Time) bool {
+	return i.State != stateTerminated || now.Before(i.GoneAt.Add(e.fleet.shorten(visibleFor)))
+}
+
+func (e *Emulator) instanceMeets(i *instance, filters []filter) (bool, *apiError) {
+	tags := e.instanceTags(i)
+	for _, f := range filters {
+		var v string
+		switch {
+		case f.Name == "instance-state-name":
+			v = i.State
+		case f.Name == "availability-zone":
+			v = i.Zone
+		case f.Name == "instance-id":
+			v = i.ID
+		case f.Name == "instance-type":
+			v = i.Type
+		case f.Name == "private-dns-name":
+			v = e.dnsName(i)
+		case f.Name == "instance-lifecycle":
+			v = spotOnly(i.Market)
+		case strings.HasPrefix(f.Name, "tag:"):
+			v = tags[f.Name[4:]]
+		default:
+			return false, refuse(http.StatusBadRequest, "InvalidParameterValue", "The filter '%s' is invalid", f.Name)
+		}
+		if !slices.Contains(f.Values, v) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func spotOnly(market string) string {
+	if market == "spot" {
+		return market
+	}
+	return ""
+}
+
+func (e *Emulator) instanceTags(i *instance) map[string]string {
+	tags := map[string]string{}
+	if g := e.state.groups[i.Group]; g != nil {
+		for k, v := range e.fleet.allTags(g.Group) {
+			tags[k] = v
+		}
+	}
+	tags["aws:autoscaling:groupName"] = i.Group
+	return tags
+}
+
+func (e *Emulator) describeInstanceTypes(r *request) (any, *apiError) {
+	names := r.list("InstanceType.")
+	out := instanceTypesXML{}
+	for _, n := range names {
+		if _, ok := e.fleet.InstanceTypes[n]; !ok {
+			return nil, refuse(http.StatusBadRequest, "InvalidInstanceType", "The following supplied instance types do not exist: [%s]", n)
+		}
+	}
+	for n, t := range e.fleet.InstanceTypes {
+		if len(names) == 0 || slices.Contains(names, n) {
+			out.Types = append(out.Types, instanceTypeXML{Name: n, VCPUs: t.VCPU, Cores: max(t.VCPU/2, 1), MemoryMiB: t.MemoryMiB,
+				Architectures: []string{"x86_64"}, Interfaces: 8, Addresses: 30, Usage: []string{"on-demand", "spot"}})
+		}
+	}
+	slices.SortFunc(out.Types, func(a, b instanceTypeXML) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func (e *Emulator) describeOfferings(r *request) (any, *apiError) {
+	out := offeringsXML{}
+	seen := map[offeringXML]bool{}
+	for _, g := range e.fleet.Groups {
+		for _, t := range g.InstanceTypes {
+			o := offeringXML{Type: t, LocationType: "availability-zone", Location: g.Zone}
+			if !seen[o] {
+				seen[o] = true
+				out.Offerings = append(out.Offerings, o)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (e *Emulator) describeTemplateVersions(r *request) (any, *apiError) {
+	id, name := r.form.Get("LaunchTemplateId"), r.form.Get("LaunchTemplateName")
+	for _, v := range r.list("LaunchTemplateVersion.") {
+		if v != "$Default" && v != "$Latest" && v != "1" {
+			return nil, refuse(http.StatusBadRequest, "InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", v)
+		}
+	}
+	for _, g := range e.fleet.Groups {
+		if g.LaunchTemplate != name && e.templateID(g.LaunchTemplate) != id {
+			continue
+		}
+		v := templateVersionXML{ID: e.templateID(g.LaunchTemplate), Name: g.LaunchTemplate, Version: 1, Default: true, Created: timestamp(e.state.groups[g.Name].created), Image: g.Image}
+		if len(g.InstanceTypes) == 1 {
+			v.Type, v.Market = g.InstanceTypes[0], spotOnly(g.Market)
+		}
+		return templateVersionsXML{Versions: []templateVersionXML{v}}, nil
+	}
+	if name != "" {
+		return nil, refuse(http.StatusBadRequest, "InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist.", name)
+	}
+	return nil, refuse(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id)
+}
+
+func (e *Emulator) describeSubnets(r *request) (any, *apiError) {
+	ids, size, bad := r.idsAndSize("SubnetId.", 1000)
+	if bad != nil {
+		return nil, bad
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range ids {
+		if _, ok := e.fleet.Subnets[id]; !ok {
+			return nil, refuse(http.StatusBadRequest, "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
+		}
+	}
+	var found []subnetXML
+	for id, s := range e.fleet.Subnets {
+		if len(ids) == 0 || slices.Contains(ids, id) {
+			found = append(found, subnetXML{ID: id, Zone: s.Zone, ZoneID: zoneID(s.Zone), State: "available", Free: max(e.state.freeAddresses(id), 0), CIDR: "10.0.0.0/8", VPC: "vpc-00000001"})
+		}
+	}
+	slices.SortFunc(found, func(a, b subnetXML) int { return strings.Compare(a.ID, b.ID) })
+	found, next, bad := page(found, func(s subnetXML) string { return s.ID }, "DescribeSubnets", r.form.Get("NextToken"), size)
+	return subnetsXML{Subnets: found, NextToken: next}, bad
+}
+
+func (e *Emulator) describeSpotPrices(r *request) (any, *apiError) {
+	zone, types := r.form.Get("AvailabilityZone"), r.list("InstanceType.")
+	out := spotPricesXML{}
+	seen := map[string]bool{}
+	for _, g := range e.fleet.Groups {
+		for _, t := range g.InstanceTypes {
+			if key := g.Zone + t; !seen[key] && matches(zone, g.Zone) && (len(types) == 0 || slices.Contains(types, t)) {
+				seen[key] = true
+				out.Prices = append(out.Prices, spotPriceXML{Type: t, Zone: g.Zone, Price: fmt.Sprintf("%.6f", e.fleet.Prices[t].Spot), Product: "Linux/UNIX", At: timestamp(r.now)})
+			}
+		}
+	}
+	return out, nil
+}

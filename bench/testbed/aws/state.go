@@ -1,0 +1,281 @@
+package aws
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// What an instance goes through, in EC2's words.
+const (
+	statePending      = "pending"
+	stateRunning      = "running"
+	stateShuttingDown = "shutting-down"
+	stateTerminated   = "terminated"
+)
+
+// instance is one EC2 instance.
+type instance struct {
+	ID        string  `json:"id"`
+	Group     string  `json:"group"`
+	Zone      string  `json:"zone"`
+	Market    string  `json:"market"`
+	Type      string  `json:"type"`
+	Image     string  `json:"image"`
+	Subnet    string  `json:"subnet"`
+	IP        string  `json:"ip"`
+	Price     float64 `json:"price"`
+	Token     string  `json:"token,omitempty"`
+	Cause     string  `json:"cause"`
+	State     string  `json:"state"`
+	Protected bool    `json:"protected,omitempty"`
+
+	LaunchedAt time.Time `json:"launched_at"`
+	BootsAt    time.Time `json:"boots_at"`
+	// LostAt is when a spot interruption takes it, GoneAt when shutting down ends; zero while neither is under way.
+	LostAt time.Time `json:"lost_at,omitzero"`
+	GoneAt time.Time `json:"gone_at,omitzero"`
+	// Ended is why it was terminated.
+	Ended string `json:"ended,omitempty"`
+}
+
+func (i *instance) alive() bool { return i.State == statePending || i.State == stateRunning }
+
+// group is the changing part of an Auto Scaling group.
+type group struct {
+	Group
+	desired   int
+	suspended []string
+	// repairAt is when the group acts on being above or below its desired capacity; zero while it is not.
+	repairAt    time.Time
+	repairCause string
+	created     time.Time
+}
+
+// activity is one scaling activity.
+type activity struct {
+	ID       string    `json:"id"`
+	Group    string    `json:"group"`
+	Instance string    `json:"instance,omitempty"`
+	What     string    `json:"what"`
+	Cause    string    `json:"cause"`
+	Status   string    `json:"status"`
+	Message  string    `json:"message,omitempty"`
+	Start    time.Time `json:"start"`
+	End      time.Time `json:"end,omitzero"`
+}
+
+// launchError is what kept instances from being launched, as LaunchInstances tells it.
+type launchError struct {
+	Type    string `json:"type"`
+	Subnet  string `json:"subnet"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// launchReply is what a client token stands for.
+type launchReply struct {
+	Request   string        `json:"request"` // the parameters, to compare a second call's with
+	Instances []string      `json:"instances,omitempty"`
+	Errors    []launchError `json:"errors,omitempty"`
+}
+
+// message waits in the queue. Whether it was received is not kept: after a restart it is delivered again.
+type message struct {
+	ID   string    `json:"id"`
+	Body string    `json:"body"`
+	Sent time.Time `json:"sent"`
+
+	received     int
+	first        time.Time
+	visibleAfter time.Time
+	receipt      string
+}
+
+// record is one change of the state; which fields it has depends on Op.
+type record struct {
+	Op        string       `json:"op"`
+	Instance  *instance    `json:"instance,omitempty"`
+	ID        string       `json:"id,omitempty"`
+	Group     string       `json:"group,omitempty"`
+	Number    int          `json:"number,omitempty"`
+	Yes       bool         `json:"yes,omitempty"`
+	Until     time.Time    `json:"until,omitzero"`
+	Cause     string       `json:"cause,omitempty"`
+	Processes []string     `json:"processes,omitempty"`
+	Token     string       `json:"token,omitempty"`
+	Reply     *launchReply `json:"reply,omitempty"`
+	Fault     *Fault       `json:"fault,omitempty"`
+	Activity  *activity    `json:"activity,omitempty"`
+	Message   *message     `json:"message,omitempty"`
+}
+
+const (
+	opLaunch      = "launch"
+	opRunning     = "running"
+	opInterrupted = "interrupted"
+	opTerminating = "terminating"
+	opTerminated  = "terminated"
+	opDesired     = "desired"
+	opProtect     = "protect"
+	opSuspend     = "suspend"
+	opToken       = "token"
+	opFault       = "fault"
+	opReset       = "reset"
+	opActivity    = "activity"
+	opSend        = "send"
+	opDelete      = "delete"
+)
+
+// transaction is one line of the state log: changes that happened together.
+type transaction struct {
+	At      time.Time `json:"at"`
+	Records []record  `json:"records"`
+}
+
+// Event is one line of instances.jsonl.
+type Event struct {
+	At           time.Time `json:"at"`
+	Event        string    `json:"event"` // launch, running, interrupted, terminating or terminated
+	Instance     string    `json:"instance"`
+	Group        string    `json:"group"`
+	Zone         string    `json:"zone"`
+	Market       string    `json:"market"`
+	Type         string    `json:"type"`
+	PricePerHour float64   `json:"price_per_hour"`
+	Token        string    `json:"token"`
+	Cause        string    `json:"cause"`
+}
+
+// state is everything that outlives the process.
+type state struct {
+	fleet      Fleet
+	groups     map[string]*group
+	instances  map[string]*instance
+	order      []string // instance ids in the order of their launch
+	perZone    map[string]int
+	activities []*activity
+	tokens     map[string]launchReply
+	faults     []*Fault
+	messages   []*message
+	sent       int
+	events     int // lines of instances.jsonl
+}
+
+func newState(f Fleet) *state {
+	s := &state{fleet: f, groups: map[string]*group{}, instances: map[string]*instance{}, perZone: map[string]int{}, tokens: map[string]launchReply{}}
+	for _, g := range f.Groups {
+		s.groups[g.Name] = &group{Group: g, desired: g.Desired, repairCause: "initial"}
+	}
+	return s
+}
+
+// apply makes one change and returns the event it is told by, if any.
+func (s *state) apply(at time.Time, r record) []Event {
+	switch r.Op {
+	case opDesired:
+		if g := s.groups[r.Group]; g != nil {
+			g.desired = r.Number
+		}
+	case opProtect:
+		s.instances[r.ID].Protected = r.Yes
+	case opSuspend:
+		if g := s.groups[r.Group]; g != nil {
+			g.suspended = r.Processes
+		}
+	case opToken:
+		s.tokens[r.Token] = *r.Reply
+	case opFault:
+		f := *r.Fault
+		s.faults = append(s.faults, &f)
+	case opReset:
+		s.faults = nil
+	case opActivity:
+		s.activities = append(s.activities, r.Activity)
+	case opSend:
+		m := *r.Message
+		s.messages, s.sent = append(s.messages, &m), s.sent+1
+	case opDelete:
+		s.messages = slices.DeleteFunc(s.messages, func(m *message) bool { return m.ID == r.ID })
+	default:
+		return s.applyInstance(at, r)
+	}
+	return nil
+}
+
+// applyInstance makes the changes that instances.jsonl tells.
+func (s *state) applyInstance(at time.Time, r record) []Event {
+	cause := r.Cause
+	var i *instance
+	if r.Op == opLaunch {
+		c := *r.Instance
+		i, cause = &c, c.Cause
+		s.instances[i.ID], s.order = i, append(s.order, i.ID)
+		s.perZone[i.Zone]++
+		s.useCapacity(i)
+		s.activities = append(s.activities, &activity{ID: "launch-" + i.ID, Group: i.Group, Instance: i.ID, What: "Launching a new EC2 instance: " + i.ID,
+			Cause: i.Cause, Status: "InProgress", Start: at})
+	} else if i = s.instances[r.ID]; i == nil {
+		return nil
+	}
+	switch r.Op {
+	case opRunning:
+		i.State = stateRunning
+		s.endActivity("launch-"+i.ID, at)
+	case opInterrupted:
+		i.LostAt = r.Until
+	case opTerminating:
+		i.State, i.GoneAt, i.Ended = stateShuttingDown, r.Until, r.Cause
+		s.endActivity("launch-"+i.ID, at)
+		s.activities = append(s.activities, &activity{ID: "terminate-" + i.ID, Group: i.Group, Instance: i.ID, What: "Terminating EC2 instance: " + i.ID,
+			Cause: r.Cause, Status: "InProgress", Start: at})
+	case opTerminated:
+		i.State, cause = stateTerminated, i.Ended
+		s.endActivity("terminate-"+i.ID, at)
+	}
+	s.events++
+	return []Event{{At: at, Event: r.Op, Instance: i.ID, Group: i.Group, Zone: i.Zone, Market: i.Market, Type: i.Type, PricePerHour: i.Price, Token: i.Token, Cause: cause}}
+}
+
+func (s *state) endActivity(id string, at time.Time) {
+	for i := len(s.activities) - 1; i >= 0; i-- {
+		if a := s.activities[i]; a.ID == id && a.Status == "InProgress" {
+			a.Status, a.End = "Successful", at
+			return
+		}
+	}
+}
+
+// alive instances of a group, oldest first.
+func (s *state) alive(group string) []*instance {
+	var out []*instance
+	for _, id := range s.order {
+		if i := s.instances[id]; i.Group == group && i.alive() {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// freeAddresses of a subnet.
+func (s *state) freeAddresses(subnet string) int {
+	n := s.fleet.Subnets[subnet].Addresses
+	for _, i := range s.instances {
+		if i.Subnet == subnet && i.State != stateTerminated {
+			n--
+		}
+	}
+	return n
+}
+
+func (s *state) replay(line []byte) ([]Event, error) {
+	var t transaction
+	if err := json.Unmarshal(line, &t); err != nil {
+		return nil, err
+	}
+	var events []Event
+	for _, r := range t.Records {
+		events = append(events, s.apply(t.At, r)...)
+	}
+	return events, nil
+}

@@ -1,0 +1,162 @@
+package controlplane_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"swell/bench/testbed/controlplane"
+)
+
+func TestTheAPIServerServesAsItsUsersExpect(t *testing.T) {
+	cluster, client := boot(t, controlplane.Options{PodStart: time.Hour})
+	t.Run("kinds", func(t *testing.T) { kindsAreEstablished(t, cluster, client) })
+	t.Run("aggregation", func(t *testing.T) { aggregatedAPI(t, cluster, client) })
+	t.Run("users", func(t *testing.T) { usersHaveTheirRights(t, cluster) })
+	t.Run("pod start", func(t *testing.T) { podStart(t, client) })
+}
+
+func kindsAreEstablished(t *testing.T, cluster *controlplane.Cluster, client kubernetes.Interface) {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	crds := filepath.Join(root, "charts", "swell", "crds")
+	for range 2 { // a second time changes nothing
+		if err := cluster.InstallCRDs(t.Context(), crds); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the four kinds served", func() error {
+		list, err := client.Discovery().ServerResourcesForGroupVersion("capacity.swell/v1alpha1")
+		if err != nil {
+			return err
+		}
+		kinds := map[string]bool{}
+		for _, r := range list.APIResources {
+			kinds[r.Kind] = true
+		}
+		for _, kind := range []string{"QueueConsumer", "DiurnalSchedule", "Balloon", "CapacityPool"} {
+			if !kinds[kind] {
+				return fmt.Errorf("no %s among %v", kind, kinds)
+			}
+		}
+		return nil
+	})
+
+	broken := filepath.Join(t.TempDir(), "pod.yaml")
+	if err := os.WriteFile(broken, []byte("kind: Pod\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.InstallCRDs(t.Context(), filepath.Dir(broken)); err == nil || !strings.Contains(err.Error(), broken) {
+		t.Errorf("a file that holds no kind: %v", err)
+	}
+	if err := cluster.InstallCRDs(t.Context(), t.TempDir()); err == nil {
+		t.Error("an empty folder was taken")
+	}
+}
+
+// aggregatedAPI serves one path behind TLS that asks for the API server's own certificate, as an aggregated
+// server must, and reads it through the API server.
+func aggregatedAPI(t *testing.T, cluster *controlplane.Cluster, client kubernetes.Interface) {
+	const api = "external.metrics.k8s.io/v1beta1"
+	cert, key, err := cluster.ServingCert("metrics", controlplane.APIServiceHost(api))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := x509.NewCertPool()
+	front.AppendCertsFromPEM(cluster.FrontProxyCA())
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.VerifiedChains) == 0 { // the availability check comes without one
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/apis/"+api {
+			fmt.Fprintf(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":%q,"resources":[]}`, api)
+			return
+		}
+		fmt.Fprintf(w, `{"path":%q,"user":%q}`, r.URL.Path, r.Header.Get("X-Remote-User"))
+	}))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: front}
+	server.StartTLS()
+	defer server.Close()
+	var port int
+	if _, err := fmt.Sscanf(server.URL, "https://127.0.0.1:%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.RegisterAPIService(t.Context(), api, port, cluster.CA()); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Discovery().RESTClient().Get().AbsPath("/apis/" + api + "/namespaces/shop/lag").DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"path":"/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/lag","user":"admin"}`; string(answer) != want {
+		t.Errorf("through the API server came %s, want %s", answer, want)
+	}
+	if err := cluster.RegisterAPIService(t.Context(), "v1", port, nil); err == nil || !strings.Contains(err.Error(), "group/version") {
+		t.Errorf("a version without a group: %v", err)
+	}
+}
+
+func usersHaveTheirRights(t *testing.T, cluster *controlplane.Cluster) {
+	for user, want := range map[string]bool{"system:masters": true, "nobodies": false} {
+		path, err := cluster.Kubeconfig("someone:odd/name", user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := clientcmd.BuildConfigFromFlags("", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := kubernetes.NewForConfig(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+		if allowed := err == nil; allowed != want || (err != nil && !apierrors.IsForbidden(err)) {
+			t.Errorf("group %s lists nodes: %v, want allowed %v", user, err, want)
+		}
+	}
+}
+
+// podStart: with a start-up time of an hour, only the pod whose annotation says otherwise becomes Ready.
+func podStart(t *testing.T, client kubernetes.Interface) {
+	addNodes(t, client, 1)
+	for name, annotations := range map[string]map[string]string{"slow": nil, "quick": {controlplane.PodStartAnnotation: "10ms"}} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: annotations, Labels: map[string]string{"app": "web"}},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "web"}}}}
+		if _, err := client.CoreV1().Pods("default").Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the quick pod Ready and the slow one bound", func() error {
+		names, err := readyPods(t.Context(), client)
+		if err != nil {
+			return err
+		}
+		slow, err := client.CoreV1().Pods("default").Get(t.Context(), "slow", metav1.GetOptions{})
+		if err == nil && (len(names) != 1 || names[0] != "quick" || slow.Spec.NodeName == "") {
+			err = fmt.Errorf("ready: %v, slow is on node %q", names, slow.Spec.NodeName)
+		}
+		return err
+	})
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"swell/api/config"
+	"swell/nodegroups"
+	"swell/nodegroups/aws"
+	"swell/scaler"
+)
+
+// cloud gives the loop AWS in the loop's own terms.
+type cloud struct{ *aws.Client }
+
+func newCloud(ctx context.Context, c config.Scaler) (cloud, error) {
+	prices := map[string]aws.Price{}
+	for name, p := range c.Prices {
+		prices[name] = aws.Price{OnDemand: p.OnDemand, Spot: p.Spot}
+	}
+	client, err := aws.New(ctx, aws.Options{
+		Region: c.AWS.Region, Endpoint: c.AWS.Endpoint, QueueURL: c.AWS.QueueURL, Prices: prices, Clock: c.Clock,
+	})
+	if err != nil {
+		return cloud{}, fmt.Errorf("connecting to AWS: %w", err)
+	}
+	return cloud{client}, nil
+}
+
+// Groups implements observe.Cloud.
+func (c cloud) Groups(ctx context.Context, tags map[string]string, pool string) ([]nodegroups.Group, []string, error) {
+	groups, problems, err := c.Client.Groups(ctx, tags, pool)
+	var words []string
+	for _, p := range problems {
+		words = append(words, fmt.Sprintf("group %s: %s; %s", p.Group, p.What, p.Mend))
+	}
+	return groups, words, err
+}
+
+// Launch implements act.Cloud.
+func (c cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
+	got, err := c.Client.Launch(ctx, group, zone, count, token)
+	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised}
+	for _, f := range got.Failures {
+		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
+	}
+	return out, err
+}
+
+// Interruptions implements scaler.Cloud.
+func (c cloud) Interruptions(ctx context.Context) ([]scaler.Notice, error) {
+	received, err := c.Client.Interruptions(ctx)
+	var notices []scaler.Notice
+	for _, r := range received {
+		notices = append(notices, scaler.Notice{
+			Interruption: r.Interruption,
+			Ack:          func(ctx context.Context) error { return c.Ack(ctx, r) },
+		})
+	}
+	return notices, err
+}

@@ -1,0 +1,122 @@
+// Command swell-scaler keeps a cluster's nodes ahead of its load.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/uuid"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"swell/api/config"
+	"swell/api/v1alpha1"
+	"swell/scaler"
+	"swell/scaler/ledger"
+)
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	slog.SetDefault(log)
+	ctrllog.SetLogger(logr.FromSlogHandler(log.Handler()))
+	path := flag.String("config", "", "path of the configuration file")
+	flag.Parse() // --kubeconfig is controller-runtime's
+	if err := run(ctrl.SetupSignalHandler(), *path, log); err != nil {
+		log.Error("swell-scaler", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, path string, log *slog.Logger) error {
+	c, err := config.LoadScaler(path)
+	if err != nil {
+		return err
+	}
+	book, err := ledger.Open(c.LedgerDir)
+	if err != nil {
+		return err
+	}
+	defer book.Close()
+	cloud, err := newCloud(ctx, c)
+	if err != nil {
+		return err
+	}
+	rest, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w; give --kubeconfig or run in a pod", err)
+	}
+	rest.QPS, rest.Burst = 100, 200
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return err
+	}
+	manager, err := ctrl.NewManager(rest, managerOptions(c, scheme))
+	if err != nil {
+		return fmt.Errorf("starting: %w", err)
+	}
+	kube, err := kubernetes.NewForConfig(rest)
+	if err != nil {
+		return fmt.Errorf("starting: %w", err)
+	}
+	loop := scaler.New(manager.GetClient(), kube, cloud, book, scaler.Options{Config: c, Identity: identity(), Log: log})
+	if err := loop.Watch(ctx, manager.GetCache()); err != nil {
+		return err
+	}
+	if err := manager.Add(loop); err != nil {
+		return err
+	}
+	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := manager.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return manager.Start(ctx)
+}
+
+func managerOptions(c config.Scaler, scheme *runtime.Scheme) ctrl.Options {
+	lease := c.LeaderElection.LeaseDuration.Duration
+	renew, retry := lease*2/3, lease/8
+	off := func(address string) string {
+		if address == "" {
+			return "0"
+		}
+		return address
+	}
+	noWait := time.Duration(0)
+	return ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       server.Options{BindAddress: off(c.MetricsAddress)},
+		HealthProbeBindAddress:        off(c.HealthAddress),
+		LeaderElection:                c.LeaderElection.Namespace != "",
+		LeaderElectionID:              "swell-scaler",
+		LeaderElectionNamespace:       c.LeaderElection.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &lease,
+		RenewDeadline:                 &renew,
+		RetryPeriod:                   &retry,
+		GracefulShutdownTimeout:       &noWait,
+	}
+}
+
+// identity tells this process from every other, restarts of the same pod included.
+func identity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + uuid.NewString()
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"swell/bench/traces"
+	"swell/scaler/series"
+)
+
+func swell(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// quarters is a quarter-hourly file of three weeks of a recorded load.
+func quarters(t *testing.T, rows int) string {
+	t.Helper()
+	s, err := traces.Load(traces.WorldCup98)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = s.Resample(15 * 60 * 1e9); err != nil {
+		t.Fatal(err)
+	}
+	s.Values = s.Values[:rows]
+	var b bytes.Buffer
+	if err := series.Write(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "load.csv", b.String())
+}
+
+func TestForecastRepeatsTheBacktest(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "rows.csv")
+	code, stdout, stderr := swell(t, "backtest", "--series", quarters(t, 2016), "--horizon", "60m", "--quantile", "0.95",
+		"--timezone", "Europe/Paris", "--holidays", "FR", "--out", out, "--json")
+	if code != 0 {
+		t.Fatal(code, stderr)
+	}
+	var score map[string]float64
+	if err := json.Unmarshal([]byte(stdout), &score); err != nil {
+		t.Fatal(err, stdout)
+	}
+	for _, field := range []string{"rows", "wape", "coverage", "over", "unserved", "pinball"} {
+		if _, ok := score[field]; !ok {
+			t.Errorf("%s is missing in %s", field, stdout)
+		}
+	}
+	if score["rows"] != 672 || score["wape"] <= 0 || score["wape"] > 1 || score["coverage"] < 0.85 {
+		t.Errorf("got %v", score)
+	}
+	f, err := os.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil || strings.Join(rows[0], ",") != "target,origin,actual,forecast,upper" || len(rows) != 673 {
+		t.Fatal(err, rows[0], len(rows))
+	}
+	for _, i := range []int{1, 100, 672} {
+		// Row i of the back-test is row 1344+i of the file; its origin is four rows before.
+		code, stdout, stderr = swell(t, "forecast", "--series", quarters(t, 1344+i-4), "--horizon", "60m", "--quantile", "0.95",
+			"--timezone", "Europe/Paris", "--holidays", "FR", "--json")
+		if code != 0 {
+			t.Fatal(code, stderr)
+		}
+		var got struct {
+			Origin, Target  string
+			Forecast, Upper float64
+			Experts         []struct{ Weight float64 }
+		}
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+			t.Fatal(err)
+		}
+		text := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+		if got.Target != rows[i][0] || got.Origin != rows[i][1] || text(got.Forecast) != rows[i][3] || text(got.Upper) != rows[i][4] {
+			t.Errorf("row %d is %v, the file cut at its origin gives %+v", i, rows[i], got)
+		}
+		if len(got.Experts) == 0 || got.Experts[0].Weight <= 0 {
+			t.Error("no experts")
+		}
+	}
+}
+
+func TestBadUsage(t *testing.T) {
+	good := quarters(t, 300)
+	gap := write(t, "gap.csv", "timestamp,value\n2026-01-01T00:00:00Z,1\n2026-01-01T00:05:00Z,1\n2026-01-01T00:20:00Z,1\n")
+	for want, args := range map[string][]string{
+		"--series is missing":                                {"forecast"},
+		"line 4: 2 rows are missing":                         {"forecast", "--series", gap},
+		"no such file":                                       {"backtest", "--series", "nowhere.csv"},
+		"--horizon is 50m0s":                                 {"backtest", "--series", good, "--horizon", "50m"},
+		"--quantile is 95":                                   {"forecast", "--series", good, "--quantile", "95"},
+		`"Paris" is not a time zone`:                         {"forecast", "--series", good, "--timezone", "Paris"},
+		"calendar; give one of":                              {"forecast", "--series", good, "--holidays", "ZZ"},
+		"unknown flag: --file":                               {"forecast", "--file", good},
+		`unknown command "forcast"; did you mean "forecast"`: {"forcast"},
+		"no command was given":                               {},
+		"no file was given":                                  {"check"},
+		`"now" is not expected`:                              {"version", "now"},
+	} {
+		code, _, stderr := swell(t, args...)
+		if code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("swell %s: exit %d, %s; want 2 and %q", strings.Join(args, " "), code, stderr, want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if code, out, _ := swell(t, "version"); code != 0 || !strings.HasPrefix(out, "swell ") {
+		t.Error(code, out)
+	}
+}
+
+const balloonHead = `apiVersion: capacity.swell/v1alpha1
+kind: Balloon
+metadata: {name: web, namespace: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+`
+
+func TestCheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"good":           {balloonHead + "  max: 40\n", nil},
+		"unknown field":  {balloonHead + "  max: 40\n  chnk: \"2.5\"\n", []string{`:7: spec.chnk: unknown field; did you mean "chunk"?`}},
+		"nested":         {balloonHead + "  max: 40\n  zones:\n    survives: Zone\n", []string{`:8: spec.zones.survives: unknown field; did you mean "survive"?`}},
+		"type":           {balloonHead + "  max: forty\n", []string{`:6: spec.max: `, "integer"}},
+		"enum":           {balloonHead + "  max: 4\n  zones:\n    survive: Region\n", []string{`:8: spec.zones.survive: `, `"None", "Zone"`}},
+		"pattern":        {balloonHead + "  max: 4\n  chunk: a lot\n", []string{`:7: spec.chunk: `}},
+		"missing":        {balloonHead, []string{`:4: spec.max: it is required`}},
+		"rule":           {balloonHead + "  max: 4\n  min: 9\n", []string{"max must be at least min"}},
+		"rule of value":  {balloonHead + "  max: 4\n  target:\n    quantile: \"1.5\"\n", []string{":8: spec.target.quantile: ", "below 1"}},
+		"no name":        {strings.Replace(balloonHead, "name: web, namespace", "namespace", 1) + "  max: 4\n", []string{":3: metadata.name: it is required"}},
+		"kind":           {"apiVersion: capacity.swell/v1alpha1\nkind: Baloon\n", []string{":2: kind: there is no Baloon", `did you mean "capacity.swell/v1alpha1/Balloon"`}},
+		"version":        {"apiVersion: capacity.swell/v1\nkind: Balloon\n", []string{":1: apiVersion: there is no Balloon of capacity.swell/v1"}},
+		"second":         {balloonHead + "  max: 40\n---\n" + balloonHead + "  max: -1\n", []string{":13: spec.max: "}},
+		"twice":          {balloonHead + "  max: 40\n  max: 41\n", []string{"line 7: max is there twice"}},
+		"not yaml":       {"apiVersion: [\n", []string{"did not find"}},
+		"empty":          {"# nothing\n", []string{":1: the file holds no object"}},
+		"schedule":       {"apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: Asia/Tokio\n", []string{":5: spec.timeZone: \"Asia/Tokio\" is not a time zone"}},
+		"metrics config": {"clusters:\n- name: main\n  brokrs: [\"a:1\"]\n", []string{`:3: clusters[0].brokrs: unknown field; did you mean "brokers"?`}},
+		"broker":         {"clusters:\n- name: main\n  brokers: [a]\n", []string{`:3: clusters[0].brokers[0]: `, "give host:port"}},
+		"scaler config":  {"aws:\n  regoin: x\nledgerDir: l\n", []string{`:2: aws.regoin: unknown field; did you mean "region"?`}},
+		"something else": {"a: 1\n", []string{":1: neither an object nor a configuration"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, "it.yaml", c.text)
+			code, out, _ := swell(t, "check", path)
+			if want := min(len(c.want), 1) * 2; code != want {
+				t.Errorf("exit %d, want %d\n%s", code, want, out)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(out, w) {
+					t.Errorf("%q is not in\n%s", w, out)
+				}
+			}
+			if strings.Count(out, path+":") != min(len(c.want), 1) {
+				t.Errorf("want one finding:\n%s", out)
+			}
+		})
+	}
+}
+
+func TestCheckSkipsWhatIsNotItsOwn(t *testing.T) {
+	path := write(t, "it.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+	code, out, _ := swell(t, "check", "--json", path)
+	var got checkOutput
+	if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 || got.Objects != 0 || len(got.Skipped) != 1 || len(got.Errors) != 0 {
+		t.Error(code, err, out)
+	}
+}

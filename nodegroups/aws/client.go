@@ -1,0 +1,136 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"swell/api/config"
+)
+
+// Options of a client.
+type Options struct {
+	// Region such as ap-northeast-1.
+	Region string
+	// Endpoint replaces the endpoints of all services; empty is AWS's own. At a loopback address no credentials are needed.
+	Endpoint string
+	// QueueURL of the SQS queue with interruption notices; empty: there is none, and Interruptions fails.
+	QueueURL string
+	// Rate is the budget of Auto Scaling and EC2 calls a second, 10 by default; it halves at every throttle and recovers with
+	// every success. Burst calls may be made at once, 20 by default.
+	Rate  float64
+	Burst int
+	// Attempts at one call, the first included; 3 by default.
+	Attempts int
+	// Prices by instance type, an hour; a missing one is unknown.
+	Prices map[string]Price
+	// Clock that times are told in.
+	Clock config.Clock
+	Log   *slog.Logger // nil is slog.Default
+}
+
+// Price of one instance of a type, an hour; zero is unknown.
+type Price struct {
+	OnDemand, Spot float64
+}
+
+// Validate fills in defaults and reports what cannot be used.
+func (o *Options) Validate() error {
+	if o.Region == "" {
+		return errors.New("region is missing: name one, such as ap-northeast-1")
+	}
+	for _, u := range []struct{ field, value string }{{"endpoint", o.Endpoint}, {"queueURL", o.QueueURL}} {
+		if u.value == "" {
+			continue
+		}
+		if parsed, err := url.Parse(u.value); err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+			return fmt.Errorf("%s is %q: give a URL such as https://autoscaling.ap-northeast-1.amazonaws.com", u.field, u.value)
+		}
+	}
+	if o.Rate < 0 || o.Burst < 0 || o.Attempts < 0 {
+		return fmt.Errorf("rate is %g, burst %d and attempts %d: none may be negative; 0 is the default", o.Rate, o.Burst, o.Attempts)
+	}
+	if o.Rate == 0 {
+		o.Rate = 10
+	}
+	if o.Burst == 0 {
+		o.Burst = 20
+	}
+	if o.Attempts == 0 {
+		o.Attempts = retry.DefaultMaxAttempts
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o.Clock.Validate()
+}
+
+// Client talks to Auto Scaling, EC2 and SQS. It may be used concurrently.
+type Client struct {
+	options     Options
+	autoscaling *autoscaling.Client
+	ec2         *ec2.Client
+	sqs         *sqs.Client
+	budget      *budget
+
+	mu        sync.Mutex
+	launched  map[string]time.Time // launch times of instances, machine time
+	types     map[string]ec2types.InstanceTypeInfo
+	templates map[string]template
+	fallbacks map[string]int // by how much SetDesiredCapacity was raised for a client token
+}
+
+// New makes a client. It makes no call yet: a wrong endpoint shows at the first.
+func New(ctx context.Context, o Options) (*Client, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("setting up the AWS client: %w", err)
+	}
+	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]time.Time{}, types: map[string]ec2types.InstanceTypeInfo{},
+		templates: map[string]template{}, fallbacks: map[string]int{}}
+	load := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithRegion(o.Region),
+		awsconfig.WithRetryer(func() awssdk.Retryer {
+			return retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts = o.Attempts })
+		}),
+	}
+	if o.Endpoint != "" {
+		load = append(load, awsconfig.WithBaseEndpoint(o.Endpoint))
+		if loopback(o.Endpoint) {
+			load = append(load, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")))
+		}
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the AWS client: %w; check the credentials and the shared configuration files", err)
+	}
+	c.autoscaling = autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.APIOptions = append(o.APIOptions, c.budget.install) })
+	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install) })
+	c.sqs = sqs.NewFromConfig(cfg)
+	return c, nil
+}
+
+// Budget is the number of calls a second that are allowed at present, after throttles.
+func (c *Client) Budget() float64 { return c.budget.rate() }
+
+func loopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}

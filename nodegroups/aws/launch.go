@@ -1,0 +1,129 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"swell/nodegroups"
+)
+
+// MaxLaunch is the largest count of one Launch.
+const MaxLaunch = 100
+
+// LaunchResult is what came of a launch.
+type LaunchResult struct {
+	Instances []nodegroups.Instance
+	Failures  []Failure
+	// Raised is by how much the desired capacity was raised instead, where LaunchInstances may not be called; the instances
+	// come later and have no ids yet.
+	Raised int
+}
+
+// Failure is why some or all instances were not launched.
+type Failure struct {
+	Code, Message string
+	Class         nodegroups.FailureClass
+}
+
+// Launch buys count instances in a group and zone. What the service refuses is told as failures. An error means that the
+// outcome is not known: the caller repeats the call with the same token, and nothing is bought twice.
+func (c *Client) Launch(ctx context.Context, group, zone string, count int, token string) (LaunchResult, error) {
+	if count < 1 || count > MaxLaunch {
+		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s: one call takes 1 to %d; split it", count, group, MaxLaunch)
+	}
+	out, err := c.autoscaling.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{
+		AutoScalingGroupName: &group, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
+		AvailabilityZones: []string{zone}, RetryStrategy: astypes.RetryStrategyNone,
+	})
+	if err != nil {
+		switch codeOf(err) {
+		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException":
+			return c.raise(ctx, group, count, token)
+		case "IdempotentParameterMismatch":
+			return LaunchResult{}, c.explain(err, "launching %d instances in group %s with the token %s, which was used for another launch", count, group, token)
+		}
+		if unsure(err) {
+			return LaunchResult{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
+		}
+		return LaunchResult{Failures: []Failure{failureOf(err)}}, nil
+	}
+	now := c.options.Clock.Now()
+	var result LaunchResult
+	for _, batch := range out.Instances {
+		at := awssdk.ToString(batch.AvailabilityZone)
+		for _, id := range batch.InstanceIds {
+			result.Instances = append(result.Instances, nodegroups.Instance{ID: id, Type: awssdk.ToString(batch.InstanceType), Zone: at,
+				Lifecycle: nodegroups.Pending, LaunchedAt: now, ProviderID: nodegroups.ProviderID(at, id)})
+		}
+	}
+	for _, e := range out.Errors {
+		f := Failure{Code: awssdk.ToString(e.ErrorCode), Message: awssdk.ToString(e.ErrorMessage)}
+		f.Class = Classify(f.Code, f.Message)
+		result.Failures = append(result.Failures, f)
+	}
+	slices.SortFunc(result.Instances, func(a, b nodegroups.Instance) int { return strings.Compare(a.ID, b.ID) })
+	return result, nil
+}
+
+func failureOf(err error) Failure {
+	return Failure{Code: codeOf(err), Message: messageOf(err), Class: Classify(codeOf(err), messageOf(err))}
+}
+
+// raise the desired capacity, freshly read, by count and not above the maximum.
+func (c *Client) raise(ctx context.Context, group string, count int, token string) (LaunchResult, error) {
+	c.mu.Lock()
+	raised, done := c.fallbacks[token]
+	c.mu.Unlock()
+	if done {
+		return LaunchResult{Raised: raised}, nil
+	}
+	out, err := c.autoscaling.DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{group}})
+	if err != nil {
+		return LaunchResult{}, c.explain(err, "reading the desired capacity of group %s before it is raised", group)
+	}
+	if len(out.AutoScalingGroups) != 1 {
+		return LaunchResult{}, fmt.Errorf("raising the desired capacity of group %s: there is no such group in %s; check its name and tags", group, c.options.Region)
+	}
+	g := out.AutoScalingGroups[0]
+	desired, highest := int(awssdk.ToInt32(g.DesiredCapacity)), int(awssdk.ToInt32(g.MaxSize))
+	by := min(count, highest-desired)
+	var result LaunchResult
+	if by < count {
+		result.Failures = []Failure{{Code: "MaxSize", Message: fmt.Sprintf("group %s has %d of at most %d instances", group, desired, highest), Class: nodegroups.LimitReached}}
+	}
+	if by < 1 {
+		return result, nil
+	}
+	_, err = c.autoscaling.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: &group, DesiredCapacity: awssdk.Int32(int32(desired + by)), HonorCooldown: awssdk.Bool(false)})
+	if err != nil {
+		if unsure(err) {
+			return LaunchResult{}, c.explain(err, "raising the desired capacity of group %s from %d by %d", group, desired, by)
+		}
+		result.Failures = append(result.Failures, failureOf(err))
+		return result, nil
+	}
+	c.mu.Lock()
+	c.fallbacks[token] = by
+	c.mu.Unlock()
+	result.Raised = by
+	return result, nil
+}
+
+// Terminate returns one instance and lowers its group's desired capacity with it. One that is gone already is no error.
+func (c *Client) Terminate(ctx context.Context, instanceID string) error {
+	_, err := c.autoscaling.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
+		InstanceId: &instanceID, ShouldDecrementDesiredCapacity: awssdk.Bool(true)})
+	if err == nil || codeOf(err) == "ValidationError" && strings.Contains(strings.ToLower(messageOf(err)), "not found") {
+		return nil
+	}
+	if strings.Contains(messageOf(err), "equals minSize") {
+		return fmt.Errorf("terminating instance %s: %w; the group is at its minimum: lower the minimum, or keep the instance", instanceID, err)
+	}
+	return c.explain(err, "terminating instance %s", instanceID)
+}

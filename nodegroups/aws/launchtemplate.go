@@ -1,0 +1,126 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"swell/nodegroups"
+)
+
+// templateMaxAge is how long a launch template that was read is taken as current.
+const templateMaxAge = 5 * time.Minute
+
+// marketTag on a group says spot or on-demand where the launch template does not.
+const marketTag = "swell/market"
+
+// template is what a launch template version says.
+type template struct {
+	image, instanceType string
+	spot                bool
+	read                time.Time
+}
+
+// launchTemplate reads the group's launch template.
+func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup) (template, *Problem, error) {
+	name := awssdk.ToString(d.AutoScalingGroupName)
+	specification := d.LaunchTemplate
+	if d.MixedInstancesPolicy != nil && d.MixedInstancesPolicy.LaunchTemplate != nil {
+		specification = d.MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification
+	}
+	if specification == nil {
+		return template{}, &Problem{name, "it has no launch template", "move the group from its launch configuration to a launch template"}, nil
+	}
+	version := awssdk.ToString(specification.Version)
+	if version == "" {
+		version = "$Default"
+	}
+	in := &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: specification.LaunchTemplateId, Versions: []string{version}}
+	key := awssdk.ToString(specification.LaunchTemplateId) + "/" + version
+	if specification.LaunchTemplateId == nil {
+		in.LaunchTemplateName = specification.LaunchTemplateName
+		key = awssdk.ToString(specification.LaunchTemplateName) + "/" + version
+	}
+	c.mu.Lock()
+	known, ok := c.templates[key]
+	c.mu.Unlock()
+	if ok && time.Since(known.read) < templateMaxAge {
+		return known, nil, nil
+	}
+	out, err := c.ec2.DescribeLaunchTemplateVersions(ctx, in)
+	if err != nil {
+		if Classify(codeOf(err), messageOf(err)) == nodegroups.BadTemplate {
+			return template{}, &Problem{name, fmt.Sprintf("its launch template %s cannot be read: %s", key, messageOf(err)), "point the group to a launch template version that exists"}, nil
+		}
+		return template{}, nil, c.explain(err, "reading launch template %s of group %s", key, name)
+	}
+	if len(out.LaunchTemplateVersions) == 0 || out.LaunchTemplateVersions[0].LaunchTemplateData == nil {
+		return template{}, &Problem{name, fmt.Sprintf("its launch template %s has no data", key), "point the group to a launch template version that exists"}, nil
+	}
+	data := out.LaunchTemplateVersions[0].LaunchTemplateData
+	t := template{image: awssdk.ToString(data.ImageId), instanceType: string(data.InstanceType), read: time.Now()}
+	if data.InstanceMarketOptions != nil {
+		t.spot = data.InstanceMarketOptions.MarketType == ec2types.MarketTypeSpot
+	}
+	c.mu.Lock()
+	c.templates[key] = t
+	c.mu.Unlock()
+	return t, nil, nil
+}
+
+// typesOf the instances that a group may launch.
+func typesOf(d astypes.AutoScalingGroup, t template) ([]string, *Problem) {
+	name := awssdk.ToString(d.AutoScalingGroupName)
+	var types []string
+	if d.MixedInstancesPolicy != nil && d.MixedInstancesPolicy.LaunchTemplate != nil {
+		for _, o := range d.MixedInstancesPolicy.LaunchTemplate.Overrides {
+			if w := awssdk.ToString(o.WeightedCapacity); w != "" && w != "1" {
+				return nil, &Problem{name, "its instance types carry weights, so its capacity does not count instances", "remove the weights from the group's overrides"}
+			}
+			if o.InstanceRequirements != nil || o.InstanceType == nil {
+				return nil, &Problem{name, "it chooses instance types by requirements, so the size of a launch cannot be planned", "list instance types of one size instead"}
+			}
+			types = append(types, *o.InstanceType)
+		}
+	}
+	if len(types) == 0 && t.instanceType != "" {
+		types = []string{t.instanceType}
+	}
+	if len(types) == 0 {
+		return nil, &Problem{name, "neither its launch template nor its overrides name an instance type", "name the instance types in the group"}
+	}
+	return types, nil
+}
+
+// marketOf a group: its tag, else its mixed policy, else its launch template.
+func marketOf(g nodegroups.Group, d astypes.AutoScalingGroup, t template) (nodegroups.Market, *Problem) {
+	switch tag := g.Tags[marketTag]; tag {
+	case "":
+	case string(nodegroups.Spot), string(nodegroups.OnDemand):
+		return nodegroups.Market(tag), nil
+	default:
+		return "", &Problem{g.Name, fmt.Sprintf("its tag %s is %q", marketTag, tag), "tag it spot or on-demand"}
+	}
+	if p := d.MixedInstancesPolicy; p != nil && p.InstancesDistribution != nil {
+		percent := int32(100)
+		if p.InstancesDistribution.OnDemandPercentageAboveBaseCapacity != nil {
+			percent = *p.InstancesDistribution.OnDemandPercentageAboveBaseCapacity
+		}
+		switch {
+		case percent == 100:
+			return nodegroups.OnDemand, nil
+		case percent == 0 && awssdk.ToInt32(p.InstancesDistribution.OnDemandBaseCapacity) == 0:
+			return nodegroups.Spot, nil
+		}
+		return "", &Problem{g.Name, fmt.Sprintf("it mixes spot and on-demand (%d %% on-demand), so the market of a launch cannot be planned", percent), "make one group per market"}
+	}
+	if t.spot {
+		return nodegroups.Spot, nil
+	}
+	return nodegroups.OnDemand, nil
+}

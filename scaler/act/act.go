@@ -1,0 +1,131 @@
+// Package act carries a plan out: it pops and makes balloon pods, launches, drains and terminates,
+// with a ledger line before and after each.
+package act
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/config"
+	"swell/nodegroups"
+	"swell/scaler/ledger"
+	"swell/scaler/plan"
+)
+
+// Cloud is what act needs of AWS.
+type Cloud interface {
+	// Launch asks for count instances of a group in its zone; the same token gives the same instances.
+	Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error)
+	// Terminate returns an instance and lowers its group's desired capacity by it; one that is gone is no error.
+	Terminate(ctx context.Context, instanceID string) error
+}
+
+// Options say how plans are carried out.
+type Options struct {
+	// DrainTimeout is how long evictions of one node are tried, in model time; 10m by default.
+	DrainTimeout time.Duration
+	Clock        config.Clock
+	Log          *slog.Logger
+}
+
+// Actor carries plans out, one at a time; drains go on between them.
+type Actor struct {
+	client  client.Client
+	kube    kubernetes.Interface
+	cloud   Cloud
+	intents *Intents
+	ledger  *ledger.Ledger
+	options Options
+
+	// open are launches whose outcome is not known; they are asked for again with the same token.
+	open []Intent
+
+	mu       sync.Mutex
+	draining map[string]bool
+}
+
+// New returns an Actor.
+func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Intents, l *ledger.Ledger, o Options) *Actor {
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = 10 * time.Minute
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, draining: map[string]bool{}}
+}
+
+// Outcome is what the next plan must know before it can be observed.
+type Outcome struct {
+	// Launched instances by group.
+	Launched map[string][]nodegroups.Instance
+	// Reread says that instances were asked for that only a fresh reading of the groups can show.
+	Reread bool
+	// Unavailable groups, by failed launches.
+	Unavailable []nodegroups.Unavailable
+	// Errors of all actions; each is in the ledger too.
+	Errors []error
+}
+
+// Carry carries out a plan. Room is made first, then bought, since pods wait for both; returning capacity comes last.
+func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
+	out := Outcome{Launched: map[string][]nodegroups.Instance{}}
+	var mu sync.Mutex
+	fail := func(err error) {
+		if err != nil {
+			mu.Lock()
+			out.Errors = append(out.Errors, err)
+			mu.Unlock()
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { a.deletePods(ctx, tick, "pop", p.Pops, fail) })
+	declared, err := a.declare(ctx, tick, p.Launches)
+	fail(err)
+	fail(a.carryLaunches(ctx, tick, append(a.open, declared...), &out))
+	wg.Wait()
+	a.deletePods(ctx, tick, "delete-balloon", p.Deletes, fail)
+	a.createBalloons(ctx, tick, p.Creates, fail)
+	for _, t := range p.Replacements {
+		a.startDrain(ctx, tick, t)
+	}
+	for _, t := range p.Terminations {
+		a.startDrain(ctx, tick, t)
+	}
+	return out
+}
+
+// record appends to the ledger and says so in the log when that fails; an action is never held up by its record.
+func (a *Actor) record(tick int64, e ledger.Entry) {
+	e.At = time.Now()
+	e.Model = a.options.Clock.At(e.At)
+	e.Tick = tick
+	if err := a.ledger.Append(e); err != nil {
+		a.options.Log.Error("ledger", "error", err)
+	}
+}
+
+// outcome is the entry that follows an intent.
+func outcome(intent ledger.Entry, err error) ledger.Entry {
+	intent.Phase = ledger.Done
+	intent.Reason, intent.Rejected = "", nil
+	if err != nil {
+		intent.Phase = ledger.Failed
+		intent.Error = err.Error()
+	}
+	return intent
+}
+
+func rejected(alternatives []plan.Alternative) []string {
+	var words []string
+	for _, r := range alternatives {
+		words = append(words, fmt.Sprintf("%s: %s", r.Group, r.Reason))
+	}
+	return words
+}

@@ -1,0 +1,142 @@
+package act
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// ErrNotLeader says that another scaler has taken over since this one last wrote its intents.
+var ErrNotLeader = errors.New("another scaler has taken over; this one must stop")
+
+// Intent is a launch that is about to be called for.
+type Intent struct {
+	Token string    `json:"token"`
+	Group string    `json:"group"`
+	Zone  string    `json:"zone"`
+	Count int       `json:"count"`
+	At    time.Time `json:"at"` // machine time
+	// Reason and Rejected go to the ledger only.
+	Reason   string   `json:"-"`
+	Rejected []string `json:"-"`
+}
+
+// Intents is the fence: launches are written to a ConfigMap by compare-and-swap before they are called for. A scaler
+// that was overtaken cannot write and so cannot launch; one that starts finds what its predecessor had begun, and the
+// client token makes asking again harmless.
+type Intents struct {
+	kube      kubernetes.Interface
+	namespace string
+	name      string
+	holder    string
+	current   *corev1.ConfigMap
+}
+
+const (
+	intentsKey = "launches"
+	holderKey  = "holder"
+)
+
+// TakeOver claims the intents for holder and returns the launches that were begun and not finished.
+func TakeOver(ctx context.Context, kube kubernetes.Interface, namespace, name, holder string) (*Intents, []Intent, error) {
+	in := &Intents{kube: kube, namespace: namespace, name: name, holder: holder}
+	maps := kube.CoreV1().ConfigMaps(namespace)
+	for {
+		m, err := maps.Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			m = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string]string{holderKey: holder}}
+			m, err = maps.Create(ctx, m, metav1.CreateOptions{})
+		case err == nil:
+			m = m.DeepCopy()
+			if m.Data == nil {
+				m.Data = map[string]string{}
+			}
+			m.Data[holderKey] = holder
+			m, err = maps.Update(ctx, m, metav1.UpdateOptions{})
+		}
+		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("taking over the launch intents in ConfigMap %s/%s: %w", namespace, name, err)
+		}
+		in.current = m
+		open, err := in.list()
+		return in, open, err
+	}
+}
+
+func (in *Intents) list() ([]Intent, error) {
+	var open []Intent
+	if raw := in.current.Data[intentsKey]; raw != "" {
+		if err := json.Unmarshal([]byte(raw), &open); err != nil {
+			return nil, fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w; delete its key %q once no launch is under way", in.namespace, in.name, err, intentsKey)
+		}
+	}
+	return open, nil
+}
+
+// Declare writes intents; until it returns without an error none of them may be called for.
+func (in *Intents) Declare(ctx context.Context, add []Intent) error {
+	open, err := in.list()
+	if err != nil {
+		return err
+	}
+	return in.write(ctx, append(open, add...))
+}
+
+// Forget removes intents whose calls have ended.
+func (in *Intents) Forget(ctx context.Context, done []Intent) error {
+	if len(done) == 0 {
+		return nil
+	}
+	open, err := in.list()
+	if err != nil {
+		return err
+	}
+	return in.write(ctx, slices.DeleteFunc(open, func(i Intent) bool {
+		return slices.ContainsFunc(done, func(d Intent) bool { return d.Token == i.Token })
+	}))
+}
+
+func (in *Intents) write(ctx context.Context, open []Intent) error {
+	slices.SortFunc(open, func(a, b Intent) int { return cmp.Compare(a.Token, b.Token) })
+	raw, err := json.Marshal(open)
+	if err != nil {
+		return fmt.Errorf("writing the launch intents: %w", err)
+	}
+	m := in.current.DeepCopy()
+	m.Data[intentsKey] = string(raw)
+	m, err = in.kube.CoreV1().ConfigMaps(in.namespace).Update(ctx, m, metav1.UpdateOptions{})
+	if apierrors.IsConflict(err) {
+		return in.afterConflict(ctx, open)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s: %w", in.namespace, in.name, err)
+	}
+	in.current = m
+	return nil
+}
+
+// afterConflict tells a write of our own whose answer was lost, which is tried again, from another scaler's.
+func (in *Intents) afterConflict(ctx context.Context, open []Intent) error {
+	m, err := in.kube.CoreV1().ConfigMaps(in.namespace).Get(ctx, in.name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w", in.namespace, in.name, err)
+	}
+	if m.Data[holderKey] != in.holder {
+		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s, now held by %s: %w", in.namespace, in.name, m.Data[holderKey], ErrNotLeader)
+	}
+	in.current = m
+	return in.write(ctx, open)
+}

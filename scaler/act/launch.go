@@ -1,0 +1,135 @@
+package act
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"swell/nodegroups"
+	"swell/scaler/ledger"
+	"swell/scaler/plan"
+)
+
+// mostPerCall is how many instances one LaunchInstances call may ask for.
+const mostPerCall = 100
+
+// Back-off of a group by what its launch failed of, in model time. Throttling slows and never marks.
+var backOff = map[nodegroups.FailureClass]time.Duration{
+	nodegroups.NoCapacity:   3 * time.Minute,
+	nodegroups.NoAddresses:  5 * time.Minute,
+	nodegroups.LimitReached: 10 * time.Minute,
+	nodegroups.NotAllowed:   10 * time.Minute,
+	nodegroups.BadTemplate:  10 * time.Minute,
+	nodegroups.Unclassified: time.Minute,
+}
+
+// declare writes the launches to the fence, split so that each is one call.
+func (a *Actor) declare(ctx context.Context, tick int64, launches []plan.Launch) ([]Intent, error) {
+	var intents []Intent
+	for _, l := range launches {
+		for left := l.Count; left > 0; left -= mostPerCall {
+			intents = append(intents, Intent{
+				Token: strings.ReplaceAll(uuid.NewString(), "-", ""), Group: l.Group, Zone: l.Zone, Count: min(left, mostPerCall),
+				At: time.Now(), Reason: l.Reason, Rejected: rejected(l.Rejected),
+			})
+		}
+	}
+	if len(intents) == 0 {
+		return nil, nil
+	}
+	for _, in := range intents {
+		a.record(tick, entryOf(in))
+	}
+	if err := a.intents.Declare(ctx, intents); err != nil {
+		for _, in := range intents {
+			a.record(tick, outcome(entryOf(in), err))
+		}
+		return nil, err
+	}
+	return intents, nil
+}
+
+func entryOf(in Intent) ledger.Entry {
+	return ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token, Reason: in.Reason, Rejected: in.Rejected}
+}
+
+// carryLaunches makes one call for each intent, all at once. Those whose outcome is not known stay open.
+func (a *Actor) carryLaunches(ctx context.Context, tick int64, intents []Intent, out *Outcome) error {
+	if len(intents) == 0 {
+		return nil
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var errs []error
+	var open, ended []Intent
+	for _, in := range intents {
+		wg.Go(func() {
+			got, unavailable, err := a.launch(ctx, tick, in)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, err)
+				open = append(open, in)
+				return
+			}
+			ended = append(ended, in)
+			out.Launched[in.Group] = append(out.Launched[in.Group], got.Instances...)
+			out.Reread = out.Reread || got.Raised > 0
+			out.Unavailable = append(out.Unavailable, unavailable...)
+		})
+	}
+	wg.Wait()
+	a.open = open
+	return errors.Join(append(errs, a.intents.Forget(ctx, ended))...)
+}
+
+// Open is how many instances of each group were asked for without an answer yet.
+func (a *Actor) Open() map[string]int {
+	n := map[string]int{}
+	for _, in := range a.open {
+		n[in.Group] += in.Count
+	}
+	return n
+}
+
+// launch makes one call and says what came of it. An error says that this is not known.
+func (a *Actor) launch(ctx context.Context, tick int64, in Intent) (nodegroups.Launched, []nodegroups.Unavailable, error) {
+	got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
+	e := outcome(entryOf(in), err)
+	var failures []string
+	var unavailable []nodegroups.Unavailable
+	now := a.options.Clock.Now()
+	for _, f := range got.Failures {
+		reason := fmt.Sprintf("%s: %s", f.Code, f.Message)
+		failures = append(failures, reason)
+		if d, marked := backOff[f.Class]; marked {
+			unavailable = append(unavailable, nodegroups.Unavailable{Group: in.Group, Class: f.Class, Until: now.Add(d), Reason: reason})
+		}
+	}
+	if len(failures) > 0 {
+		e.Phase, e.Error = ledger.Failed, strings.Join(failures, "; ")
+	}
+	for _, i := range got.Instances {
+		e.Instances = append(e.Instances, i.ID)
+	}
+	a.record(tick, e)
+	a.options.Log.Info("launch", "group", in.Group, "asked", in.Count, "got", len(got.Instances)+got.Raised, "reason", in.Reason, "error", e.Error)
+	return got, unavailable, err
+}
+
+// Recover asks again for the launches that a predecessor had begun. Their tokens give the instances that it was given,
+// if any. What stays unanswered is asked for again with every plan.
+func (a *Actor) Recover(ctx context.Context, begun []Intent) (Outcome, error) {
+	for i, in := range begun {
+		begun[i].Reason = fmt.Sprintf("begun at %s by a scaler that did not finish", in.At.Format(time.RFC3339))
+		a.record(0, entryOf(begun[i]))
+	}
+	out := Outcome{Launched: map[string][]nodegroups.Instance{}}
+	err := a.carryLaunches(ctx, 0, begun, &out)
+	return out, err
+}

@@ -1,0 +1,244 @@
+// Package scaler is the node scaler's loop: it observes the cluster and AWS, sizes balloons by the forecast, plans, and acts.
+package scaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/config"
+	"swell/balloon"
+	"swell/nodegroups"
+	"swell/scaler/act"
+	"swell/scaler/history"
+	"swell/scaler/ledger"
+	"swell/scaler/observe"
+	"swell/scaler/plan"
+)
+
+// Cloud is what the loop needs of AWS.
+type Cloud interface {
+	observe.Cloud
+	act.Cloud
+	// Interruptions waits a while for notices; each is given again until it is acknowledged.
+	Interruptions(ctx context.Context) ([]Notice, error)
+}
+
+// Notice is one interruption with the means to acknowledge it.
+type Notice struct {
+	nodegroups.Interruption
+	Ack func(context.Context) error
+}
+
+// Options of a Loop.
+type Options struct {
+	Config config.Scaler
+	// Identity of this process in the intents and the Lease.
+	Identity string
+	Log      *slog.Logger
+}
+
+// Loop is one scaler. Its exported methods other than Kick are for one goroutine.
+type Loop struct {
+	options Options
+	clock   config.Clock
+	client  client.Client
+	kube    kubernetes.Interface
+	cloud   Cloud
+	groups  *observe.Groups
+	ledger  *ledger.Ledger
+	actor   *act.Actor
+
+	kick  chan struct{}
+	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
+
+	tick      int64
+	memory    plan.Memory
+	workloads map[string]*workload
+	sampledAt time.Time
+	savedAt   time.Time
+	problems  map[string]bool
+	statusAt  time.Time
+	written   map[string]string
+}
+
+// workload is what the loop remembers of one Balloon.
+type workload struct {
+	history *history.Workload
+	state   balloon.State
+	problem string
+}
+
+// New returns a Loop; caches behind c must be synced before Run.
+func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledger, o Options) *Loop {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Loop{
+		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
+		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1),
+		workloads: map[string]*workload{}, problems: map[string]bool{}, written: map[string]string{},
+		memory: plan.Memory{UnneededSince: map[string]time.Time{}},
+	}
+}
+
+// Kick asks for a plan soon. It never blocks.
+func (l *Loop) Kick() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// NeedLeaderElection says that one replica at a time runs the loop.
+func (l *Loop) NeedLeaderElection() bool { return true }
+
+// Start runs the loop until ctx ends or another scaler has taken over.
+func (l *Loop) Start(ctx context.Context) error {
+	if err := l.takeOver(ctx); err != nil {
+		return err
+	}
+	go l.watchAPIServer(ctx)
+	go l.receiveInterruptions(ctx)
+	go l.readGroups(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.kick:
+			if !sleep(ctx, l.clock.Wait(l.options.Config.Observe.Settle.Duration)) {
+				return nil
+			}
+		case <-timer.C:
+		}
+		select { // one plan answers all that was asked for until it begins
+		case <-l.kick:
+		default:
+		}
+		err := l.Tick(ctx)
+		if errors.Is(err, act.ErrNotLeader) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			l.options.Log.Error("tick", "error", err)
+		}
+		timer.Reset(l.clock.Wait(l.options.Config.Observe.TickEvery.Duration))
+	}
+}
+
+// takeOver makes this the scaler that acts, finishes what a predecessor had begun, and reads AWS afresh.
+func (l *Loop) takeOver(ctx context.Context) error {
+	now := l.clock.Now()
+	l.apiAt.Store(&now)
+	intents, open, err := act.TakeOver(ctx, l.kube, l.namespace(), "swell-scaler-intents", l.options.Identity)
+	if err != nil {
+		return err
+	}
+	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Log: l.options.Log})
+	if err := l.ledger.Append(ledger.Entry{At: time.Now(), Model: now, Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)}); err != nil {
+		return err
+	}
+	out, err := l.actor.Recover(ctx, open)
+	if err != nil {
+		l.options.Log.Warn("recovering launches", "error", err)
+	}
+	l.note(out)
+	world, err := observe.Read(ctx, l.client, l.groups, now)
+	if err != nil {
+		return err
+	}
+	return l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes)
+}
+
+func (l *Loop) namespace() string {
+	if n := l.options.Config.LeaderElection.Namespace; n != "" {
+		return n
+	}
+	return "swell-system"
+}
+
+// Tick makes one plan and carries it out.
+func (l *Loop) Tick(ctx context.Context) error {
+	l.tick++
+	now := l.clock.Now()
+	world, err := observe.Read(ctx, l.client, l.groups, *l.apiAt.Load())
+	if err != nil {
+		return err
+	}
+	l.sample(ctx, now, world)
+	sizes := l.sizeBalloons(ctx, now, &world)
+	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
+	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
+	l.memory = memory
+	p.Problems = append(append(p.Problems, world.Problems...), problems...)
+	l.report(p)
+	out := l.actor.Carry(ctx, l.tick, p)
+	l.note(out)
+	if out.Reread {
+		if err := l.groups.Read(ctx, l.clock.Now(), world.Tags()); err != nil {
+			out.Errors = append(out.Errors, err)
+		}
+	}
+	if len(out.Unavailable) > 0 {
+		l.Kick()
+	}
+	l.writeStatus(ctx, now, world, sizes, p)
+	return errors.Join(out.Errors...)
+}
+
+// note makes the next plan count what this one began.
+func (l *Loop) note(out act.Outcome) {
+	l.groups.Launched(l.clock.Now(), out.Launched)
+	l.groups.Asked(l.actor.Open())
+	l.groups.Unavailable(out.Unavailable)
+}
+
+// report records problems and suppressed actions when they appear, not on every tick.
+func (l *Loop) report(p plan.Plan) {
+	current := map[string]bool{}
+	for _, x := range p.Problems {
+		l.say(current, "problem", x.Object, x.What+"; "+x.Mend)
+	}
+	for _, x := range p.Suppressed {
+		l.say(current, "suppressed", x.Action, x.Reason)
+	}
+	for _, x := range p.Unplaced {
+		for _, r := range x.Reasons {
+			l.say(current, "unplaced", x.Pod, r.Group+": "+r.Reason)
+		}
+	}
+	l.problems = current
+}
+
+func (l *Loop) say(current map[string]bool, action, object, what string) {
+	key := fmt.Sprint(action, object, what)
+	current[key] = true
+	if l.problems[key] {
+		return
+	}
+	l.options.Log.Warn(action, "object", object, "what", what)
+	e := ledger.Entry{At: time.Now(), Model: l.clock.Now(), Tick: l.tick, Phase: ledger.Note, Action: action, Object: object, Reason: what}
+	if err := l.ledger.Append(e); err != nil {
+		l.options.Log.Error("ledger", "error", err)
+	}
+}
+
+// sleep waits; false says that ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

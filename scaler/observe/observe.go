@@ -1,0 +1,107 @@
+// Package observe reads the cluster and AWS into the snapshot that plans are made from.
+package observe
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/v1alpha1"
+	"swell/scaler/plan"
+)
+
+// World is one reading of everything.
+type World struct {
+	Snapshot plan.Snapshot
+	Pools    []v1alpha1.CapacityPool
+	Balloons []v1alpha1.Balloon
+	// Schedules by namespace/name.
+	Schedules map[string]v1alpha1.DiurnalSchedule
+	HPAs      []autoscalingv2.HorizontalPodAutoscaler
+	Problems  []plan.Problem
+}
+
+// Read reads the world from the caches behind c. apiAt is when the API server last answered.
+func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time) (World, error) {
+	w := World{Schedules: map[string]v1alpha1.DiurnalSchedule{}}
+	var nodes corev1.NodeList
+	var pods corev1.PodList
+	var deployments appsv1.DeploymentList
+	var replicaSets appsv1.ReplicaSetList
+	var statefulSets appsv1.StatefulSetList
+	var daemonSets appsv1.DaemonSetList
+	var pools v1alpha1.CapacityPoolList
+	var balloons v1alpha1.BalloonList
+	var schedules v1alpha1.DiurnalScheduleList
+	var hpas autoscalingv2.HorizontalPodAutoscalerList
+	for _, list := range []client.ObjectList{&nodes, &pods, &deployments, &replicaSets, &statefulSets, &daemonSets, &pools, &balloons, &schedules, &hpas} {
+		if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return World{}, fmt.Errorf("reading the cluster (%T): %w", list, err)
+		}
+	}
+	s := &w.Snapshot
+	for i := range nodes.Items {
+		s.Nodes = append(s.Nodes, &nodes.Items[i])
+	}
+	for i := range pods.Items {
+		if p := &pods.Items[i]; p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
+			s.Pods = append(s.Pods, p)
+		}
+	}
+	slices.SortFunc(s.Nodes, func(a, b *corev1.Node) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Pods, func(a, b *corev1.Pod) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	s.Promised = promised(deployments.Items, replicaSets.Items, statefulSets.Items, s.Pods)
+	s.DaemonPods = daemonPods(daemonSets.Items)
+	s.PodsAt = apiAt
+	w.Problems = groups.into(s)
+	w.Pools, w.Balloons, w.HPAs = pools.Items, balloons.Items, hpas.Items
+	slices.SortFunc(w.Pools, func(a, b v1alpha1.CapacityPool) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(w.Balloons, func(a, b v1alpha1.Balloon) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	for _, d := range schedules.Items {
+		w.Schedules[d.Namespace+"/"+d.Name] = d
+	}
+	return w, nil
+}
+
+// Tags of every pool's groups, by the pool's name.
+func (w World) Tags() map[string]map[string]string {
+	tags := map[string]map[string]string{}
+	for _, p := range w.Pools {
+		tags[p.Name] = p.Spec.Groups.Tags
+	}
+	return tags
+}
+
+// Policy is what the pools allow; pools that cannot be read are problems and only observed.
+func (w World) Policy(maxAge time.Duration) (plan.Policy, []plan.Problem) {
+	p := plan.Policy{MaxAge: maxAge}
+	var problems []plan.Problem
+	for i := range w.Pools {
+		pool, wrong := Pool(&w.Pools[i])
+		p.Pools = append(p.Pools, pool)
+		problems = append(problems, wrong...)
+	}
+	return p, problems
+}
+
+// HPAOf is the HorizontalPodAutoscaler that scales a workload, if one does.
+func (w World) HPAOf(namespace string, ref v1alpha1.ScaleTarget) *autoscalingv2.HorizontalPodAutoscaler {
+	for i, h := range w.HPAs {
+		t := h.Spec.ScaleTargetRef
+		if h.Namespace == namespace && t.Kind == ref.Kind && t.Name == ref.Name {
+			return &w.HPAs[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package observe
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"swell/api/v1alpha1"
+	"swell/scaler/plan"
+)
+
+// Pool is a CapacityPool as the planner reads it. Fields that cannot be read are problems that name them, and the pool
+// is then not acted on.
+func Pool(p *v1alpha1.CapacityPool) (plan.Pool, []plan.Problem) {
+	var problems []plan.Problem
+	r := reader{object: "CapacityPool " + p.Name, problems: &problems}
+	s := p.Spec
+	out := plan.Pool{
+		Name:            p.Name,
+		MinNodesPerZone: int(s.Limits.MinNodesPerZone),
+		MaxNodes:        int(s.Limits.MaxNodes),
+		OnDemandBase:    int(s.Purchase.OnDemandBase),
+		SpotMax:         r.share("spec.purchase.spotMax", s.Purchase.SpotMax, 1),
+		Fallback:        s.Purchase.Fallback != "None",
+		ScaleInAfter:    s.ScaleIn.After.Duration,
+		ScaleInBelow:    r.decimal("spec.scaleIn.below", s.ScaleIn.Below, 0.5),
+		MaxUnavailable:  r.share("spec.scaleIn.maxUnavailablePerZone", s.ScaleIn.MaxUnavailablePerZone, 0.1),
+		Observe:         s.Mode == v1alpha1.Observe,
+	}
+	if s.Limits.MaxHourlyCost != nil {
+		out.MaxHourlyCost = r.decimal("spec.limits.maxHourlyCost", *s.Limits.MaxHourlyCost, 0)
+	}
+	if f := s.Freeze; f != nil {
+		out.Freeze = plan.Freeze{Until: f.Until.Time, All: f.What == "All", Reason: f.Reason}
+	}
+	for _, h := range s.Holds {
+		out.Holds = append(out.Holds, plan.Hold{Zone: h.Zone, Nodes: int(h.Nodes), Until: h.Until.Time})
+	}
+	if len(problems) > 0 {
+		out.Observe = true
+	}
+	return out, problems
+}
+
+// reader reads the decimals of one object and keeps what is wrong with them.
+type reader struct {
+	object   string
+	problems *[]plan.Problem
+}
+
+func (r reader) decimal(field string, d v1alpha1.Decimal, absent float64) float64 {
+	if d == "" {
+		return absent
+	}
+	v, err := strconv.ParseFloat(string(d), 64)
+	if err != nil || v < 0 {
+		*r.problems = append(*r.problems, plan.Problem{
+			Object: r.object, What: fmt.Sprintf("%s is %q", field, d), Mend: `give a decimal number, such as "0.5"`,
+		})
+	}
+	return v
+}
+
+func (r reader) share(field string, s v1alpha1.Share, absent float64) float64 {
+	if s == "" {
+		return absent
+	}
+	v, err := strconv.ParseFloat(strings.TrimSuffix(string(s), "%"), 64)
+	if err != nil || v < 0 || !strings.HasSuffix(string(s), "%") {
+		*r.problems = append(*r.problems, plan.Problem{
+			Object: r.object, What: fmt.Sprintf("%s is %q", field, s), Mend: `give a percentage, such as "70%"`,
+		})
+	}
+	return v / 100
+}

@@ -1,0 +1,110 @@
+package pack
+
+import (
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+)
+
+// Pod is a pod made ready to be placed. It may be used with several packers, one after the other.
+type Pod struct {
+	*corev1.Pod
+	// At is the node that the pod is bound to, which is where it is and no demand of where it must be.
+	At      string
+	info    *framework.PodInfo
+	class   string
+	refused string
+	// cpu and memory requested, in millicores and bytes.
+	cpu, memory int64
+}
+
+// NewPod prepares a pod. A pod without a UID gets its namespace and name for one, so that it can be taken back.
+// It fails only on affinity terms that the API server would not have let pass.
+func NewPod(pod *corev1.Pod) (*Pod, error) {
+	at := pod.Spec.NodeName
+	if at != "" || pod.UID == "" {
+		copied := *pod
+		copied.Spec.NodeName = ""
+		if copied.UID == "" {
+			copied.UID = types.UID(pod.Namespace + "/" + pod.Name)
+		}
+		pod = &copied
+	}
+	info, err := framework.NewPodInfo(pod)
+	if err != nil {
+		return nil, fmt.Errorf("reading the affinity of pod %s/%s: %w; correct its selectors", pod.Namespace, pod.Name, err)
+	}
+	r := info.CalculateResource().Resource
+	return &Pod{Pod: pod, At: at, info: info, refused: Refusal(pod), cpu: r.GetMilliCPU(), memory: r.GetMemory()}, nil
+}
+
+// Key is namespace/name.
+func (p *Pod) Key() string { return p.Namespace + "/" + p.Name }
+
+// Requests are the pod's requests of CPU in millicores and of memory in bytes, overhead included.
+func (p *Pod) Requests() (milliCPU, bytes int64) { return p.cpu, p.memory }
+
+// Refused is why the pod cannot be planned for, as Refusal says; empty where it can.
+func (p *Pod) Refused() string { return p.refused }
+
+// Class is equal for pods that the filters cannot tell apart.
+func (p *Pod) Class() string {
+	if p.class == "" {
+		p.class = classOf(p.Pod)
+	}
+	return p.class
+}
+
+// Refusal is why a pod cannot be planned for, empty where it can: what is not modelled is never assumed to fit.
+func Refusal(pod *corev1.Pod) string {
+	if len(pod.Spec.ResourceClaims) > 0 {
+		return "it uses dynamic resource claims, which are not planned for"
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			return fmt.Sprintf("its volume %s is a persistent volume claim, which is not planned for", v.Name)
+		}
+		if v.Ephemeral != nil {
+			return fmt.Sprintf("its volume %s is a generic ephemeral volume, which is not planned for", v.Name)
+		}
+	}
+	return ""
+}
+
+// classOf describes what filters read of a pod: two pods of one ReplicaSet differ in the name of their token's
+// volume, and must not differ here.
+func classOf(pod *corev1.Pod) string {
+	s := &pod.Spec
+	seen := corev1.PodSpec{NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations,
+		TopologySpreadConstraints: s.TopologySpreadConstraints, Overhead: s.Overhead, Resources: s.Resources, HostNetwork: s.HostNetwork,
+		HostUsers: s.HostUsers, OS: s.OS, SecurityContext: s.SecurityContext}
+	for _, c := range s.InitContainers {
+		seen.InitContainers = append(seen.InitContainers, seenContainer(c))
+	}
+	for _, c := range s.Containers {
+		seen.Containers = append(seen.Containers, seenContainer(c))
+	}
+	for _, v := range s.Volumes {
+		if v.GCEPersistentDisk != nil || v.AWSElasticBlockStore != nil || v.ISCSI != nil || v.RBD != nil || v.CSI != nil {
+			seen.Volumes = append(seen.Volumes, v)
+		}
+	}
+	// Maps are written in the order of their keys, so that equal pods have equal text.
+	text, err := json.Marshal(struct {
+		Namespace string
+		Labels    map[string]string
+		Spec      corev1.PodSpec
+	}{pod.Namespace, pod.Labels, seen})
+	if err != nil {
+		return string(pod.UID)
+	}
+	return string(text)
+}
+
+func seenContainer(c corev1.Container) corev1.Container {
+	return corev1.Container{Name: c.Name, Resources: c.Resources, Ports: c.Ports, RestartPolicy: c.RestartPolicy,
+		RestartPolicyRules: c.RestartPolicyRules, SecurityContext: c.SecurityContext}
+}

@@ -1,0 +1,299 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"swell/nodegroups"
+)
+
+// purchase is one instance to be launched.
+type purchase struct {
+	group    *group
+	node     int    // its index in this round
+	floor    string // what it is bought for beside pods; empty is pods alone
+	rejected []Alternative
+}
+
+// lookAhead is how many of the pods that wait are tried on a node to see what it would hold.
+const lookAhead = 200
+
+// buy opens nodes for what has no place, real pods first, and then for the floors of zones and groups. What is
+// left in unplaced has no group that can take it.
+func (r *round) buy() []purchase {
+	type verdict struct {
+		bought int
+		why    []Alternative
+	}
+	hopeless := map[string]verdict{}
+	var out []purchase
+	var left []*need
+	for i, n := range r.unplaced {
+		if r.placeComing(n) {
+			continue
+		}
+		if v, seen := hopeless[n.pod.Class()]; seen && v.bought == len(out) {
+			r.why[n], left = v.why, append(left, n)
+			continue
+		}
+		g, why := r.choose(n, r.unplaced[i:])
+		if g == nil {
+			hopeless[n.pod.Class()] = verdict{len(out), why}
+			r.why[n], left = why, append(left, n)
+			continue
+		}
+		out = append(out, purchase{group: g, rejected: why})
+		r.assume(n, r.w.buy(g))
+	}
+	r.unplaced = left
+	return append(out, r.floors()...)
+}
+
+// buy adds one more node of a group.
+func (w *world) buy(g *group) int {
+	g.bought++
+	return w.addTemplate(g, bought, fmt.Sprintf("new-%s-%d", g.Name, g.bought), nil)
+}
+
+// option is a group looked at for one pod.
+type option struct {
+	g     *group
+	why   string // why not; empty is possible
+	other bool   // not of the market that the pool wants next
+	zone  int    // nodes that the pool has in its zone
+	price float64
+}
+
+// choose finds the group that a new node for the pod is bought in, and says of each other group why not.
+func (r *round) choose(n *need, rest []*need) (*group, []Alternative) {
+	if why := r.w.refusal(n); why != "" {
+		return nil, []Alternative{{Reason: why}}
+	}
+	options := make([]option, 0, len(r.w.groups))
+	fitting := map[*pool]map[nodegroups.Market]bool{}
+	for _, g := range r.w.groups {
+		o := option{g: g, zone: g.pool.inZone(g.Zone), why: r.misfit(g, n)}
+		if o.why == "" {
+			if fitting[g.pool] == nil {
+				fitting[g.pool] = map[nodegroups.Market]bool{}
+			}
+			fitting[g.pool][g.Market] = true
+		}
+		options = append(options, o)
+	}
+	for i := range options {
+		o := &options[i]
+		if o.why == "" {
+			o.other, o.why = o.g.pool.market(o.g.Market, fitting[o.g.pool])
+		}
+		if limit := o.g.limit(); o.why == "" && limit != "" {
+			o.why = limit
+		}
+	}
+	r.price(options, rest)
+	slices.SortFunc(options, compareOptions)
+	if len(options) == 0 || options[0].why != "" {
+		return nil, alternatives(options, nil)
+	}
+	return options[0].g, alternatives(options[1:], &options[0])
+}
+
+func compareOptions(a, b option) int {
+	return cmp.Or(compareBool(a.why != "", b.why != ""), compareBool(a.other, b.other), cmp.Compare(a.zone, b.zone),
+		cmp.Compare(a.price, b.price), strings.Compare(a.g.Name, b.g.Name))
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+func alternatives(options []option, chosen *option) []Alternative {
+	var out []Alternative
+	for _, o := range options {
+		why := o.why
+		switch {
+		case why != "":
+		case o.other:
+			why = fmt.Sprintf("%s, and %s can be had", o.g.Market, chosen.g.Market)
+		case o.zone > chosen.zone:
+			why = fmt.Sprintf("zone %s has %d nodes, %s has %d", o.g.Zone, o.zone, chosen.g.Zone, chosen.zone)
+		case o.price > chosen.price:
+			why = fmt.Sprintf("dearer for what it would hold, at %.4g an hour", o.g.HourlyPrice)
+		default:
+			why = "as good, and later by name"
+		}
+		out = append(out, Alternative{o.g.Name, why})
+	}
+	slices.SortFunc(out, func(a, b Alternative) int { return strings.Compare(a.Group, b.Group) })
+	return out
+}
+
+// market says whether a market is what the pool wants next, and if it may not be bought, why.
+func (p *pool) market(m nodegroups.Market, fitting map[nodegroups.Market]bool) (other bool, why string) {
+	spot, onDemand := p.inMarket(nodegroups.Spot), p.inMarket(nodegroups.OnDemand)
+	spotFits := p.spotFits(spot+1, spot+onDemand+1)
+	baseOpen := onDemand < p.OnDemandBase && fitting[nodegroups.OnDemand]
+	wantSpot := fitting[nodegroups.Spot] && spotFits && !baseOpen
+	switch {
+	case m == nodegroups.Spot && !spotFits:
+		return true, fmt.Sprintf("pool %s has %d spot nodes of %d, with a base of %d on-demand and at most %.4g %% spot above it",
+			p.Name, spot, spot+onDemand, p.OnDemandBase, 100*p.SpotMax)
+	case m == nodegroups.OnDemand && wantSpot && !p.Fallback:
+		return true, fmt.Sprintf("pool %s does not fall back to on-demand", p.Name)
+	}
+	return (m == nodegroups.Spot) != wantSpot, ""
+}
+
+// misfit is why a new node of the group would not take the pod; empty is that it would.
+func (r *round) misfit(g *group, n *need) string {
+	why := ""
+	r.w.try(g, func(index int) {
+		_, why = r.w.full.Fits(n.pod, r.w.full.Nodes()[index])
+	})
+	if why != "" {
+		return "does not fit: " + why
+	}
+	return ""
+}
+
+// try adds a node of the group for the time of do.
+func (w *world) try(g *group, do func(index int)) {
+	real, full, nodes, templates := w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes), g.templates
+	do(w.addTemplate(g, bought, "trial-"+g.Name, nil))
+	w.real.Rollback(real)
+	w.full.Rollback(full)
+	w.nodes, g.templates = w.nodes[:nodes], templates
+}
+
+// price sets what each possible option costs for what it would hold of the waiting pods. Where there is no
+// choice within the zone and market, the price alone is enough.
+func (r *round) price(options []option, rest []*need) {
+	type place struct {
+		other bool
+		zone  string
+	}
+	rivals := map[place]int{}
+	for _, o := range options {
+		if o.why == "" {
+			rivals[place{o.other, o.g.Zone}]++
+		}
+	}
+	for i := range options {
+		o := &options[i]
+		o.price = o.g.HourlyPrice
+		switch {
+		case o.g.HourlyPrice <= 0:
+			o.price = math.Inf(1)
+		case o.why == "" && rivals[place{o.other, o.g.Zone}] > 1:
+			o.price /= r.holds(o.g, rest)
+		}
+	}
+}
+
+// holds is how much of the waiting pods' requests one new node would take, in cores, 4 GiB counting as one.
+func (r *round) holds(g *group, rest []*need) float64 {
+	var milli int64
+	r.w.try(g, func(index int) {
+		at := r.w.full.Nodes()[index]
+		for _, n := range rest[:min(len(rest), lookAhead)] {
+			if fits, _ := r.w.full.Fits(n.pod, at); fits {
+				r.w.full.Assume(n.pod, at)
+				cpu, memory := n.pod.Requests()
+				milli += max(1, cpu+memory>>22)
+			}
+		}
+	})
+	return float64(max(1, milli)) / 1000
+}
+
+// refusal is why a pod cannot be planned for at all.
+func (w *world) refusal(n *need) string {
+	if why := n.pod.Refused(); why != "" {
+		return why
+	}
+	if len(w.groups) == 0 {
+		return "there is no group to launch in"
+	}
+	return ""
+}
+
+// floors buys what zones and groups are to have at least.
+func (r *round) floors() []purchase {
+	r.problems = nil
+	var out []purchase
+	for _, g := range r.w.groups {
+		for g.total() < g.Min {
+			if why := g.limit(); why != "" {
+				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances: %s", g.total(), g.Min, why), "lift the limit or lower the group's minimum"})
+				break
+			}
+			out = append(out, purchase{group: g, floor: fmt.Sprintf("the group's minimum of %d", g.Min)})
+			r.w.buy(g)
+		}
+	}
+	for _, p := range r.w.pools {
+		for _, zone := range p.zones() {
+			out = append(out, r.zoneFloor(p, zone)...)
+		}
+	}
+	return out
+}
+
+func (r *round) zoneFloor(p *pool, zone string) []purchase {
+	var out []purchase
+	want, name := p.floor(r.w.now, zone)
+	for have := p.inZone(zone); have < want; have++ {
+		options := p.inZoneOptions(zone)
+		slices.SortFunc(options, compareOptions)
+		if len(options) == 0 || options[0].why != "" {
+			r.problems = append(r.problems, Problem{"pool " + p.Name, fmt.Sprintf("has %d of at least %d nodes (%s) in %s: %s", have, want, name, zone, firstReason(options)),
+				"lift the limit, or lower what is asked for"})
+			break
+		}
+		g := options[0].g
+		out = append(out, purchase{group: g, floor: fmt.Sprintf("%s of %d in %s", name, want, zone), rejected: alternatives(options[1:], &options[0])})
+		r.w.buy(g)
+	}
+	return out
+}
+
+// inZoneOptions are the pool's groups of a zone, with no pod in mind.
+func (p *pool) inZoneOptions(zone string) []option {
+	both := map[nodegroups.Market]bool{}
+	for _, g := range p.groups {
+		if g.Zone == zone {
+			both[g.Market] = true
+		}
+	}
+	var out []option
+	for _, g := range p.groups {
+		if g.Zone != zone {
+			continue
+		}
+		o := option{g: g, price: g.HourlyPrice}
+		if g.HourlyPrice <= 0 {
+			o.price = math.Inf(1)
+		}
+		if o.other, o.why = p.market(g.Market, both); o.why == "" {
+			o.why = g.limit()
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+func firstReason(options []option) string {
+	if len(options) == 0 {
+		return "it has no group there"
+	}
+	return options[0].g.Name + ": " + options[0].why
+}

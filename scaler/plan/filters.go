@@ -1,0 +1,56 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+)
+
+// filter takes out what must not be done, and keeps it as suppressed, so that it can be shown.
+func (w *world) filter(p *Plan) {
+	pools := map[string]*pool{}
+	for _, q := range w.pools {
+		pools[q.Name] = q
+	}
+	p.Launches = keep(p, p.Launches, func(l Launch) (string, string) {
+		return fmt.Sprintf("launch %d in %s", l.Count, l.Group), pools[l.Pool].holdsBack(w.now, false)
+	})
+	p.Terminations = keep(p, p.Terminations, func(t Termination) (string, string) {
+		why := pools[t.Pool].holdsBack(w.now, true)
+		if why == "" {
+			why = w.stale
+		}
+		return "return " + t.Node + " to " + t.Group, why
+	})
+	p.Replacements = keep(p, p.Replacements, func(t Termination) (string, string) {
+		return "replace " + t.InstanceID + " of " + t.Group, pools[t.Pool].holdsBack(w.now, false)
+	})
+	p.Pops = keep(p, p.Pops, func(b Pop) (string, string) { return "pop " + b.Namespace + "/" + b.Name, w.stale })
+	p.Deletes = keep(p, p.Deletes, func(b Pop) (string, string) { return "delete " + b.Namespace + "/" + b.Name, w.stale })
+	if w.stale != "" {
+		w.problem("snapshot", w.stale, "look at the connection to what is named; until it is back, nodes are launched for pending pods alone and nothing is returned")
+	}
+}
+
+// keep returns the actions without a reason against them and notes the others.
+func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
+	var out []T
+	for _, a := range actions {
+		if action, why := judge(a); why != "" {
+			p.Suppressed = append(p.Suppressed, Suppressed{action, why})
+		} else {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// holdsBack is why the pool does nothing now; scaleIn asks for the return of nodes that nobody needs.
+func (p *pool) holdsBack(now time.Time, scaleIn bool) string {
+	switch {
+	case p.Observe:
+		return fmt.Sprintf("pool %s only observes", p.Name)
+	case p.Freeze.Until.After(now) && (scaleIn || p.Freeze.All):
+		return fmt.Sprintf("pool %s is frozen until %s: %s", p.Name, p.Freeze.Until.UTC().Format(time.RFC3339), p.Freeze.Reason)
+	}
+	return ""
+}

@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"swell/scaler/pack"
+)
+
+// round is one packing of everything, with what was bought so far counted as on its way.
+type round struct {
+	w        *world
+	bought   []purchase
+	at       map[*need]int // index of the node that a need was given
+	load     map[int]load  // of nodes that are not up yet
+	unplaced []*need       // real pods, then balloons
+	why      map[*need][]Alternative
+	popped   []popped
+	creates  []BalloonChange
+	deletes  []*balloon
+	alive    map[*demand]int // balloons that exist and were not popped or deleted
+	problems []Problem
+	crowded  []*balloon // balloons that the scheduler will put out for pods of leaving nodes
+}
+
+// load counts what needs a node.
+type load struct{ pods, balloons int }
+
+// pack places real pods, lets balloons give way, sizes them and places them.
+func (w *world) pack(bought []purchase) *round {
+	w.reset()
+	r := &round{w: w, at: map[*need]int{}, load: map[int]load{}, alive: map[*demand]int{}, why: map[*need][]Alternative{}}
+	for _, b := range bought {
+		b.node = w.buy(b.group)
+		r.bought = append(r.bought, b)
+	}
+	for _, d := range w.demands {
+		r.alive[d] = len(d.existing)
+	}
+	for _, nominated := range []bool{true, false} {
+		for _, n := range w.needs {
+			if (n.pod.Status.NominatedNodeName != "") == nominated {
+				r.placeReal(n)
+			}
+		}
+	}
+	r.placeBalloons(r.sizeBalloons())
+	return r
+}
+
+// placeReal gives a real pod room that is free, else room that balloons hold, else room on a node that is on its way.
+func (r *round) placeReal(n *need) {
+	if r.placeNominated(n) {
+		return
+	}
+	if at := r.w.full.Find(n.pod, r.w.up); at != nil {
+		r.assume(n, at.Index())
+		return
+	}
+	if r.makeRoom(n) || r.placeComing(n) {
+		return
+	}
+	r.unplaced = append(r.unplaced, n)
+}
+
+// placeNominated keeps a nominated pod where the scheduler is making room for it.
+func (r *round) placeNominated(n *need) bool {
+	name := n.pod.Status.NominatedNodeName
+	if name == "" {
+		return false
+	}
+	at := r.w.real.Node(name)
+	if at == nil || r.w.nodes[at.Index()].kind != ready {
+		return false
+	}
+	if fits, _ := r.w.real.Fits(n.pod, at); !fits {
+		return false
+	}
+	return r.popFor(n, at.Index())
+}
+
+// placeComing uses the nodes that are not up yet, each filled before the next.
+func (r *round) placeComing(n *need) bool {
+	at := r.w.full.Find(n.pod, r.w.coming)
+	if at == nil {
+		return false
+	}
+	r.assume(n, at.Index())
+	return true
+}
+
+func (r *round) assume(n *need, index int) {
+	if n.balloon == nil {
+		r.w.assume(n.pod, index)
+	} else {
+		r.w.full.Assume(n.pod, r.w.full.Nodes()[index])
+	}
+	r.at[n] = index
+	if r.w.nodes[index].kind == ready {
+		return
+	}
+	l := r.load[index]
+	if n.balloon == nil {
+		l.pods++
+	} else {
+		l.balloons++
+	}
+	r.load[index] = l
+}
+
+// up ranks nodes that are up, the least allocated first, as the scheduler does.
+func (w *world) up(n *pack.Node) (int64, bool) {
+	if w.nodes[n.Index()].kind != ready {
+		return 0, false
+	}
+	return used(n), true
+}
+
+// coming ranks nodes that are not up yet, in a fixed order.
+func (w *world) coming(n *pack.Node) (int64, bool) {
+	st := w.nodes[n.Index()]
+	return st.order, st.kind == booting || st.kind == bought
+}
+
+// used is the larger share of CPU and memory that is requested, in thousandths.
+func used(n *pack.Node) int64 {
+	cpu, memory := n.Requested()
+	allCPU, allMemory := n.Allocatable()
+	return max(share(cpu, allCPU), share(memory, allMemory))
+}
+
+func share(part, all int64) int64 {
+	if all <= 0 {
+		return 1000
+	}
+	return int64(1000 * (float64(part) / float64(all)))
+}

@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"swell/scaler/pack"
+)
+
+// need is a pod that needs a place.
+type need struct {
+	pod      *pack.Pod
+	promised bool
+	leaves   bool     // its node is about to go
+	balloon  *balloon // nil for real pods
+}
+
+// podSet is the snapshot's pods by what the planner does with them.
+type podSet struct {
+	bound, pendingDaemons, nominated, balloons []*pack.Pod
+}
+
+// readPods sorts the pods: bound ones stay, pending ones and those of leaving nodes need a place.
+func (w *world) readPods(s Snapshot) podSet {
+	var set podSet
+	leaving := map[string]*leave{}
+	for i := range w.leaving {
+		leaving[w.leaving[i].name] = &w.leaving[i]
+	}
+	for _, p := range sortedPods(s.Pods) {
+		if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+			continue
+		}
+		pod, err := pack.NewPod(p)
+		if err != nil {
+			w.problem("pod "+p.Namespace+"/"+p.Name, err.Error(), "correct the pod; it is left out of the plan")
+			continue
+		}
+		l := leaving[p.Spec.NodeName]
+		switch {
+		case p.Labels[BalloonLabel] != "":
+			// A balloon goes at once when it is deleted, and with its node.
+			if p.DeletionTimestamp == nil && (p.Spec.NodeName == "" || l == nil) {
+				set.balloons = append(set.balloons, pod)
+			}
+		case p.Spec.NodeName == "":
+			w.readPending(pod, &set)
+		case l != nil && p.DeletionTimestamp == nil && !isDaemon(p) && !isStatic(p):
+			n := &need{pod: pod, leaves: true}
+			w.needs, l.needs = append(w.needs, n), append(l.needs, n)
+		default:
+			set.bound = append(set.bound, pod)
+		}
+	}
+	w.addPromised(s)
+	slices.SortStableFunc(w.needs, compareNeeds)
+	return set
+}
+
+func (w *world) readPending(pod *pack.Pod, set *podSet) {
+	switch {
+	case pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0:
+	case isDaemon(pod.Pod):
+		set.pendingDaemons = append(set.pendingDaemons, pod)
+	default:
+		if pod.Status.NominatedNodeName != "" {
+			set.nominated = append(set.nominated, pod)
+		}
+		w.needs = append(w.needs, &need{pod: pod})
+	}
+}
+
+// addPromised makes up the pods that do not exist yet. A stale snapshot may show them and the promise at once, so
+// there they count for nothing.
+func (w *world) addPromised(s Snapshot) {
+	if w.stale != "" {
+		return
+	}
+	seen := map[string]int{}
+	for _, p := range s.Promised {
+		if p.Pod == nil {
+			continue
+		}
+		name := p.Pod.Namespace + "/" + p.Pod.Name
+		for range p.Count {
+			seen[name]++
+			copied := *p.Pod
+			copied.UID, copied.Spec.NodeName = "", ""
+			copied.Name = fmt.Sprintf("%s-promised-%d", p.Pod.Name, seen[name])
+			pod, err := pack.NewPod(&copied)
+			if err != nil {
+				w.problem("pod "+name, err.Error(), "correct the workload's pod template; its promised replicas are left out of the plan")
+				break
+			}
+			w.needs = append(w.needs, &need{pod: pod, promised: true})
+		}
+	}
+}
+
+// compareNeeds orders as the scheduler's queue does: by priority, then by age; promised pods are younger than any.
+func compareNeeds(a, b *need) int {
+	if c := cmp.Compare(priority(b.pod.Pod), priority(a.pod.Pod)); c != 0 {
+		return c
+	}
+	if a.promised != b.promised {
+		if a.promised {
+			return 1
+		}
+		return -1
+	}
+	if c := a.pod.CreationTimestamp.Compare(b.pod.CreationTimestamp.Time); c != 0 {
+		return c
+	}
+	return cmp.Or(strings.Compare(a.pod.Namespace, b.pod.Namespace), strings.Compare(a.pod.Name, b.pod.Name))
+}
+
+func priority(p *corev1.Pod) int32 {
+	if p.Spec.Priority == nil {
+		return 0
+	}
+	return *p.Spec.Priority
+}
+
+// holdNominated takes away what the scheduler is already evicting for nominated pods, so that these find the
+// room that they were given.
+func (w *world) holdNominated(set podSet) {
+	for _, pod := range set.nominated {
+		at := w.real.Node(pod.Status.NominatedNodeName)
+		if at == nil {
+			continue
+		}
+		for _, victim := range slices.Clone(at.Pods()) {
+			if victim.DeletionTimestamp != nil && priority(victim.Pod) < priority(pod.Pod) {
+				w.real.Remove(victim)
+				w.full.Remove(victim)
+			}
+		}
+	}
+}

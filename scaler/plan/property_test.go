@@ -1,0 +1,246 @@
+package plan
+
+import (
+	"fmt"
+	"math/rand"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+
+	"swell/nodegroups"
+)
+
+var sizes = []string{"500m", "1", "2", "4", "7"}
+
+// drawCluster makes a cluster with nodes, bound and pending pods, balloons and promises. Plain ones have no
+// affinity and no spread.
+func drawCluster(t *rapid.T, plain bool) *cluster {
+	p := testPool()
+	p.OnDemandBase = rapid.IntRange(0, 3).Draw(t, "base")
+	p.SpotMax = rapid.SampledFrom([]float64{0, 0.5, 0.7, 1}).Draw(t, "spotMax")
+	p.Fallback = rapid.Bool().Draw(t, "fallback")
+	p.MaxNodes = rapid.SampledFrom([]int{0, 0, 4, 9}).Draw(t, "maxNodes")
+	p.MinNodesPerZone = rapid.IntRange(0, 1).Draw(t, "min")
+	p.MaxHourlyCost = rapid.SampledFrom([]float64{0, 0, 2, 5}).Draw(t, "cost")
+	c := newCluster(p)
+	zones := []string{"1a", "1c", "1d"}[:rapid.IntRange(1, 3).Draw(t, "zones")]
+	for _, zone := range zones {
+		for _, market := range []nodegroups.Market{nodegroups.Spot, nodegroups.OnDemand} {
+			c.group(zone, market, rapid.SampledFrom([]float64{0, 0.2, 0.3, 0.8}).Draw(t, "price"), func(g *nodegroups.Group) {
+				g.Max = rapid.IntRange(0, 4).Draw(t, "max")
+			})
+		}
+	}
+	for i := range c.s.Groups {
+		g := &c.s.Groups[i]
+		c.up(g.Name, rapid.IntRange(0, min(2, g.Max)).Draw(t, "up"))
+		c.launch(g.Name, rapid.IntRange(0, min(1, g.Max-len(g.Instances))).Draw(t, "booting"))
+	}
+	for i := range rapid.IntRange(0, 12).Draw(t, "workloads") {
+		app := fmt.Sprintf("app%d", i)
+		c.pods(app, rapid.IntRange(1, 6).Draw(t, "pods"), rapid.SampledFrom(sizes).Draw(t, "size"), "", drawShape(t, app, zones, plain))
+		if rapid.Bool().Draw(t, "bound") {
+			c.bind()
+		}
+	}
+	for _, zone := range zones {
+		name, size := rapid.SampledFrom([]string{"web", "api"}).Draw(t, "balloon"), rapid.SampledFrom(sizes).Draw(t, "chunk")
+		c.balloons(name, zone, rapid.IntRange(0, 4).Draw(t, "balloons"), size, "")
+		c.want(name, zone, rapid.IntRange(0, 5).Draw(t, "want"), size)
+	}
+	if rapid.Bool().Draw(t, "bindBalloons") {
+		c.bind()
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "late") {
+		app := fmt.Sprintf("late%d", i)
+		c.pods(app, rapid.IntRange(1, 8).Draw(t, "pods"), rapid.SampledFrom(sizes).Draw(t, "size"), "", drawShape(t, app, zones, plain))
+	}
+	c.promise("promised", rapid.IntRange(0, 5).Draw(t, "promised"), "1")
+	return c
+}
+
+func drawShape(t *rapid.T, app string, zones []string, plain bool) func(*corev1.Pod) {
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
+	shape := rapid.IntRange(0, 5).Draw(t, "shape")
+	prio := int32(rapid.IntRange(0, 2).Draw(t, "priority"))
+	return func(p *corev1.Pod) {
+		p.Spec.Priority = &prio
+		switch {
+		case shape == 0:
+			p.Spec.NodeSelector = map[string]string{corev1.LabelTopologyZone: zones[0]}
+		case plain:
+		case shape == 1:
+			p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelTopologyZone, WhenUnsatisfiable: corev1.DoNotSchedule, LabelSelector: selector}}
+		case shape == 2:
+			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{LabelSelector: selector, TopologyKey: corev1.LabelHostname}}}}
+		}
+	}
+}
+
+func size(g nodegroups.Group) int { return max(g.Alive(), g.Desired) }
+
+// TestNoPlanGoesAboveALimit checks groups, pools and cost after every launch of the plan.
+func TestNoPlanGoesAboveALimit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCluster(t, false)
+		before := map[string]int{}
+		total, cost := 0, 0.0
+		for _, g := range c.s.Groups {
+			before[g.Name] = size(g)
+			total += size(g)
+			cost += float64(size(g)) * g.HourlyPrice
+		}
+		launched := 0
+		for _, l := range c.plan().Launches {
+			g := c.byName(l.Group)
+			if l.Count <= 0 || before[l.Group]+l.Count > g.Max {
+				t.Fatalf("%s has %d of at most %d and %d are launched", l.Group, before[l.Group], g.Max, l.Count)
+			}
+			launched += l.Count
+			cost += float64(l.Count) * g.HourlyPrice
+			if limit := c.policy.Pools[0].MaxHourlyCost; limit > 0 && g.HourlyPrice == 0 {
+				t.Fatalf("%s has no price, and cost is limited", l.Group)
+			}
+		}
+		p := c.policy.Pools[0]
+		if launched > 0 && (p.MaxNodes > 0 && total+launched > p.MaxNodes || p.MaxHourlyCost > 0 && cost > p.MaxHourlyCost+1e-6) {
+			t.Fatalf("%d nodes and %d more of at most %d, at %.2f an hour of at most %.2f", total, launched, p.MaxNodes, cost, p.MaxHourlyCost)
+		}
+	})
+}
+
+// TestPlanningAgainBuysNothingMore: the launched instances are on their way, all else is as it was.
+func TestPlanningAgainBuysNothingMore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCluster(t, false)
+		first := c.plan()
+		for _, l := range first.Launches {
+			c.launch(l.Group, l.Count)
+		}
+		if again := c.plan(); len(again.Launches) > 0 {
+			t.Fatalf("first:\n%sthen again:\n%s", text(first), text(again))
+		}
+	})
+}
+
+// TestOrderOfInputDoesNotMatter permutes every list of the snapshot.
+func TestOrderOfInputDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCluster(t, false)
+		for _, n := range c.s.Nodes {
+			if c.memory.UnneededSince == nil {
+				c.memory.UnneededSince = map[string]time.Time{}
+			}
+			c.memory.UnneededSince[n.Name] = c.now.Add(-time.Hour)
+		}
+		a, am := Make(c.now, c.s, c.policy, c.memory)
+		r := rand.New(rand.NewSource(int64(rapid.IntRange(0, 1<<30).Draw(t, "seed"))))
+		r.Shuffle(len(c.s.Nodes), func(i, j int) { c.s.Nodes[i], c.s.Nodes[j] = c.s.Nodes[j], c.s.Nodes[i] })
+		r.Shuffle(len(c.s.Pods), func(i, j int) { c.s.Pods[i], c.s.Pods[j] = c.s.Pods[j], c.s.Pods[i] })
+		r.Shuffle(len(c.s.Groups), func(i, j int) { c.s.Groups[i], c.s.Groups[j] = c.s.Groups[j], c.s.Groups[i] })
+		r.Shuffle(len(c.s.Balloons), func(i, j int) { c.s.Balloons[i], c.s.Balloons[j] = c.s.Balloons[j], c.s.Balloons[i] })
+		for _, g := range c.s.Groups {
+			r.Shuffle(len(g.Instances), func(i, j int) { g.Instances[i], g.Instances[j] = g.Instances[j], g.Instances[i] })
+		}
+		b, bm := Make(c.now, c.s, c.policy, c.memory)
+		if d := cmp.Diff(a, b) + cmp.Diff(am, bm); d != "" {
+			t.Fatalf("the same snapshot in another order:\n%s", d)
+		}
+	})
+}
+
+// TestEveryPlaceIsReallyThere adds up the CPU of what is bound, placed and not popped, node by node.
+func TestEveryPlaceIsReallyThere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCluster(t, true)
+		p := c.plan()
+		gone := map[string]bool{}
+		for _, b := range append(p.Pops, p.Deletes...) {
+			gone[b.Namespace+"/"+b.Name] = true
+		}
+		use, fresh := map[string]int64{}, map[string]int{}
+		cpu := func(q *corev1.Pod) int64 { return q.Spec.Containers[0].Resources.Requests.Cpu().MilliValue() }
+		waiting := 0
+		for _, q := range c.s.Pods {
+			key := q.Namespace + "/" + q.Name
+			at := q.Spec.NodeName
+			if at == "" && q.Labels[BalloonLabel] == "" {
+				waiting++
+				at = p.Placed[key]
+			}
+			if at != "" && !gone[key] {
+				use[at] += cpu(q)
+			}
+		}
+		for key, at := range p.Placed {
+			if strings.Contains(key, "promised-") {
+				use[at] += 1000
+			}
+		}
+		waiting += c.s.Promised[0].Count
+		if len(p.Placed)+len(p.Unplaced) != waiting {
+			t.Fatalf("%d pods wait, %d are placed and %d are not", waiting, len(p.Placed), len(p.Unplaced))
+		}
+		for at, milli := range use {
+			if milli > 15500 {
+				t.Fatalf("%s would hold %d of 15500 millicores:\n%s", at, milli, text(p))
+			}
+			for _, g := range c.s.Groups {
+				if strings.HasPrefix(at, "new-"+g.Name+"-") {
+					fresh[g.Name]++
+				}
+			}
+		}
+		for _, l := range p.Launches {
+			if fresh[l.Group] > l.Count {
+				t.Fatalf("pods are placed on %d new nodes of %s, and %d are launched", fresh[l.Group], l.Group, l.Count)
+			}
+		}
+	})
+}
+
+// TestReturningNodesCostsNothing: after the return no floor is broken, and what was moved needs no launch.
+func TestReturningNodesCostsNothing(t *testing.T) {
+	returned := 0
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCluster(t, true)
+		c.memory.UnneededSince = map[string]time.Time{}
+		for _, n := range c.s.Nodes {
+			c.memory.UnneededSince[n.Name] = c.now.Add(-time.Hour)
+		}
+		first := c.plan()
+		if len(first.Terminations) == 0 {
+			return
+		}
+		returned++
+		c.carry(first)
+		again := c.plan()
+		if len(again.Unplaced) > len(first.Unplaced) {
+			t.Fatalf("%d pods more have no place; first:\n%sthen:\n%s", len(again.Unplaced)-len(first.Unplaced), text(first), text(again))
+		}
+		floor := c.policy.Pools[0].MinNodesPerZone
+		inZone := map[string]int{}
+		for _, g := range c.s.Groups {
+			if size(g) < g.Min {
+				t.Fatalf("%s has %d, its minimum is %d", g.Name, size(g), g.Min)
+			}
+			inZone[g.Zone] += size(g)
+		}
+		for _, x := range first.Terminations {
+			if zone := c.byName(x.Group).Zone; inZone[zone] < floor {
+				t.Fatalf("zone %s has %d nodes, its floor is %d", zone, inZone[zone], floor)
+			}
+		}
+		if len(first.Launches) == 0 && len(again.Launches) > 0 {
+			t.Fatalf("what was returned is bought back; first:\n%sthen:\n%s", text(first), text(again))
+		}
+	})
+	if returned == 0 {
+		t.Error("no drawn cluster returned a node, so nothing was checked")
+	}
+}

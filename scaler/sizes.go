@@ -1,0 +1,350 @@
+package scaler
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"swell/api/v1alpha1"
+	"swell/balloon"
+	"swell/balloon/apply"
+	"swell/scaler/forecast"
+	"swell/scaler/history"
+	"swell/scaler/observe"
+	"swell/scaler/plan"
+	"swell/scaler/schedule"
+	"swell/scaler/series"
+)
+
+const (
+	// rowStep is the step that demand is learned in.
+	rowStep = time.Minute
+	// saveEvery is the time between two checkpoints of the histories.
+	saveEvery = 5 * time.Minute
+)
+
+// size is the decision on one Balloon, for its status.
+type size struct {
+	balloon  *v1alpha1.Balloon
+	answer   forecast.Answer
+	lead     time.Duration
+	decision balloon.Decision
+	err      error
+}
+
+// workload is the memory of a Balloon's workload, made at first sight from files and the checkpoint.
+func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
+	key := b.Namespace + "/" + b.Name
+	if w := l.workloads[key]; w != nil {
+		return w
+	}
+	w := &workload{}
+	l.workloads[key] = w
+	past, live, err := l.past(ctx, b)
+	if err == nil {
+		w.history, err = history.NewWorkload(l.forecastOptions(), past)
+	}
+	if err != nil {
+		w.problem = err.Error()
+		l.options.Log.Error("history", "balloon", key, "error", err)
+		// a forecaster without a past is honest about it and yields to the demand of now
+		w.history, err = history.NewWorkload(l.forecastOptions(), nil)
+		if err != nil {
+			l.options.Log.Error("forecaster", "balloon", key, "error", err)
+			return w
+		}
+	}
+	if live.Len() > 0 {
+		w.history.Continue(live)
+	}
+	return w
+}
+
+func (l *Loop) forecastOptions() forecast.Options {
+	location, err := time.LoadLocation(l.options.Config.History.TimeZone)
+	if err != nil {
+		location = time.UTC
+	}
+	return forecast.Options{Step: rowStep, Location: location}
+}
+
+// past are the series that a workload's history begins with, oldest first, and the part of them that was sampled live.
+func (l *Loop) past(ctx context.Context, b *v1alpha1.Balloon) (past []series.Series, live series.Series, err error) {
+	for _, f := range l.options.Config.History.Files {
+		if f.Namespace != b.Namespace || f.Balloon != b.Name {
+			continue
+		}
+		file, err := os.Open(f.File)
+		if err != nil {
+			return nil, live, fmt.Errorf("reading the history of %s/%s: %w; correct history.files", b.Namespace, b.Name, err)
+		}
+		s, err := series.Read(file, f.File)
+		file.Close()
+		if err != nil {
+			return nil, live, err
+		}
+		past = append(past, s)
+	}
+	if ns := l.options.Config.History.Checkpoints; ns != "" {
+		live, err = history.Checkpoints{Kube: l.kube, Namespace: ns}.Load(ctx, b.Namespace, b.Name)
+		if err != nil {
+			return past, live, err
+		}
+		if live.Len() > 0 {
+			past = append(past, live)
+		}
+	}
+	return past, live, nil
+}
+
+// sample takes the demand of every guarded workload when its time has come.
+func (l *Loop) sample(ctx context.Context, now time.Time, world observe.World) {
+	if now.Sub(l.sampledAt) < l.options.Config.History.SampleEvery.Duration {
+		return
+	}
+	l.sampledAt = now
+	save := now.Sub(l.savedAt) >= saveEvery
+	for i := range world.Balloons {
+		b := &world.Balloons[i]
+		w := l.workload(ctx, b)
+		if w.history == nil {
+			continue
+		}
+		if err := w.history.Sample(now, demandOf(world, b)); err != nil {
+			l.options.Log.Warn("sample", "balloon", b.Namespace+"/"+b.Name, "error", err)
+		}
+		if ns := l.options.Config.History.Checkpoints; save && ns != "" {
+			if err := (history.Checkpoints{Kube: l.kube, Namespace: ns}).Save(ctx, b.Namespace, b.Name, w.history.Live()); err != nil {
+				l.options.Log.Warn("checkpoint", "balloon", b.Namespace+"/"+b.Name, "error", err)
+			}
+		}
+	}
+	if save {
+		l.savedAt = now
+	}
+}
+
+// demandOf is what the workload's HPA asks for, in pods; NaN where that is unknown or only a lower bound.
+func demandOf(world observe.World, b *v1alpha1.Balloon) float64 {
+	hpa := world.HPAOf(b.Namespace, b.Spec.ScaleTargetRef)
+	if hpa == nil || history.Censored(hpa) != "" {
+		return math.NaN()
+	}
+	pods, known, _ := history.Demand(hpa)
+	if !known {
+		return math.NaN()
+	}
+	return pods
+}
+
+// sizeBalloons decides how many balloons are wanted and puts them into the snapshot. Where that cannot be decided, those
+// that exist are kept.
+func (l *Loop) sizeBalloons(ctx context.Context, now time.Time, world *observe.World) []size {
+	var sizes []size
+	for i := range world.Balloons {
+		b := &world.Balloons[i]
+		if b.DeletionTimestamp != nil {
+			continue
+		}
+		s := size{balloon: b}
+		demands, err := l.sizeOne(ctx, now, world, &s)
+		if err != nil {
+			s.err = err
+			world.Problems = append(world.Problems, plan.Problem{Object: "Balloon " + b.Namespace + "/" + b.Name, What: err.Error(), Mend: "its balloons stay as they are until then"})
+			demands = keep(b, world)
+		} else if b.Spec.Mode == v1alpha1.Observe {
+			demands = keep(b, world)
+		}
+		world.Snapshot.Balloons = append(world.Snapshot.Balloons, demands...)
+		sizes = append(sizes, s)
+	}
+	return sizes
+}
+
+func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World, s *size) ([]plan.BalloonDemand, error) {
+	b := s.balloon
+	target, err := apply.ReadTarget(ctx, l.client, b.Namespace, b.Spec.ScaleTargetRef)
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := number("spec.chunk", string(b.Spec.Chunk), 1)
+	if err != nil {
+		return nil, err
+	}
+	share, err := number("spec.share", strings.TrimSuffix(string(b.Spec.Share), "%"), 100)
+	if err != nil {
+		return nil, err
+	}
+	tau, err := l.tau(b, target, world)
+	if err != nil {
+		return nil, err
+	}
+	w := l.workload(ctx, b)
+	lead := l.options.Config.Lead
+	s.lead = lead.BootP95.Duration + lead.HPADelay.Duration + lead.PodStart.Duration
+	if w.history != nil {
+		s.answer = w.history.MaxOver(now, s.lead, tau)
+	}
+	demand := demandOf(*world, b)
+	headroom := l.headroom(now, s.lead, world, b)
+	in := balloon.Input{
+		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share / 100,
+		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
+		Zones: zonesOf(world, b, target.Selector), State: w.state,
+	}
+	if !math.IsNaN(demand) {
+		in.Headroom, in.HeadroomWhy = headroom.For(demand), headroom.Why
+	}
+	if !s.answer.Ready {
+		in.NotReady = s.answer.Reason
+	}
+	s.decision = balloon.Size(in)
+	w.state = s.decision.State
+	var demands []plan.BalloonDemand
+	for _, z := range s.decision.Zones {
+		pod, err := balloon.PodFor(*b, chunk, target.Template, z.Zone)
+		if err != nil {
+			return nil, err
+		}
+		demands = append(demands, plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: z.Zone, Pod: pod, Want: z.Balloons})
+	}
+	return demands, nil
+}
+
+// number reads a decimal field; absent is what an empty one means.
+func number(field, value string, absent float64) (float64, error) {
+	if value == "" {
+		return absent, nil
+	}
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil || v < 0 {
+		return 0, fmt.Errorf("%s is %q; give a decimal number", field, value)
+	}
+	return v, nil
+}
+
+// tau is the quantile that a Balloon asks for, by itself or by what a miss costs.
+func (l *Loop) tau(b *v1alpha1.Balloon, target apply.Target, world *observe.World) (float64, error) {
+	t := b.Spec.Target
+	if t.MissCostPerPodMinute == "" {
+		return number("spec.target.quantile", string(t.Quantile), 0.99)
+	}
+	miss, err := number("spec.target.missCostPerPodMinute", string(t.MissCostPerPodMinute), 0)
+	if err != nil {
+		return 0, err
+	}
+	room, err := roomCost(target.Template, world)
+	if err != nil {
+		return 0, err
+	}
+	return balloon.Quantile(miss, room)
+}
+
+// roomCost is what the room of one pod costs a minute on the dearest group: its largest share of a node's resources.
+func roomCost(template corev1.PodTemplateSpec, world *observe.World) (float64, error) {
+	cost := 0.0
+	for _, g := range world.Snapshot.Groups {
+		for resource := range g.Template.Allocatable {
+			all, asked := g.Template.Allocatable[resource], 0.0
+			for _, c := range template.Spec.Containers {
+				q := c.Resources.Requests[resource]
+				asked += q.AsApproximateFloat64()
+			}
+			if a := all.AsApproximateFloat64(); a > 0 {
+				cost = max(cost, asked/a*g.HourlyPrice/60)
+			}
+		}
+	}
+	if cost == 0 {
+		return 0, fmt.Errorf("spec.target.missCostPerPodMinute needs prices: give the instance types' in the scaler's configuration, or use spec.target.quantile")
+	}
+	return cost, nil
+}
+
+// headroom is what the Balloon's schedules ask for within the lead time.
+func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon) schedule.Headroom {
+	var most schedule.Headroom
+	for _, name := range b.Spec.Schedules {
+		object := "DiurnalSchedule " + b.Namespace + "/" + name
+		d, ok := world.Schedules[b.Namespace+"/"+name]
+		if !ok {
+			world.Problems = append(world.Problems, plan.Problem{Object: object, What: "is not there, and Balloon " + b.Name + " names it", Mend: "create it or take it out of spec.schedules"})
+			continue
+		}
+		s, problems := schedule.Compile(d.Spec)
+		for _, p := range problems {
+			world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.Field + ": " + p.What, Mend: p.Mend})
+		}
+		if s != nil {
+			most = most.Max(s.Over(now, now.Add(lead)))
+		}
+	}
+	return most
+}
+
+// zonesOf are the zones that have groups, with the workload's pods in each.
+func zonesOf(world *observe.World, b *v1alpha1.Balloon, selector labels.Selector) []balloon.Zone {
+	zoneOf := map[string]string{}
+	for _, n := range world.Snapshot.Nodes {
+		zoneOf[n.Name] = n.Labels[corev1.LabelTopologyZone]
+	}
+	pods := map[string]int{}
+	for _, p := range world.Snapshot.Pods {
+		if p.Namespace == b.Namespace && p.Labels[plan.BalloonLabel] == "" && p.Spec.NodeName != "" && selector.Matches(labels.Set(p.Labels)) {
+			pods[zoneOf[p.Spec.NodeName]]++
+		}
+	}
+	var zones []balloon.Zone
+	seen := map[string]bool{}
+	for _, g := range world.Snapshot.Groups {
+		if !seen[g.Zone] {
+			seen[g.Zone] = true
+			zones = append(zones, balloon.Zone{Name: g.Zone, Pods: pods[g.Zone]})
+		}
+	}
+	return zones
+}
+
+// keep is a demand for just the balloons that exist.
+func keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
+	byZone := map[string]*plan.BalloonDemand{}
+	var zones []string
+	for _, p := range world.Snapshot.Pods {
+		if p.Namespace != b.Namespace || p.Labels[plan.BalloonLabel] != b.Name || p.DeletionTimestamp != nil {
+			continue
+		}
+		zone := pinnedZone(p)
+		if byZone[zone] == nil {
+			byZone[zone] = &plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone, Pod: p}
+			zones = append(zones, zone)
+		}
+		byZone[zone].Want++
+	}
+	var out []plan.BalloonDemand
+	for _, z := range zones {
+		out = append(out, *byZone[z])
+	}
+	return out
+}
+
+// pinnedZone is the zone that a balloon pod is pinned to by its required node affinity.
+func pinnedZone(p *corev1.Pod) string {
+	if p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil || p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return ""
+	}
+	for _, term := range p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		for _, e := range term.MatchExpressions {
+			if e.Key == corev1.LabelTopologyZone && e.Operator == corev1.NodeSelectorOpIn && len(e.Values) == 1 {
+				return e.Values[0]
+			}
+		}
+	}
+	return ""
+}

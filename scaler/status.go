@@ -1,0 +1,153 @@
+package scaler
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/v1alpha1"
+	"swell/nodegroups"
+	"swell/scaler/observe"
+	"swell/scaler/plan"
+)
+
+// statusEvery bounds how often an object's status is written, in machine time.
+const statusEvery = 2 * time.Second
+
+// writeStatus writes what changed in the status of Balloons and CapacityPools.
+func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.World, sizes []size, p plan.Plan) {
+	if time.Since(l.statusAt) < statusEvery {
+		return
+	}
+	l.statusAt = time.Now()
+	for _, s := range sizes {
+		l.patchStatus(ctx, &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: s.balloon.Namespace, Name: s.balloon.Name}},
+			balloonStatus(s, world, l.clock.RealTime(now)))
+	}
+	for i := range world.Pools {
+		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}},
+			poolStatus(&world.Pools[i], world, p, l.clock.RealTime(now)))
+	}
+}
+
+// patchStatus writes a status when it is another than the one last written.
+func (l *Loop) patchStatus(ctx context.Context, object client.Object, status any) {
+	raw, err := json.Marshal(map[string]any{"status": status})
+	if err != nil {
+		l.options.Log.Error("status", "error", err)
+		return
+	}
+	key := fmt.Sprintf("%T %s/%s", object, object.GetNamespace(), object.GetName())
+	if l.written[key] == string(raw) {
+		return
+	}
+	if err := l.client.Status().Patch(ctx, object, client.RawPatch(types.MergePatchType, raw), client.FieldOwner("swell-scaler")); err != nil {
+		l.options.Log.Warn("status", "object", key, "error", err)
+		return
+	}
+	l.written[key] = string(raw)
+}
+
+func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonStatus {
+	status := v1alpha1.BalloonStatus{Why: s.decision.Why, LeadTime: &metav1.Duration{Duration: s.lead}}
+	condition := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Forecast", Message: "the forecast is in use", ObservedGeneration: s.balloon.Generation}
+	switch {
+	case s.err != nil:
+		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, "CannotSize", s.err.Error()
+	case !s.answer.Ready:
+		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, "TooLittleHistory", s.answer.Reason
+	default:
+		status.PredictedPods, status.QuantilePods = decimal(s.answer.Point), decimal(s.answer.Upper)
+	}
+	status.Conditions = conditions(s.balloon.Status.Conditions, condition, at)
+	running := map[string]int32{}
+	zoneOf := map[string]string{}
+	for _, n := range world.Snapshot.Nodes {
+		zoneOf[n.Name] = n.Labels[corev1.LabelTopologyZone]
+	}
+	for _, p := range world.Snapshot.Pods {
+		if p.Namespace == s.balloon.Namespace && p.Labels[plan.BalloonLabel] == s.balloon.Name && p.Status.Phase == corev1.PodRunning {
+			running[zoneOf[p.Spec.NodeName]]++
+		}
+	}
+	for _, z := range s.decision.Zones {
+		status.Zones = append(status.Zones, v1alpha1.BalloonZoneStatus{Zone: z.Zone, Balloons: int32(z.Balloons), Running: running[z.Zone]})
+	}
+	return status
+}
+
+func poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, at time.Time) v1alpha1.CapacityPoolStatus {
+	var status v1alpha1.CapacityPoolStatus
+	nodes := map[string]bool{}
+	for _, n := range world.Snapshot.Nodes {
+		nodes[n.Spec.ProviderID] = true
+	}
+	for _, g := range world.Snapshot.Groups {
+		if g.Pool != pool.Name {
+			continue
+		}
+		z := zoneStatus(&status, g.Zone)
+		for _, in := range g.Instances {
+			switch {
+			case in.Lifecycle == nodegroups.Terminating:
+				continue
+			case g.Market == nodegroups.Spot:
+				z.Spot++
+			default:
+				z.OnDemand++
+			}
+			if !nodes[in.ProviderID] {
+				z.Booting++
+			}
+		}
+	}
+	for _, x := range p.Problems {
+		if x.Object == "CapacityPool "+pool.Name {
+			status.Problems = append(status.Problems, x.What+"; "+x.Mend)
+		}
+	}
+	condition := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Planned", Message: "the pool's groups are read and planned for", ObservedGeneration: pool.Generation}
+	if len(status.Zones) == 0 {
+		condition.Status, condition.Reason = metav1.ConditionFalse, "NoGroups"
+		condition.Message = "no Auto Scaling group carries all of spec.groups.tags; tag the groups or correct the field"
+	}
+	status.Conditions = conditions(pool.Status.Conditions, condition, at)
+	return status
+}
+
+func zoneStatus(s *v1alpha1.CapacityPoolStatus, zone string) *v1alpha1.PoolZoneStatus {
+	for i := range s.Zones {
+		if s.Zones[i].Zone == zone {
+			return &s.Zones[i]
+		}
+	}
+	s.Zones = append(s.Zones, v1alpha1.PoolZoneStatus{Zone: zone})
+	return &s.Zones[len(s.Zones)-1]
+}
+
+// conditions replaces one condition and keeps the time of its last change.
+func conditions(old []metav1.Condition, c metav1.Condition, at time.Time) []metav1.Condition {
+	c.LastTransitionTime = metav1.NewTime(at.Truncate(time.Second))
+	for _, o := range old {
+		if o.Type == c.Type && o.Status == c.Status {
+			c.LastTransitionTime = o.LastTransitionTime
+		}
+	}
+	return []metav1.Condition{c}
+}
+
+// decimal is a number of pods to a tenth, absent where it is unknown.
+func decimal(v float64) *v1alpha1.Decimal {
+	if v != v || v < 0 {
+		return nil
+	}
+	d := v1alpha1.Decimal(strconv.FormatFloat(v, 'f', 1, 64))
+	return &d
+}
