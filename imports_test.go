@@ -25,7 +25,7 @@ type layer struct {
 
 // Imports go one way: cmd → loops and I/O → PURE → DATA. The order matters: the first match names a package's layer.
 var layers = []layer{
-	{"CLI and programs", []string{"cmd"}, []string{"I/O", "PURE", "DATA"},
+	{"CLI and programs", []string{"cmd"}, []string{"I/O", "PURE", "DATA", "chart"},
 		"a program only wires; nothing may depend on one"},
 	{"bench", []string{"bench", "."}, []string{"CLI and programs", "I/O", "PURE", "DATA", "chart"},
 		"the testbed and the benchmarks drive the product from outside; the product must not know them"},

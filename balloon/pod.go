@@ -14,7 +14,7 @@ import (
 
 const (
 	// Label marks a balloon pod; its value is the name of its Balloon in the same namespace.
-	Label = "capacity.swell/balloon"
+	Label = v1alpha1.BalloonLabel
 	// PriorityClass of balloon pods: −10, which cluster-autoscaler still counts, and never preempting.
 	PriorityClass = "swell-balloon"
 	// Priority of that class.

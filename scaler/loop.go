@@ -155,7 +155,13 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes)
+	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
+		return err
+	}
+	if err := l.groups.Read(ctx, now, world.Tags()); err != nil {
+		l.options.Log.Warn("reading groups", "error", err)
+	}
+	return nil
 }
 
 func (l *Loop) namespace() string {

@@ -120,7 +120,7 @@ func (l *Loop) sample(ctx context.Context, now time.Time, world observe.World) {
 		if err := w.history.Sample(now, demandOf(world, b)); err != nil {
 			l.options.Log.Warn("sample", "balloon", b.Namespace+"/"+b.Name, "error", err)
 		}
-		if ns := l.options.Config.History.Checkpoints; save && ns != "" {
+		if ns := l.options.Config.History.Checkpoints; save && ns != "" && w.history.Live().Len() > 1 { // one row has no step
 			if err := (history.Checkpoints{Kube: l.kube, Namespace: ns}).Save(ctx, b.Namespace, b.Name, w.history.Live()); err != nil {
 				l.options.Log.Warn("checkpoint", "balloon", b.Namespace+"/"+b.Name, "error", err)
 			}

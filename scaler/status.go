@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -116,7 +117,7 @@ func poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, a
 	condition := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Planned", Message: "the pool's groups are read and planned for", ObservedGeneration: pool.Generation}
 	if len(status.Zones) == 0 {
 		condition.Status, condition.Reason = metav1.ConditionFalse, "NoGroups"
-		condition.Message = "no Auto Scaling group carries all of spec.groups.tags; tag the groups or correct the field"
+		condition.Message = strings.Join(append([]string{"no Auto Scaling group of this pool is known"}, status.Problems...), "; ")
 	}
 	status.Conditions = conditions(pool.Status.Conditions, condition, at)
 	return status

@@ -2,6 +2,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+// BalloonLabel marks a balloon pod; its value is the name of its Balloon in the same namespace.
+const BalloonLabel = "capacity.swell/balloon"
+
 // Balloon keeps room for a workload before it grows: low-priority pods that hold places on nodes
 // and give way to the workload's own pods.
 //

@@ -203,7 +203,7 @@ func (g *game) measure(ctx context.Context) (measure.Run, measure.Timeline, erro
 	if err := g.player.Verify(ctx); err != nil {
 		return measure.Run{}, measure.Timeline{}, err
 	}
-	totals := g.consumers.Totals()
+	totals := g.consumers.TotalsSince(g.clock.RealTime(s.from))
 	g.player.Close()
 	g.consumers.Close()
 	lagMax := totals.LagMax.Seconds() * g.options.speed

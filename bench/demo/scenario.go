@@ -20,7 +20,7 @@ import (
 // What the hour is scaled to, and what its parts are.
 const (
 	webPeak    = 240.0 // pods that the web workload needs at the hour's peak
-	ordersPeak = 48.0  // pods that read the queue at the hour's peak
+	ordersPeak = 32.0  // pods that read the queue at the hour's peak
 	perPodRate = 5.0   // messages a second that one of them reads
 	planned    = 0.8   // share of it that is planned for
 	webTarget  = 0.5   // share of its CPU request that a web pod should use
@@ -53,13 +53,13 @@ type scenario struct {
 	ordScale float64
 }
 
-// draw picks the hour around a steep rise of the trace: a quarter of an hour before it and what follows.
+// draw picks the hour around a steep rise of the trace: ten minutes before it and what follows.
 func draw(name string, trace series.Series, timeZone string, seed int64, length time.Duration) (scenario, error) {
 	rise, err := traces.Draw(trace, seed)
 	if err != nil {
 		return scenario{}, fmt.Errorf("drawing a rise of %s: %w", name, err)
 	}
-	s := scenario{name: name, timeZone: timeZone, trace: trace, from: rise.Start.Add(-length / 4), length: length}
+	s := scenario{name: name, timeZone: timeZone, trace: trace, from: rise.Start.Add(-length / 6), length: length}
 	peak := 0.0
 	for t := s.from; t.Before(s.from.Add(length)); t = t.Add(trace.Step) {
 		if v, known := trace.At(t); known {
@@ -117,23 +117,19 @@ func (s scenario) fleet() aws.Fleet {
 		}},
 		Prices: map[string]aws.Price{instanceType: {OnDemand: onDemandPrice, Spot: spotPrice}},
 	}
+	onDemand := onDemandBase + int(math.Ceil(float64(max(0, nodes-onDemandBase))*(1-spotMax)))
 	for i, zone := range zones {
-		want := nodes / len(zones)
-		if i < nodes%len(zones) {
-			want++
-		}
-		short := zone[len(zone)-2:]
 		for _, market := range []string{"on-demand", "spot"} {
 			g := aws.Group{
-				Name: "general-" + short + "-" + market, Zone: zone, Market: market, Max: groupMax,
+				Name: "general-" + zone[len(zone)-2:] + "-" + market, Zone: zone, Market: market, Max: groupMax,
 				InstanceTypes: []string{instanceType}, LaunchTemplate: "general",
 				Labels: map[string]string{"swell/market": market},
 				Tags:   map[string]string{"swell/pool": "general", "swell/market": market},
 			}
 			if market == "on-demand" {
-				g.Min, g.Desired = 1, 1
+				g.Min, g.Desired = 1, shareOf(onDemand, i)
 			} else {
-				g.Desired = max(0, want-1)
+				g.Desired = shareOf(nodes-onDemand, i)
 			}
 			f.Groups = append(f.Groups, g)
 		}
@@ -141,7 +137,17 @@ func (s scenario) fleet() aws.Fleet {
 	return f
 }
 
-const groupMax = 20
+const (
+	groupMax = 20
+	// What the pool's purchase policy says; the fleet begins as it would have it.
+	onDemandBase = 3
+	spotMax      = 0.7
+)
+
+// shareOf is the i-th zone's part of n nodes.
+func shareOf(n, i int) int {
+	return (n + len(zones) - 1 - i) / len(zones)
+}
 
 // manifest is the workloads with their HPAs and swell's kinds.
 func (s scenario) manifest(speed float64, balloonMode string) ([]byte, error) {

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +11,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"swell/api/v1alpha1"
 )
 
 // BalloonLabel marks balloon pods; its value is the Balloon's name.
-const BalloonLabel = "capacity.swell/balloon"
+const BalloonLabel = v1alpha1.BalloonLabel
 
 // Pod is the life of one pod as the audit log shows it; zero times are unknown or have not come.
 type Pod struct {
@@ -179,7 +182,7 @@ func workload(pod corev1.Pod) string {
 
 func unschedulable(body json.RawMessage) bool {
 	var pod corev1.Pod
-	if len(body) == 0 || json.Unmarshal(body, &pod) != nil {
+	if !bytes.Contains(body, []byte(corev1.PodReasonUnschedulable)) || json.Unmarshal(body, &pod) != nil {
 		return false
 	}
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {

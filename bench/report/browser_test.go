@@ -28,33 +28,13 @@ func TestBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	var asked []string
+	var seen witness
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		asked = append(asked, r.URL.Path)
-		mu.Unlock()
+		seen.note(&seen.asked, r.URL.Path)
 		_, _ = w.Write(body)
 	}))
 	defer server.Close()
-	var complaints, requests []string
-	listen := func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventConsoleAPICalled:
-			complaints = append(complaints, fmt.Sprintf("console %s", e.Type))
-		case *runtime.EventExceptionThrown:
-			complaints = append(complaints, e.ExceptionDetails.Text)
-		case *log.EventEntryAdded:
-			complaints = append(complaints, e.Entry.Text)
-		case *network.EventRequestWillBeSent:
-			if !strings.HasPrefix(e.Request.URL, "data:") {
-				requests = append(requests, e.Request.URL)
-			}
-		}
-	}
-	ctx, cancel := browser(t, binary, listen)
+	ctx, cancel := browser(t, binary, seen.listen)
 	defer cancel()
 	if err := chromedp.Do(ctx, watchNetwork, chromedp.EmulateViewport(390, 844), chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS(".plot svg"))); err != nil {
 		t.Fatal(err)
@@ -76,16 +56,48 @@ func TestBrowser(t *testing.T) {
 	if hidden := read[int](ctx, t, `document.querySelectorAll('[data-chart="cost"] [aria-pressed="false"]').length`); hidden != 1 {
 		t.Errorf("%d series are hidden after a click on one", hidden)
 	}
-	mu.Lock()
-	defer mu.Unlock()
 	if want := len(buildPlots(s, lines).Charts); plots != want || drawn != want {
 		t.Errorf("%d plots, %d with a line, want %d", plots, drawn, want)
 	}
-	if len(complaints) > 0 {
-		t.Errorf("the browser complains: %q", complaints)
+	seen.check(t)
+}
+
+// witness notes what the browser complains about and asks for.
+type witness struct {
+	mu                          sync.Mutex
+	complaints, requests, asked []string
+}
+
+func (w *witness) note(list *[]string, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*list = append(*list, text)
+}
+
+func (w *witness) listen(event any) {
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		w.note(&w.complaints, fmt.Sprintf("console %s", e.Type))
+	case *runtime.EventExceptionThrown:
+		w.note(&w.complaints, e.ExceptionDetails.Text)
+	case *log.EventEntryAdded:
+		w.note(&w.complaints, e.Entry.Text)
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(e.Request.URL, "data:") {
+			w.note(&w.requests, e.Request.URL)
+		}
 	}
-	if len(requests) != 1 || len(asked) != 1 {
-		t.Errorf("requests %q, asked of the server %q, want the page alone", requests, asked)
+}
+
+func (w *witness) check(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.complaints) > 0 {
+		t.Errorf("the browser complains: %q", w.complaints)
+	}
+	if len(w.requests) != 1 || len(w.asked) != 1 {
+		t.Errorf("requests %q, asked of the server %q, want the page alone", w.requests, w.asked)
 	}
 }
 

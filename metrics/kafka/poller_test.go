@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -325,11 +327,7 @@ func TestDeadClusterNamesItselfAndRecovers(t *testing.T) {
 	if wait := p.pause(); wait > cluster.StaleAfter.Duration {
 		t.Errorf("after a failure the next poll waits %s, longer than staleAfter", wait)
 	}
-	var port int
-	if _, err := fmt.Sscanf(address[0][strings.LastIndex(address[0], ":")+1:], "%d", &port); err != nil {
-		t.Fatal(err)
-	}
-	again, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(data))
+	again, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(portOf(t, address[0])), kfake.DataDir(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,4 +344,17 @@ func TestDeadClusterNamesItselfAndRecovers(t *testing.T) {
 	if sum := lag.Add(view.Readings, latestRules); !sum.Complete() {
 		t.Errorf("after recovery: %+v", sum)
 	}
+}
+
+func portOf(t *testing.T, address string) int {
+	t.Helper()
+	_, text, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }

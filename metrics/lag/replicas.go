@@ -16,8 +16,8 @@ type Policy struct {
 	Utilization float64
 	// Snap raises the count to the next level ceil(P/k), where every pod has an equal share of partitions at most.
 	Snap bool
-	// Settled is how many seconds' worth of arrivals may be waiting when the backlog counts as gone:
-	// what is between two commits is no backlog. Default: 10s.
+	// Settled is the time whose arrivals, or whose work of one pod, may be waiting when the backlog counts as
+	// gone: what is between two commits is no backlog. Default: 10s.
 	Settled time.Duration
 }
 
@@ -93,7 +93,7 @@ func (h *latch) decide(now time.Time, l Load, p Policy) (replicas int, draining 
 	need := Need(l, p)
 	level := Level(need, l.Partitions, p.Snap)
 	why = formula(need, level, l, p)
-	draining = float64(l.Lag) > l.Produce*p.settled().Seconds()
+	draining = float64(l.Lag) > max(l.Produce, l.PerPod)*p.settled().Seconds()
 	h.level = min(h.level, l.Partitions)
 	if !draining {
 		h.since = time.Time{}

@@ -64,6 +64,17 @@ type rig struct {
 	data    string
 	brokers []string
 	port    int
+	listen  string
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 func newRig(t *testing.T) *rig {
@@ -150,7 +161,8 @@ func (r *rig) serve() {
 	r.t.Helper()
 	dir := r.t.TempDir()
 	config := filepath.Join(dir, "metrics.yaml")
-	text := fmt.Sprintf("clusters: [{name: main, brokers: ['%s'], pollEvery: 500ms}]\nrateWindow: 5s\nstatusEvery: 500ms\n", strings.Join(r.brokers, "','"))
+	r.listen = fmt.Sprintf("127.0.0.1:%d", freePort(r.t))
+	text := fmt.Sprintf("listen: '%s'\nclusters: [{name: main, brokers: ['%s'], pollEvery: 500ms}]\nrateWindow: 5s\nstatusEvery: 500ms\n", r.listen, strings.Join(r.brokers, "','"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
@@ -163,12 +175,7 @@ func (r *rig) serve() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.port = l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
+	r.port = freePort(r.t)
 	s := New(slog.New(slog.NewTextHandler(r.t.Output(), nil)))
 	if err := s.Flags().Parse([]string{"--config", config, "--kubeconfig", kubeconfig, "--bind-address", "127.0.0.1",
 		"--secure-port", strconv.Itoa(r.port), "--tls-cert-file", cert, "--tls-private-key-file", key}); err != nil {
@@ -340,7 +347,7 @@ func TestHPAFollowsTheBacklog(t *testing.T) {
 		}
 		return nil
 	})
-	if _, message := r.hpa(); !strings.Contains(message, "main") {
+	if _, message := r.hpa(); !strings.Contains(message, "clusters[name=main]") {
 		t.Errorf("the HPA's message does not name the Kafka cluster: %s", message)
 	}
 	if got := r.replicas(); got != held {
@@ -383,9 +390,36 @@ func (r *rig) checkMetrics(replicas int32) {
 			return nil
 		})
 	}
-	if _, err := r.get(external + "kafka_consumergroup_lag?labelSelector=cluster%3Dother,group%3Dorders"); err == nil || !strings.Contains(err.Error(), "give one of main") {
-		r.t.Errorf("a cluster that is not configured: %v", err)
+	if body, err := r.get(external + "kafka_consumergroup_lag?labelSelector=cluster%3Dother,group%3Dorders"); err == nil || !strings.Contains(body, "give one of main") {
+		r.t.Errorf("a cluster that is not configured: %v: %s", err, body)
 	}
+	text := r.plain("/metrics")
+	for _, want := range []string{
+		`kafka_consumergroup_lag{cluster="main",consumer="orders",consumergroup="orders",namespace="shop"} 3000`,
+		fmt.Sprintf(`kafka_consumergroup_desired_replicas{cluster="main",consumer="orders",consumergroup="orders",namespace="shop"} %d`, replicas),
+		`swell_kafka_requests_total{cluster="main"}`,
+	} {
+		if !strings.Contains(text, want) {
+			r.t.Errorf("/metrics has no %s", want)
+		}
+	}
+	r.plain("/healthz")
+	r.plain("/readyz")
+}
+
+// plain reads from the plain port.
+func (r *rig) plain(path string) string {
+	r.t.Helper()
+	resp, err := http.Get("http://" + r.listen + path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		r.t.Errorf("GET %s: %s, %v", path, resp.Status, err)
+	}
+	return string(body)
 }
 
 // checkAccess asks without a name, and by a name that nobody gave the right.

@@ -112,10 +112,11 @@ func Classify(code, message string) nodegroups.FailureClass {
 	return nodegroups.Unclassified
 }
 
-// codeOf an AWS error; empty for what never reached the service.
+// codeOf an AWS error; empty for what no AWS service answered.
 func codeOf(err error) string {
 	var api smithy.APIError
-	if errors.As(err, &api) {
+	// the SDK calls an answer that it cannot read UnknownError
+	if errors.As(err, &api) && api.ErrorCode() != "UnknownError" {
 		return api.ErrorCode()
 	}
 	return ""

@@ -61,6 +61,9 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Inten
 	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, draining: map[string]bool{}}
 }
 
+// lastCall is how long before an instance goes it is drained even though its pods have no other place yet; model time.
+const lastCall = 90 * time.Second
+
 // Outcome is what the next plan must know before it can be observed.
 type Outcome struct {
 	// Launched instances by group.
@@ -93,7 +96,9 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 	a.deletePods(ctx, tick, "delete-balloon", p.Deletes, fail)
 	a.createBalloons(ctx, tick, p.Creates, fail)
 	for _, t := range p.Replacements {
-		a.startDrain(ctx, tick, t)
+		if t.Placed || !t.Deadline.IsZero() && t.Deadline.Sub(a.options.Clock.Now()) < lastCall {
+			a.startDrain(ctx, tick, t)
+		}
 	}
 	for _, t := range p.Terminations {
 		a.startDrain(ctx, tick, t)

@@ -16,9 +16,6 @@ import (
 	"swell/scaler/plan"
 )
 
-// DrainingAnnotation marks a node that this program has cordoned, so that a drain cut short can be taken back.
-const DrainingAnnotation = "capacity.swell/draining"
-
 // startDrain drains and returns a node in the background, once.
 func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination) {
 	a.mu.Lock()
@@ -97,7 +94,7 @@ func (a *Actor) setCordon(ctx context.Context, node string, cordon bool) error {
 	if cordon {
 		annotation = `"true"`
 	}
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}},"spec":{"unschedulable":%t}}`, DrainingAnnotation, annotation, cordon)
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}},"spec":{"unschedulable":%t}}`, plan.DrainingAnnotation, annotation, cordon)
 	_, err := a.kube.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "swell-scaler"})
 	if err != nil {
 		return fmt.Errorf("cordoning node %s (%t): %w", node, cordon, err)
@@ -108,7 +105,7 @@ func (a *Actor) setCordon(ctx context.Context, node string, cordon bool) error {
 // UncordonLeftovers takes back the drains that a predecessor had begun; the next plan decides anew.
 func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) error {
 	for _, n := range nodes {
-		if n.Annotations[DrainingAnnotation] == "" {
+		if n.Annotations[plan.DrainingAnnotation] == "" {
 			continue
 		}
 		if err := a.Uncordon(ctx, n.Name); err != nil {

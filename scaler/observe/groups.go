@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -20,40 +21,72 @@ type Cloud interface {
 // launchSeenWithin is how long, in model time, a launched instance may be missing from AWS's own lists.
 const launchSeenWithin = 2 * time.Minute
 
-// Groups holds the last reading of all pools' groups, and what is known beyond it.
+// Groups holds the last reading of every pool's groups, and what is known beyond it.
 type Groups struct {
 	cloud Cloud
 
 	mu          sync.Mutex
-	groups      []nodegroups.Group
-	problems    []plan.Problem
-	readAt      time.Time
+	pools       map[string]reading
 	launched    map[string][]nodegroups.Instance // by group; not in a reading yet
 	asked       map[string]int                   // by group; launches without an answer yet
 	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
 }
 
-// NewGroups has read nothing yet.
-func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, launched: map[string][]nodegroups.Instance{}}
+// reading is one pool's groups as AWS last showed them.
+type reading struct {
+	groups   []nodegroups.Group
+	problems []plan.Problem
+	at       time.Time
 }
 
-// Read reads the groups of the pools, given by name with their tags. When any of them cannot be read the last reading
-// stays, with its age.
+// NewGroups has read nothing yet.
+func NewGroups(cloud Cloud) *Groups {
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}}
+}
+
+// Read reads the groups of the pools, given by name with their tags. A pool that cannot be read keeps its last reading,
+// with its age, and gets a problem; the others are not held up.
 func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]map[string]string) error {
-	var groups []nodegroups.Group
-	var problems []plan.Problem
-	owner := map[string]string{}
+	var errs []error
+	fresh := map[string]reading{}
 	for _, pool := range sortedKeys(pools) {
 		found, wrong, err := g.cloud.Groups(ctx, pools[pool], pool)
+		object := "CapacityPool " + pool
 		if err != nil {
-			return fmt.Errorf("reading the groups of CapacityPool %s: %w", pool, err)
+			errs = append(errs, fmt.Errorf("reading the groups of %s: %w", object, err))
+			fresh[pool] = reading{problems: []plan.Problem{{Object: object, What: "its groups cannot be read", Mend: err.Error()}}}
+			continue
 		}
+		r := reading{groups: found, at: now}
 		for _, w := range wrong {
-			problems = append(problems, plan.Problem{Object: "CapacityPool " + pool, What: w, Mend: "correct the group or its tags"})
+			r.problems = append(r.problems, plan.Problem{Object: object, What: w, Mend: "correct the group or its tags"})
 		}
-		for _, f := range found {
+		fresh[pool] = r
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for pool, r := range fresh {
+		if r.at.IsZero() {
+			r.groups, r.at = g.pools[pool].groups, g.pools[pool].at
+			fresh[pool] = r
+		}
+	}
+	g.pools = fresh
+	g.forgetSeen(now)
+	return errors.Join(errs...)
+}
+
+// all are the groups of all pools, each group once, with the age of the oldest reading.
+func (g *Groups) all() (groups []nodegroups.Group, problems []plan.Problem, at time.Time) {
+	owner := map[string]string{}
+	for _, pool := range sortedKeys(g.pools) {
+		r := g.pools[pool]
+		problems = append(problems, r.problems...)
+		if len(r.groups) > 0 && (at.IsZero() || r.at.Before(at)) {
+			at = r.at
+		}
+		for _, f := range r.groups {
 			if first, taken := owner[f.Name]; taken {
 				problems = append(problems, plan.Problem{
 					Object: "CapacityPool " + pool, What: fmt.Sprintf("group %s belongs to pool %s already", f.Name, first),
@@ -65,25 +98,21 @@ func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]map[s
 			groups = append(groups, f)
 		}
 	}
-	nodegroups.Sort(groups)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.groups, g.problems, g.readAt = groups, problems, now
-	g.forgetSeen(now)
-	return nil
+	return groups, problems, at
 }
 
 // forgetSeen drops what the reading shows by now, and what it will never show.
 func (g *Groups) forgetSeen(now time.Time) {
+	groups, _, _ := g.all()
 	for name, list := range g.launched {
-		i := slices.IndexFunc(g.groups, func(x nodegroups.Group) bool { return x.Name == name })
+		i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name })
 		g.launched[name] = slices.DeleteFunc(list, func(in nodegroups.Instance) bool {
-			return now.Sub(in.LaunchedAt) > launchSeenWithin || i >= 0 && has(g.groups[i], in.ID)
+			return now.Sub(in.LaunchedAt) > launchSeenWithin || i >= 0 && has(groups[i], in.ID)
 		})
 	}
 	g.unavailable = slices.DeleteFunc(g.unavailable, func(u nodegroups.Unavailable) bool { return !now.Before(u.Until) })
 	g.interrupted = slices.DeleteFunc(g.interrupted, func(n nodegroups.Interruption) bool {
-		alive := slices.ContainsFunc(g.groups, func(x nodegroups.Group) bool { return has(x, n.InstanceID) })
+		alive := slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, n.InstanceID) })
 		return !alive && now.Sub(n.At) > launchSeenWithin
 	})
 }
@@ -137,33 +166,27 @@ func (g *Groups) Interrupted(n nodegroups.Interruption) bool {
 	return true
 }
 
-// into fills the snapshot's part on groups: the last reading with the launches that it does not show yet. A desired
-// capacity above the instances counts as instances that boot, so that nobody buys them twice.
+// into fills the snapshot's part on groups: the last reading with the launches that it does not show yet, and a desired
+// capacity that holds what was asked for, which the planner counts as on its way.
 func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.GroupsAt = g.readAt
+	groups, problems, at := g.all()
+	s.GroupsAt = at
 	s.Unavailable = slices.Clone(g.unavailable)
 	s.Interrupted = slices.Clone(g.interrupted)
-	for _, group := range g.groups {
+	for _, group := range groups {
 		group.Instances = slices.Clone(group.Instances)
 		for _, in := range g.launched[group.Name] {
 			if !has(group, in.ID) {
 				group.Instances = append(group.Instances, in)
 			}
 		}
-		alive := group.Alive()
-		for i := alive; i < max(alive+g.asked[group.Name], group.Desired); i++ {
-			id := fmt.Sprintf("coming-%s-%d", group.Name, i)
-			group.Instances = append(group.Instances, nodegroups.Instance{
-				ID: id, Zone: group.Zone, Lifecycle: nodegroups.Pending, LaunchedAt: g.readAt, ProviderID: nodegroups.ProviderID(group.Zone, id),
-			})
-		}
-		group.Desired = max(group.Desired, group.Alive())
+		group.Desired = max(group.Desired, group.Alive()+g.asked[group.Name])
 		s.Groups = append(s.Groups, group)
 	}
 	nodegroups.Sort(s.Groups)
-	return slices.Clone(g.problems)
+	return problems
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -8,7 +8,7 @@ import (
 )
 
 // maxRounds bounds how often the launches are checked against the packing that they lead to.
-const maxRounds = 6
+const maxRounds = 20
 
 // Make decides what to do at now. It changes nothing that it is given, and gives the same plan for the same
 // content, whatever its order.
@@ -58,11 +58,12 @@ func (w *world) prune(r *round, bought []purchase) *round {
 	if len(kept) == len(bought) {
 		return r
 	}
+	// Dropping one may free a limit for another; then nothing is dropped.
 	s := w.pack(kept)
-	if len(s.unplaced) > len(r.unplaced) {
+	if more := s.buy(); len(more) > 0 || len(s.unplaced) > len(r.unplaced) {
 		s = w.pack(bought)
+		s.buy()
 	}
-	s.problems = r.problems
 	return s
 }
 

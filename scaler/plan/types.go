@@ -6,11 +6,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"swell/api/v1alpha1"
 	"swell/nodegroups"
 )
 
 // BalloonLabel marks a balloon pod; its value is the name of its Balloon in the same namespace.
-const BalloonLabel = "capacity.swell/balloon"
+const BalloonLabel = v1alpha1.BalloonLabel
 
 // DrainingAnnotation on a Node, with any value, says the same as a place in Snapshot.Draining.
 const DrainingAnnotation = "capacity.swell/draining"

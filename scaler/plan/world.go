@@ -40,7 +40,6 @@ type world struct {
 	demands  []*demand
 	balloons map[*pack.Pod]*balloon // on nodes, where they stay or not
 	leaving  []leave
-	refused  []Unplaced
 	problems []Problem
 
 	template corev1.NodeStatus // what booting nodes take over from nodes that are up

@@ -216,7 +216,9 @@ func TestLaunchInstancesGivesInstancesAndErrorsInOneReply(t *testing.T) {
 	w.want("general-1c-spot", 2, 2)
 	w.pass(time.Minute)
 	w.want("general-1c-spot", 2, 2) // what failed is not retried behind the caller's back
-	must[*autoscaling.LaunchInstancesOutput](t)(w.launch("general-1c-spot", 1, "later", func(in *autoscaling.LaunchInstancesInput) { in.RetryStrategy = types.RetryStrategyRetryWithGroupConfiguration }))
+	must[*autoscaling.LaunchInstancesOutput](t)(w.launch("general-1c-spot", 1, "later", func(in *autoscaling.LaunchInstancesInput) {
+		in.RetryStrategy = types.RetryStrategyRetryWithGroupConfiguration
+	}))
 	w.want("general-1c-spot", 3, 2)
 	w.pass(11 * time.Minute)
 	w.want("general-1c-spot", 3, 3) // the shortage is over

@@ -44,6 +44,7 @@ func newNodeWriter(kubeconfig string, f Fleet, log *slog.Logger) (*nodeWriter, e
 		return nil, fmt.Errorf("reading the kubeconfig: %w; give --kubeconfig the path of one", err)
 	}
 	config.QPS, config.Burst, config.UserAgent = 200, 400, "aws-emulator"
+	config.ContentType = "application/json" // readable in the audit log
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("using the kubeconfig %s: %w; correct it", kubeconfig, err)

@@ -40,7 +40,12 @@ func init() {
 const jsonContent = "application/x-amz-json-1.0"
 
 // queryCodes are the names that errors had before SQS spoke JSON; the SDK still reports these.
-var queryCodes = map[string]string{"QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue"}
+var queryCodes = map[string]string{
+	"QueueDoesNotExist":            "AWS.SimpleQueueService.NonExistentQueue",
+	"EmptyBatchRequest":            "AWS.SimpleQueueService.EmptyBatchRequest",
+	"TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+	"BatchEntryIdsNotDistinct":     "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+}
 
 func failSQS(w http.ResponseWriter, _ string, err *apiError) {
 	if old, ok := queryCodes[err.Code]; ok {

@@ -12,21 +12,48 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"swell/bench/testbed/controlplane"
 )
 
 func TestTheAPIServerServesAsItsUsersExpect(t *testing.T) {
-	cluster, client := boot(t, controlplane.Options{PodStart: time.Hour})
+	cluster, client := boot(t, controlplane.Options{
+		PodStart: time.Hour, SchedulerQPS: 60, SchedulerBurst: 120, HPASyncPeriod: 1500 * time.Millisecond, HPADownscaleStabilization: 30 * time.Second,
+		HPACPUInitializationPeriod: 30 * time.Second, HPAInitialReadinessDelay: 3 * time.Second,
+	})
+	t.Run("flags", func(t *testing.T) { flagsArePassedOn(t, cluster) })
 	t.Run("kinds", func(t *testing.T) { kindsAreEstablished(t, cluster, client) })
 	t.Run("aggregation", func(t *testing.T) { aggregatedAPI(t, cluster, client) })
-	t.Run("users", func(t *testing.T) { usersHaveTheirRights(t, cluster) })
+	t.Run("users", func(t *testing.T) { usersHaveTheirRights(t, cluster, client) })
 	t.Run("pod start", func(t *testing.T) { podStart(t, client) })
+}
+
+// flagsArePassedOn reads the running processes' command lines; that they boot shows that the flags exist.
+func flagsArePassedOn(t *testing.T, cluster *controlplane.Cluster) {
+	for name, want := range map[string][]string{
+		"kube-scheduler": {"--kube-api-qps 60", "--kube-api-burst 120"},
+		"kube-controller-manager": {"--kube-api-qps 200", "--kube-api-burst 400", "--horizontal-pod-autoscaler-sync-period 1.5s",
+			"--horizontal-pod-autoscaler-downscale-stabilization 30s", "--horizontal-pod-autoscaler-cpu-initialization-period 30s",
+			"--horizontal-pod-autoscaler-initial-readiness-delay 3s"},
+	} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cluster.PIDs()[name]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := strings.ReplaceAll(string(text), "\x00", " ")
+		for _, flag := range want {
+			if !strings.Contains(line, flag+" ") {
+				t.Errorf("%s runs without %s: %s", name, flag, line)
+			}
+		}
+	}
 }
 
 func kindsAreEstablished(t *testing.T, cluster *controlplane.Cluster, client kubernetes.Interface) {
@@ -117,7 +144,23 @@ func aggregatedAPI(t *testing.T, cluster *controlplane.Cluster, client kubernete
 	}
 }
 
-func usersHaveTheirRights(t *testing.T, cluster *controlplane.Cluster) {
+// usersHaveTheirRights asks with client certificates and with a service account's token.
+func usersHaveTheirRights(t *testing.T, cluster *controlplane.Cluster, admin kubernetes.Interface) {
+	token, err := admin.CoreV1().ServiceAccounts("default").CreateToken(t.Context(), "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer, err := kubernetes.NewForConfig(&rest.Config{Host: cluster.URL(), BearerToken: token.Status.Token, TLSClientConfig: rest.TLSClientConfig{CAData: cluster.CA()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := bearer.AuthenticationV1().SelfSubjectReviews().Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := who.Status.UserInfo.Username; got != "system:serviceaccount:default:default" {
+		t.Errorf("the token's user is %q", got)
+	}
 	for user, want := range map[string]bool{"system:masters": true, "nobodies": false} {
 		path, err := cluster.Kubeconfig("someone:odd/name", user)
 		if err != nil {

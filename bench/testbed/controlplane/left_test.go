@@ -111,11 +111,13 @@ func TestDeathOfAComponentIsToldAndMended(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// the store too can be lost and come back with what was acknowledged
+	// the store and the API server too come back with what was acknowledged
 	addNodes(t, client, 1)
-	cluster.Process("etcd").Kill()
-	if err := cluster.Restart(t.Context(), "etcd"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"etcd", "kube-apiserver"} {
+		cluster.Process(name).Kill()
+		if err := cluster.Restart(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	deploy(t, client, 2)
 	eventually(t, "pods scheduled by what was started again", func() error {
@@ -125,6 +127,11 @@ func TestDeathOfAComponentIsToldAndMended(t *testing.T) {
 		}
 		return err
 	})
+	select {
+	case exit := <-cluster.Failures():
+		t.Errorf("killed on purpose, yet told as a failure, or a failure that followed: %v", exit)
+	default:
+	}
 	if err := cluster.Restart(t.Context(), "kubelet"); err == nil || !strings.Contains(err.Error(), "kube-scheduler") {
 		t.Errorf("restart of an unknown component: %v", err)
 	}

@@ -33,7 +33,7 @@ type Options struct {
 	HPACPUInitializationPeriod time.Duration
 	HPAInitialReadinessDelay   time.Duration
 	// PodStart is how long a bound pod takes to be Ready, in machine time. Default: at once. A pod's annotation
-	// PodStartAnnotation overrides it.
+	// PodStartAnnotation overrides it. A change of the pod in between starts the wait again.
 	PodStart time.Duration
 	// Log receives one line an event of the boot. Default: nothing.
 	Log io.Writer

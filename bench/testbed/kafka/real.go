@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,7 +19,7 @@ import (
 // Version is the release of Apache Kafka that StartReal runs.
 const Version = "4.3.0"
 
-// ErrNoJava says that java or mvn is not on the PATH.
+// ErrNoJava says that java or mvn is not on the PATH, or java is too old.
 var ErrNoJava = errors.New("java and mvn are needed for a real Kafka broker: install a JDK of 17 or newer and Maven")
 
 // RealOptions shape a real broker.
@@ -47,9 +48,9 @@ func StartReal(ctx context.Context, options RealOptions) (*Broker, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	java, err := exec.LookPath("java")
+	java, err := findJava(ctx)
 	if err != nil {
-		return nil, ErrNoJava
+		return nil, err
 	}
 	libs, err := fetch(ctx, options.Cache)
 	if err != nil {
@@ -73,6 +74,30 @@ func StartReal(ctx context.Context, options RealOptions) (*Broker, error) {
 	}
 	return launch(ctx, b, process.Spec{Name: "kafka", Path: java, Log: filepath.Join(dir, "kafka.log"), Dir: dir,
 		Args: []string{fmt.Sprintf("-Xmx%dm", options.HeapMiB), "-cp", filepath.Join(libs, "*"), "kafka.Kafka", properties}})
+}
+
+// findJava is a java that can run the release, or ErrNoJava.
+func findJava(ctx context.Context) (string, error) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return "", ErrNoJava
+	}
+	out, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("asking java for its version: %w; correct the installation:\n%s", err, out)
+	}
+	if version := javaMajor(string(out)); version < 17 {
+		return "", fmt.Errorf("%w; found version %d in %s", ErrNoJava, version, java)
+	}
+	return java, nil
+}
+
+// javaMajor reads the number after the first quote: openjdk version "17.0.15" is 17, java version "1.8.0" is 1.
+func javaMajor(text string) int {
+	_, version, _ := strings.Cut(text, `"`)
+	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
+	major, _ := strconv.Atoi(version[:max(0, end)])
+	return major
 }
 
 func serverProperties(dir string, port, partitions int) string {

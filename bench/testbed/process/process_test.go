@@ -190,26 +190,35 @@ func TestEndOfContextStops(t *testing.T) {
 	}
 }
 
+// The first deadly signal is the one that a process is seen to die of, so a SIGTERM afterwards tells whether
+// the reaper had sent SIGKILL, without waiting for something not to happen.
 func TestReaperSparesAnotherProcessOfTheSameID(t *testing.T) {
-	bystander := exec.Command("/bin/sleep", "1000")
-	bystander.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := bystander.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = bystander.Process.Kill(); _ = bystander.Wait() }()
-	pid := bystander.Process.Pid
-	start, err := startTime(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reap(strings.NewReader(fmt.Sprintf("+pid %d 1\n", pid)))
-	reap(strings.NewReader(fmt.Sprintf("+pid %d %s\n-pid %d\n", pid, start, pid)))
-	if now, err := startTime(pid); err != nil || now != start {
-		t.Fatalf("the bystander is gone: %v", err)
-	}
-	reap(strings.NewReader(fmt.Sprintf("+pid %d %s\n", pid, start)))
-	if _, err := startTime(pid); err == nil {
-		t.Error("the registered process lives")
+	for name, c := range map[string]struct {
+		commands string // PID and START are replaced
+		want     syscall.Signal
+	}{
+		"registered":                 {"+pid PID START\n", syscall.SIGKILL},
+		"id given to another":        {"+pid PID 1\n", syscall.SIGTERM},
+		"registered, then forgotten": {"+pid PID START\n-pid PID\n", syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bystander := exec.Command("/bin/sleep", "1000")
+			bystander.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if err := bystander.Start(); err != nil {
+				t.Fatal(err)
+			}
+			pid := bystander.Process.Pid
+			start, err := startTime(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reap(strings.NewReader(strings.NewReplacer("PID", strconv.Itoa(pid), "START", start).Replace(c.commands)))
+			_ = bystander.Process.Signal(syscall.SIGTERM)
+			_ = bystander.Wait()
+			if got := bystander.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != c.want {
+				t.Errorf("it died of %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 

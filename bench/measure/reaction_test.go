@@ -1,0 +1,54 @@
+package measure
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func at(seconds float64) time.Time { return minute.Add(time.Duration(seconds * float64(time.Second))) }
+
+func waiting(name string, unschedulable, bound float64) Pod {
+	p := Pod{Namespace: "shop", Name: name, Created: at(0), Unschedulable: at(unschedulable)}
+	if bound > 0 {
+		p.Bound = at(bound)
+	}
+	return p
+}
+
+func launch(seconds float64, token string, ids ...string) Call {
+	return Call{At: at(seconds), Action: "LaunchInstances", Status: 200, Token: token, Instances: ids}
+}
+
+func TestReact(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		pods      []Pod
+		calls     []Call
+		instances []Instance
+		want      []time.Duration
+		covered   int
+	}{
+		{name: "the longest waiting pod counts", pods: []Pod{waiting("a", 1, 9), waiting("b", 2, 9)},
+			calls: []Call{launch(3, "t", "i-1")}, want: []time.Duration{2 * time.Second}},
+		{name: "a pod that got a balloon's place asks for nothing", pods: []Pod{waiting("a", 1, 2), waiting("b", 5, 9)},
+			calls: []Call{launch(6, "t", "i-1")}, want: []time.Duration{time.Second}},
+		{name: "a launch without waiting pods is no reaction", pods: []Pod{waiting("a", 1, 2)}, calls: []Call{launch(3, "t", "i-1")}},
+		{name: "a booting instance covers later pods until it runs", pods: []Pod{waiting("a", 4, 9), waiting("b", 6, 9)},
+			calls: []Call{launch(3, "t", "i-1"), launch(8, "u", "i-2")}, instances: []Instance{{ID: "i-1", Launched: at(3), Running: at(5)}},
+			want: []time.Duration{2 * time.Second}, covered: 1},
+		{name: "what one launch has no place for waits for the next", pods: []Pod{waiting("a", 1, 9), waiting("b", 1, 9), waiting("c", 1.5, 9)},
+			calls: []Call{launch(2, "t", "i-1"), launch(4, "u", "i-2")}, want: []time.Duration{time.Second, 2500 * time.Millisecond}},
+		{name: "a repetition under one token is one launch", pods: []Pod{waiting("a", 1, 9), waiting("b", 1, 9), waiting("c", 1, 9)},
+			calls: []Call{launch(2, "t", "i-1"), launch(4, "t", "i-1")}, want: []time.Duration{time.Second}},
+		{name: "a failed launch answers nothing", pods: []Pod{waiting("a", 1, 9)},
+			calls: []Call{{At: at(2), Action: "LaunchInstances", Status: 400, Code: "InsufficientInstanceCapacity"}, {At: at(3), Action: "SetDesiredCapacity", Status: 200, Count: 4}},
+			want:  []time.Duration{2 * time.Second}},
+		{name: "balloons do not count", pods: []Pod{{Balloon: "web", Unschedulable: at(1)}}, calls: []Call{launch(2, "t", "i-1")}},
+	} {
+		got := React(c.pods, c.calls, c.instances, 2)
+		if !slices.Equal(got.Times, c.want) || got.Covered != c.covered {
+			t.Errorf("%s: %v with %d covered, want %v with %d", c.name, got.Times, got.Covered, c.want, c.covered)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/config"
+	"swell/api/v1alpha1"
+	"swell/metrics/lag"
+	"swell/metrics/store"
+)
+
+// objects are QueueConsumers that a test writes down.
+type objects struct{ items []v1alpha1.QueueConsumer }
+
+func (o *objects) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return errors.New("not asked for here")
+}
+
+func (o *objects) List(_ context.Context, l client.ObjectList, _ ...client.ListOption) error {
+	l.(*v1alpha1.QueueConsumerList).Items = o.items
+	return nil
+}
+
+func consumer(name, cluster string) v1alpha1.QueueConsumer {
+	return v1alpha1.QueueConsumer{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)},
+		Spec: v1alpha1.QueueConsumerSpec{Kafka: v1alpha1.KafkaGroup{Cluster: cluster, Group: name, Topics: []string{"orders"}},
+			DrainTarget: metav1.Duration{Duration: time.Minute}, PerPodRate: v1alpha1.PerPodRate{Initial: "10"}},
+	}
+}
+
+func newConsumers(items ...v1alpha1.QueueConsumer) (*Consumers, *store.Store) {
+	st := store.New()
+	cfg := &config.Metrics{RateWindow: metav1.Duration{Duration: 30 * time.Second}, Clusters: []config.KafkaCluster{
+		{Name: "main", StaleAfter: metav1.Duration{Duration: 15 * time.Second}}, {Name: "second", StaleAfter: metav1.Duration{Duration: 15 * time.Second}}}}
+	return New(Options{Config: cfg, Store: st, Objects: &objects{items}, Log: slog.New(slog.DiscardHandler),
+		Pods: func(context.Context, string, v1alpha1.ScaleTarget) (lag.Pods, error) {
+			return lag.Pods{}, errors.New("no pods here")
+		}}), st
+}
+
+func named(n string) types.NamespacedName { return types.NamespacedName{Namespace: "shop", Name: n} }
+
+// polls records polls of a group whose one partition holds backlog messages more than were read.
+func polls(c *Consumers, st *store.Store, group string, n int, backlog int64) {
+	for i := range n {
+		at := time.Now().Add(time.Duration(i-n) * time.Second)
+		st.Record(store.Key{Cluster: "main", Group: group}, at, []lag.Reading{{Topic: "orders", At: at, Commit: 0, End: backlog, Stable: backlog}})
+		c.Evaluate("main")
+	}
+}
+
+func TestEvaluate(t *testing.T) {
+	c, st := newConsumers(consumer("orders", "main"), consumer("lost", "nowhere"), consumer("later", "main"))
+	polls(c, st, "orders", 4, 600)
+	if r, _ := c.Get(named("orders")); r.Problem != "" || r.Lag != 600 || r.Replicas != 1 {
+		t.Errorf("orders: lag %d, %d replicas, %q; want 600 and 1, its partition count", r.Lag, r.Replicas, r.Problem)
+	}
+	if r, _ := c.Get(named("lost")); r.Reason != reasonCluster || !strings.Contains(r.Problem, `"nowhere"`) || !strings.Contains(r.Problem, "give one of main, second") {
+		t.Errorf("a cluster that is not configured: %s: %s", r.Reason, r.Problem)
+	}
+	if r, _ := c.Get(named("later")); r.Reason != reasonNotSampled {
+		t.Errorf("a group that was not polled: %s: %s", r.Reason, r.Problem)
+	}
+	st.Fail(store.Key{Cluster: "main", Group: "later"}, time.Now(), "broker 1 (a:9092): EOF")
+	c.Evaluate("second")
+	if r, ok := c.Get(named("later")); !ok || r.Reason != reasonNotSampled {
+		t.Errorf("another cluster's poll changed it: %+v", r)
+	}
+	c.Evaluate("main")
+	if r, _ := c.Get(named("later")); r.Reason != reasonUnknown || !strings.Contains(r.Problem, "a:9092") {
+		t.Errorf("a group whose poll failed: %s: %s", r.Reason, r.Problem)
+	}
+	c.opts.Objects.(*objects).items = nil
+	c.Evaluate("main")
+	if len(c.All("")) != 0 || len(c.trackers) != 0 {
+		t.Errorf("deleted objects are still known: %v", c.All(""))
+	}
+}
+
+func TestAskedGroupBecomesWanted(t *testing.T) {
+	c, st := newConsumers()
+	q := Question{Cluster: "main", Group: "orders", Topics: "orders"}
+	if _, err := c.Ask(q); err == nil || !strings.Contains(err.Error(), "not sampled yet") {
+		t.Fatalf("the first answer: %v", err)
+	}
+	wants := c.Wanted("main")
+	if len(wants) != 1 || wants[0].Group != "orders" || !wants[0].Topics.Match("orders") || wants[0].Topics.Match("other") {
+		t.Fatalf("wanted %+v", wants)
+	}
+	if len(c.Wanted("second")) != 0 {
+		t.Error("wanted in another cluster")
+	}
+	polls(c, st, "orders", 1, 9)
+	if sum, err := c.Ask(q); err != nil || sum.Lag != 9 {
+		t.Errorf("after a poll: %+v, %v", sum, err)
+	}
+	c.asked[q] = time.Now().Add(-askedFor - time.Second)
+	if wants := c.Wanted("main"); len(wants) != 0 {
+		t.Errorf("still wanted long after: %+v", wants)
+	}
+	if _, err := c.Ask(Question{Cluster: "typo", Group: "orders"}); err == nil || !strings.Contains(err.Error(), "give one of main, second") {
+		t.Errorf("a cluster that is not configured: %v", err)
+	}
+}
+
+func TestStatusLeavesTheUnknownOut(t *testing.T) {
+	c, st := newConsumers(consumer("orders", "main"))
+	q := consumer("orders", "main")
+	polls(c, st, "orders", 4, 600)
+	r, _ := c.Get(named("orders"))
+	known := c.status(&q, r)
+	if known.Lag == nil || *known.Lag != 600 || known.DesiredReplicas == nil || known.Why == "" || known.SampledAt == nil || known.Conditions[0].Status != metav1.ConditionTrue {
+		t.Errorf("known: %+v", known)
+	}
+	if !c.same(&known, &known) {
+		t.Error("the same status would be written again")
+	}
+	later := *known.DeepCopy()
+	later.SampledAt = &metav1.Time{Time: known.SampledAt.Add(2 * refreshEvery)}
+	if c.same(&known, &later) {
+		t.Error("an old sampledAt is never refreshed")
+	}
+	r.LagProblem, r.Problem, r.Reason = "EOF", "EOF", reasonUnknown
+	unknown := c.status(&q, r)
+	if unknown.Lag != nil || unknown.DesiredReplicas != nil || unknown.ProduceRate != nil || unknown.Conditions[0].Status != metav1.ConditionFalse || unknown.Conditions[0].Message != "EOF" {
+		t.Errorf("unknown: %+v", unknown)
+	}
+	if c.same(&known, &unknown) {
+		t.Error("a change for the worse is not written")
+	}
+}
+
+func TestRestartResumesFromTheStatus(t *testing.T) {
+	q := consumer("orders", "main")
+	q.Spec.Kafka.Topics = nil
+	replicas := int32(3)
+	perPod := v1alpha1.Decimal("20.00")
+	q.Status = v1alpha1.QueueConsumerStatus{DesiredReplicas: &replicas, PerPodRate: &perPod, SampledAt: &metav1.Time{Time: time.Now()}}
+	c, st := newConsumers(q)
+	for i := range 3 {
+		at := time.Now().Add(time.Duration(i-3) * time.Second)
+		readings := make([]lag.Reading, 4)
+		for p := range readings {
+			readings[p] = lag.Reading{Topic: "orders", Partition: int32(p), At: at, Commit: 0, End: 100, Stable: 100}
+		}
+		st.Record(store.Key{Cluster: "main", Group: "orders"}, at, readings)
+		c.Evaluate("main")
+	}
+	r, _ := c.Get(named("orders"))
+	if r.Replicas != 3 || r.PerPod <= 10 || r.PerPod > 20 {
+		t.Errorf("after a restart: %d replicas at %g a pod, want the 3 of before while its backlog drains, μ above the declared 10", r.Replicas, r.PerPod)
+	}
+}

@@ -1,0 +1,111 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"swell/nodegroups"
+	"swell/scaler/plan"
+)
+
+var at = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// answers gives each pool's groups, or its error.
+type answers map[string]any
+
+func (a answers) Groups(_ context.Context, _ map[string]string, pool string) ([]nodegroups.Group, []string, error) {
+	switch v := a[pool].(type) {
+	case error:
+		return nil, nil, v
+	case []nodegroups.Group:
+		return v, nil, nil
+	}
+	return nil, nil, nil
+}
+
+func group(name string, desired int, ids ...string) nodegroups.Group {
+	g := nodegroups.Group{Name: name, Zone: "a", Max: 10, Desired: desired}
+	for _, id := range ids {
+		g.Instances = append(g.Instances, nodegroups.Instance{ID: id, Zone: "a", Lifecycle: nodegroups.InService})
+	}
+	return g
+}
+
+func snapshot(g *Groups) (plan.Snapshot, []plan.Problem) {
+	var s plan.Snapshot
+	problems := g.into(&s)
+	return s, problems
+}
+
+var pools = map[string]map[string]string{"good": {"k": "v"}, "bad": {"k": "w"}}
+
+func TestAPoolThatCannotBeReadDoesNotHoldUpOthers(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}, "bad": errors.New("no group carries k=w; tag the groups")}
+	g := NewGroups(cloud)
+	if err := g.Read(t.Context(), at, pools); err == nil {
+		t.Fatal("the pool that cannot be read was not told of")
+	}
+	s, problems := snapshot(g)
+	if len(s.Groups) != 1 || !s.GroupsAt.Equal(at) {
+		t.Fatalf("groups %v at %s: want the good pool's, fresh", s.Groups, s.GroupsAt)
+	}
+	if len(problems) != 1 || problems[0].Object != "CapacityPool bad" || !strings.Contains(problems[0].Mend, "tag the groups") {
+		t.Fatalf("problems %+v: want the bad pool's with its mend", problems)
+	}
+}
+
+func TestALostReadingKeepsItsAge(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}}
+	g := NewGroups(cloud)
+	one := map[string]map[string]string{"good": nil}
+	if err := g.Read(t.Context(), at, one); err != nil {
+		t.Fatal(err)
+	}
+	cloud["good"] = errors.New("timeout")
+	if err := g.Read(t.Context(), at.Add(time.Minute), one); err == nil {
+		t.Fatal("the lost reading was not told of")
+	}
+	if s, _ := snapshot(g); len(s.Groups) != 1 || !s.GroupsAt.Equal(at) {
+		t.Fatalf("groups %v at %s: want the old reading with its own time", s.Groups, s.GroupsAt)
+	}
+}
+
+func TestWhatWasAskedForIsCountedOnceUntilAWSShowsIt(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}}
+	g := NewGroups(cloud)
+	one := map[string]map[string]string{"good": nil}
+	count := func(want int, when string) {
+		t.Helper()
+		s, _ := snapshot(g)
+		if n := s.Groups[0].Desired; n != want {
+			t.Fatalf("%s: desired %d: want %d", when, n, want)
+		}
+	}
+	if err := g.Read(t.Context(), at, one); err != nil {
+		t.Fatal(err)
+	}
+	count(1, "at first")
+	g.Asked(map[string]int{"g": 2})
+	count(3, "two asked for without an answer")
+	g.Asked(nil)
+	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}, {ID: "i-3", Zone: "a"}}})
+	count(3, "answered, not shown yet")
+	cloud["good"] = []nodegroups.Group{group("g", 3, "i-1", "i-2")}
+	if err := g.Read(t.Context(), at.Add(5*time.Second), one); err != nil {
+		t.Fatal(err)
+	}
+	count(3, "half shown")
+	cloud["good"] = []nodegroups.Group{group("g", 3, "i-1", "i-2", "i-3")}
+	if err := g.Read(t.Context(), at.Add(10*time.Second), one); err != nil {
+		t.Fatal(err)
+	}
+	count(3, "shown")
+	cloud["good"] = []nodegroups.Group{group("g", 2, "i-1", "i-2")}
+	if err := g.Read(t.Context(), at.Add(15*time.Second), one); err != nil {
+		t.Fatal(err)
+	}
+	count(2, "one gone again")
+}
