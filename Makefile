@@ -33,7 +33,7 @@ build: ## the programs and the testbed, into bin/
 	  go build -ldflags '$(LDFLAGS)' -o bin/$$(basename $$p) ./$$p; done
 
 demo: build ## a steep morning on a real control plane: out/demo/report.html, summary.json
-	@bin/demo --out out/demo --seed $(SEED) $(if $(COMPARE),--compare) $(if $(CHAOS),--chaos)
+	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos)
 
 test: build ## all tests; REQUIRE=kafka,chromium makes missing tools a failure
 	@SWELL_REQUIRE='$(REQUIRE)' go test -timeout 20m ./...
@@ -42,6 +42,10 @@ lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }
 	@go vet ./...
 	@go run $(STATICCHECK) ./...
+	@new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	  go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=$$new/crds output:object:dir=$$new/object; \
+	  diff -r $$new/crds charts/swell/crds && diff $$new/object/zz_generated.deepcopy.go api/v1alpha1/zz_generated.deepcopy.go || \
+	  { echo 'generated files are not up to date: run "make generate"'; exit 1; }
 	@bash .ci/vulnerabilities $(GOVULNCHECK)
 
 generate: ## deep copies and CRDs from api/

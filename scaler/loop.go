@@ -4,8 +4,8 @@ package scaler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -63,7 +63,7 @@ type Loop struct {
 	workloads map[string]*workload
 	sampledAt time.Time
 	savedAt   time.Time
-	problems  map[string]bool
+	said      map[string]time.Time // problems by object, with when they were last recorded
 	statusAt  time.Time
 	written   map[string]string
 }
@@ -72,7 +72,9 @@ type Loop struct {
 type workload struct {
 	history *history.Workload
 	state   balloon.State
+	// problem says that its past could not be read, to be tried again at retryAt; until then no checkpoint is overwritten.
 	problem string
+	retryAt time.Time
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
@@ -83,7 +85,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	return &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, problems: map[string]bool{}, written: map[string]string{},
+		workloads: map[string]*workload{}, said: map[string]time.Time{}, written: map[string]string{},
 		memory: plan.Memory{UnneededSince: map[string]time.Time{}},
 	}
 }
@@ -143,9 +145,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 		return err
 	}
 	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Log: l.options.Log})
-	if err := l.ledger.Append(ledger.Entry{At: time.Now(), Model: now, Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)}); err != nil {
-		return err
-	}
+	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
 	out, err := l.actor.Recover(ctx, open)
 	if err != nil {
 		l.options.Log.Warn("recovering launches", "error", err)
@@ -156,7 +156,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 		return err
 	}
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
-		return err
+		l.options.Log.Warn("taking back drains", "error", err)
 	}
 	if err := l.groups.Read(ctx, now, world.Tags()); err != nil {
 		l.options.Log.Warn("reading groups", "error", err)
@@ -179,13 +179,14 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	world.Snapshot.Draining = l.actor.Draining()
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
-	l.report(p)
+	l.report(now, p)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
@@ -207,31 +208,47 @@ func (l *Loop) note(out act.Outcome) {
 	l.groups.Unavailable(out.Unavailable)
 }
 
+// sayAgain is how long the same problem of the same object is not recorded again, though its words may carry new numbers.
+const sayAgain = 10 * time.Minute
+
 // report records problems and suppressed actions when they appear, not on every tick.
-func (l *Loop) report(p plan.Plan) {
+func (l *Loop) report(now time.Time, p plan.Plan) {
 	current := map[string]bool{}
 	for _, x := range p.Problems {
-		l.say(current, "problem", x.Object, x.What+"; "+x.Mend)
+		l.say(now, current, "problem", x.Object, x.What+"; "+x.Mend)
 	}
 	for _, x := range p.Suppressed {
-		l.say(current, "suppressed", x.Action, x.Reason)
+		l.say(now, current, "suppressed", x.Action, x.Reason)
 	}
 	for _, x := range p.Unplaced {
+		var words []string
 		for _, r := range x.Reasons {
-			l.say(current, "unplaced", x.Pod, r.Group+": "+r.Reason)
+			words = append(words, r.Group+": "+r.Reason)
+		}
+		l.say(now, current, "unplaced", x.Pod, strings.Join(words, "; "))
+	}
+	for key := range l.said {
+		if !current[key] {
+			delete(l.said, key)
 		}
 	}
-	l.problems = current
 }
 
-func (l *Loop) say(current map[string]bool, action, object, what string) {
-	key := fmt.Sprint(action, object, what)
+func (l *Loop) say(now time.Time, current map[string]bool, action, object, what string) {
+	key := action + " " + object
 	current[key] = true
-	if l.problems[key] {
+	if last, said := l.said[key]; said && now.Sub(last) < sayAgain {
 		return
 	}
+	l.said[key] = now
 	l.options.Log.Warn(action, "object", object, "what", what)
-	e := ledger.Entry{At: time.Now(), Model: l.clock.Now(), Tick: l.tick, Phase: ledger.Note, Action: action, Object: object, Reason: what}
+	l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: action, Object: object, Reason: what})
+}
+
+// write appends to the ledger; no decision is held up by its record.
+func (l *Loop) write(e ledger.Entry) {
+	e.At = time.Now()
+	e.Model = l.clock.At(e.At)
 	if err := l.ledger.Append(e); err != nil {
 		l.options.Log.Error("ledger", "error", err)
 	}

@@ -42,7 +42,7 @@ type size struct {
 // workload is the memory of a Balloon's workload, made at first sight from files and the checkpoint.
 func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 	key := b.Namespace + "/" + b.Name
-	if w := l.workloads[key]; w != nil {
+	if w := l.workloads[key]; w != nil && (w.retryAt.IsZero() || l.clock.Now().Before(w.retryAt)) {
 		return w
 	}
 	w := &workload{}
@@ -52,8 +52,7 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 		w.history, err = history.NewWorkload(l.forecastOptions(), past)
 	}
 	if err != nil {
-		w.problem = err.Error()
-		l.options.Log.Error("history", "balloon", key, "error", err)
+		w.problem, w.retryAt = err.Error(), l.clock.Now().Add(saveEvery)
 		// a forecaster without a past is honest about it and yields to the demand of now
 		w.history, err = history.NewWorkload(l.forecastOptions(), nil)
 		if err != nil {
@@ -120,7 +119,7 @@ func (l *Loop) sample(ctx context.Context, now time.Time, world observe.World) {
 		if err := w.history.Sample(now, demandOf(world, b)); err != nil {
 			l.options.Log.Warn("sample", "balloon", b.Namespace+"/"+b.Name, "error", err)
 		}
-		if ns := l.options.Config.History.Checkpoints; save && ns != "" && w.history.Live().Len() > 1 { // one row has no step
+		if ns := l.options.Config.History.Checkpoints; save && ns != "" && w.problem == "" && w.history.Live().Len() > 1 { // one row has no step
 			if err := (history.Checkpoints{Kube: l.kube, Namespace: ns}).Save(ctx, b.Namespace, b.Name, w.history.Live()); err != nil {
 				l.options.Log.Warn("checkpoint", "balloon", b.Namespace+"/"+b.Name, "error", err)
 			}
@@ -199,14 +198,20 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
 		Zones: zonesOf(world, b, target.Selector), State: w.state,
 	}
-	if !math.IsNaN(demand) {
-		in.Headroom, in.HeadroomWhy = headroom.For(demand), headroom.Why
+	base := demand
+	if math.IsNaN(base) { // the schedule is a floor whether or not the demand is known
+		base = float64(target.Replicas)
 	}
+	in.Headroom, in.HeadroomWhy = headroom.For(base), headroom.Why
 	if !s.answer.Ready {
 		in.NotReady = s.answer.Reason
 	}
 	s.decision = balloon.Size(in)
 	w.state = s.decision.State
+	l.sizeProblems(world, b, w, s.decision)
+	if out := b.Spec.Output; out != "" && out != v1alpha1.OutputPods {
+		return nil, fmt.Errorf("spec.output %s is not supported yet; use Pods", out)
+	}
 	var demands []plan.BalloonDemand
 	for _, z := range s.decision.Zones {
 		pod, err := balloon.PodFor(*b, chunk, target.Template, z.Zone)
@@ -216,6 +221,16 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		demands = append(demands, plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: z.Zone, Pod: pod, Want: z.Balloons})
 	}
 	return demands, nil
+}
+
+func (l *Loop) sizeProblems(world *observe.World, b *v1alpha1.Balloon, w *workload, d balloon.Decision) {
+	object := "Balloon " + b.Namespace + "/" + b.Name
+	for _, p := range d.Problems {
+		world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.What, Mend: p.Mend})
+	}
+	if w.problem != "" {
+		world.Problems = append(world.Problems, plan.Problem{Object: object, What: w.problem, Mend: "until then its history is only what is sampled live"})
+	}
 }
 
 // number reads a decimal field; absent is what an empty one means.
@@ -322,7 +337,7 @@ func keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
 		}
 		zone := pinnedZone(p)
 		if byZone[zone] == nil {
-			byZone[zone] = &plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone, Pod: p}
+			byZone[zone] = &plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone}
 			zones = append(zones, zone)
 		}
 		byZone[zone].Want++

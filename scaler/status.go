@@ -40,7 +40,8 @@ func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.Wor
 
 // patchStatus writes a status when it is another than the one last written.
 func (l *Loop) patchStatus(ctx context.Context, object client.Object, status any) {
-	raw, err := json.Marshal(map[string]any{"status": status})
+	// as a whole: what is no longer so must go
+	raw, err := json.Marshal([]map[string]any{{"op": "add", "path": "/status", "value": status}})
 	if err != nil {
 		l.options.Log.Error("status", "error", err)
 		return
@@ -49,7 +50,7 @@ func (l *Loop) patchStatus(ctx context.Context, object client.Object, status any
 	if l.written[key] == string(raw) {
 		return
 	}
-	if err := l.client.Status().Patch(ctx, object, client.RawPatch(types.MergePatchType, raw), client.FieldOwner("swell-scaler")); err != nil {
+	if err := l.client.Status().Patch(ctx, object, client.RawPatch(types.JSONPatchType, raw), client.FieldOwner("swell-scaler")); err != nil {
 		l.options.Log.Warn("status", "object", key, "error", err)
 		return
 	}
@@ -110,7 +111,7 @@ func poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, a
 		}
 	}
 	for _, x := range p.Problems {
-		if x.Object == "CapacityPool "+pool.Name {
+		if concerns(x.Object, pool.Name, world.Snapshot.Groups) {
 			status.Problems = append(status.Problems, x.What+"; "+x.Mend)
 		}
 	}
@@ -121,6 +122,19 @@ func poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, a
 	}
 	status.Conditions = conditions(pool.Status.Conditions, condition, at)
 	return status
+}
+
+// concerns says whether a problem's object is the pool or one of its groups.
+func concerns(object, pool string, groups []nodegroups.Group) bool {
+	if object == "CapacityPool "+pool || object == "pool "+pool {
+		return true
+	}
+	for _, g := range groups {
+		if g.Pool == pool && object == "group "+g.Name {
+			return true
+		}
+	}
+	return false
 }
 
 func zoneStatus(s *v1alpha1.CapacityPoolStatus, zone string) *v1alpha1.PoolZoneStatus {

@@ -17,11 +17,14 @@ type Clock struct {
 
 // Validate reports a clock that cannot be used.
 func (c Clock) Validate() error {
-	if c.Speed < 0 || c.Speed > 10 {
+	if c.Speed != 0 && (c.Speed < 1 || c.Speed > 10) {
 		return fmt.Errorf("clock.speed is %g: give a number from 1 to 10, or leave it out", c.Speed)
 	}
 	if c.Real.IsZero() != c.Model.IsZero() {
 		return fmt.Errorf("clock.real and clock.model are one instant on two clocks: give both or neither")
+	}
+	if c.Speed > 1 && c.Real.IsZero() {
+		return fmt.Errorf("clock.speed is %g without an instant to count from: give clock.real and clock.model", c.Speed)
 	}
 	return nil
 }

@@ -16,6 +16,12 @@ import (
 	"swell/bench/testbed/stack"
 )
 
+// parts are how many are killed, and leastChaos is the machine's time that this takes.
+const (
+	parts      = 4
+	leastChaos = 5 * time.Minute
+)
+
 // down is how long a killed part stays down, in the machine's time.
 const down = 20 * time.Second
 
@@ -29,7 +35,7 @@ type fault struct {
 
 // chaos kills one part after the other, evenly over the hour, and measures how long each takes to do its work again.
 func (g *game) chaos(ctx context.Context) error {
-	faults := g.parts()
+	faults := g.targets()
 	for i, f := range faults {
 		at := g.clock.RealTime(g.scenario.from.Add(g.scenario.length * time.Duration(i*2+1) / time.Duration(len(faults)*2+1)))
 		if !wait(ctx, time.Until(at)) {
@@ -39,6 +45,8 @@ func (g *game) chaos(ctx context.Context) error {
 		killed := time.Now()
 		f.kill()
 		g.say("killed " + f.target)
+		g.faults = append(g.faults, record)
+		last := &g.faults[len(g.faults)-1]
 		if !wait(ctx, down) {
 			return nil
 		}
@@ -46,15 +54,14 @@ func (g *game) chaos(ctx context.Context) error {
 		if err := f.start(ctx); err != nil {
 			return fmt.Errorf("starting %s again: %w", f.target, err)
 		}
-		record.Down = started.Sub(killed).Seconds()
+		last.Down = started.Sub(killed).Seconds()
 		if err := stack.Poll(ctx, "waiting for "+f.target, time.Minute, func(ctx context.Context) (bool, error) { return f.works(ctx, started) }); err != nil {
 			g.say(err.Error())
 		} else {
 			took := time.Since(started).Seconds()
-			record.Recovered = &took
+			last.Recovered = &took
 			g.say(fmt.Sprintf("%s does its work again %.1f s after it was started", f.target, took))
 		}
-		g.faults = append(g.faults, record)
 	}
 	return nil
 }
@@ -70,7 +77,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (g *game) parts() []fault {
+func (g *game) targets() []fault {
 	restart := func(p *process.Process) func(context.Context) error {
 		return func(context.Context) error { return p.Restart() }
 	}

@@ -13,6 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+
 	"swell/bench/measure"
 	"swell/bench/report"
 	"swell/bench/testbed/stack"
@@ -46,6 +49,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo: give --speed from 1 to 10, --length of 10m or more, and no arguments")
 		os.Exit(2)
 	}
+	if o.chaos && o.length < time.Duration(o.speed)*leastChaos {
+		fmt.Fprintf(os.Stderr, "demo: --chaos needs a --length of %s or more at this speed: each part is down for %s\n", time.Duration(o.speed)*leastChaos, down)
+		os.Exit(2)
+	}
+	klog.SetLogger(logr.Discard()) // the table is for people; what matters comes as an error
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -67,6 +75,12 @@ func run(ctx context.Context, o options) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return fmt.Errorf("making the folder for the results: %w; give another --out", err)
 	}
+	written, page := filepath.Join(o.out, "summary.json"), filepath.Join(o.out, "report.html")
+	for _, old := range []string{written, page} { // a run that fails must not leave another's results
+		if err := os.RemoveAll(old); err != nil {
+			return fmt.Errorf("removing the results of an earlier run: %w", err)
+		}
+	}
 	policies := []string{"swell"}
 	if o.compare {
 		policies = append(policies, "reactive")
@@ -82,25 +96,23 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("playing %s: %w", policy, err)
 		}
 		summary.Runs, lines = append(summary.Runs, r), append(lines, line)
+		if err := measure.Write(written, summary); err != nil {
+			return err
+		}
+		if err := report.WriteHTML(page, summary, lines); err != nil {
+			return err
+		}
 	}
 	fmt.Println()
 	if err := report.WriteTable(os.Stdout, summary); err != nil {
 		return err
 	}
-	written := filepath.Join(o.out, "summary.json")
-	if err := measure.Write(written, summary); err != nil {
-		return err
-	}
-	page := filepath.Join(o.out, "report.html")
-	if err := report.WriteHTML(page, summary, lines); err != nil {
-		return err
-	}
 	fmt.Printf("\n%s\n%s\n", written, page)
-	return broken(summary)
+	return broken(summary, o.chaos)
 }
 
 // broken says what of the demo's promises did not hold.
-func broken(s measure.Summary) error {
+func broken(s measure.Summary, chaos bool) error {
 	var errs []error
 	for _, r := range s.Runs {
 		if len(r.OverMax) > 0 {
@@ -111,6 +123,9 @@ func broken(s measure.Summary) error {
 		}
 		if r.MessagesLost == nil || *r.MessagesLost != 0 {
 			errs = append(errs, fmt.Errorf("%s: messages were lost, or it is not known whether", r.Policy))
+		}
+		if chaos && len(r.Faults) != parts {
+			errs = append(errs, fmt.Errorf("%s: %d of %d parts were killed", r.Policy, len(r.Faults), parts))
 		}
 		for _, f := range r.Faults {
 			if f.Recovered == nil {

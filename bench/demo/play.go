@@ -14,6 +14,7 @@ import (
 	"swell/api/config"
 	"swell/bench/measure"
 	"swell/bench/testbed/load"
+	"swell/bench/testbed/process"
 	"swell/bench/testbed/stack"
 )
 
@@ -26,6 +27,7 @@ type game struct {
 	clock    config.Clock
 	began    time.Time
 
+	rate      load.Curve // messages a model second
 	pods      *load.PodWatch
 	player    *load.Player
 	consumers *load.Consumers
@@ -44,10 +46,10 @@ func play(ctx context.Context, o options, s scenario, policy string) (r measure.
 	if err := os.RemoveAll(logs); err != nil {
 		return r, line, err
 	}
-	g.say("booting control plane, Kafka and AWS")
+	g.say("booting control plane, Kafka and AWS; logs go to " + logs)
 	g.stack, err = stack.Start(ctx, stack.Options{
 		Speed: o.speed, Fleet: s.fleet(), Topics: map[string]int{"orders": partitions}, Seed: uint64(o.seed),
-		PodStart: 10 * time.Second,
+		PodStart: 10 * time.Second, SaveLogs: logs,
 	})
 	if err != nil {
 		return r, line, err
@@ -106,7 +108,7 @@ func (g *game) prepare(ctx context.Context) error {
 // makeLoad prepares producers, consumers and the web model.
 func (g *game) makeLoad(ctx context.Context) (err error) {
 	s, brokers := g.scenario, []string{g.stack.Kafka.Bootstrap}
-	rate, err := s.curve(s.ordScale * perPodRate * planned)
+	g.rate, err = s.curve(s.ordScale * perPodRate * planned)
 	if err != nil {
 		return err
 	}
@@ -116,7 +118,7 @@ func (g *game) makeLoad(ctx context.Context) (err error) {
 	}
 	book := load.NewLedger(partitions)
 	g.player, err = load.NewPlayer(load.PlayerOptions{
-		Brokers: brokers, Rate: rate, Clock: g.clock, Seed: uint64(g.options.seed), Tick: 200 * time.Millisecond,
+		Brokers: brokers, Rate: g.rate, Clock: g.clock, Seed: uint64(g.options.seed), Tick: 200 * time.Millisecond,
 	}, book)
 	if err != nil {
 		return err
@@ -159,6 +161,9 @@ func (g *game) startSwell(ctx context.Context) error {
 
 // hour plays from now to the end of the window, all parts at once.
 func (g *game) hour(ctx context.Context) error {
+	if left := g.scenario.from.Sub(g.clock.Now()); left < leastWarmUp {
+		return fmt.Errorf("starting swell took too long: %s of the warm-up are left, and it takes %s; use a less busy machine or a smaller --speed", left.Round(time.Second), leastWarmUp)
+	}
 	end := g.clock.RealTime(g.scenario.from.Add(g.scenario.length))
 	g.say(fmt.Sprintf("playing %s from %s at %g times life; until %s", g.scenario.name, g.scenario.from.Format("2006-01-02 15:04"), g.options.speed, end.Format(time.TimeOnly)))
 	playing, stop := context.WithDeadline(ctx, end)
@@ -187,13 +192,28 @@ func ended(err error, playing context.Context) error {
 	return err
 }
 
-// watchParts fails the run when a part ends that nobody asked to.
+// watchParts fails the run when a part ends that nobody asked to: figures of such a run say nothing.
 func (g *game) watchParts(ctx context.Context) error {
-	select {
-	case exit := <-g.stack.Cluster.Failures():
-		return exit
-	case <-ctx.Done():
-		return nil
+	parts := []*process.Process{g.stack.Scaler, g.stack.Metrics, g.stack.AWS, g.stack.Kafka.Process()}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case exit := <-g.stack.Cluster.Failures():
+			return exit
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for _, p := range parts {
+			select {
+			case <-p.Done():
+				if exit := p.Wait(); !exit.Asked {
+					return exit
+				}
+			default:
+			}
+		}
 	}
 }
 

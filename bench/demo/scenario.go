@@ -19,8 +19,8 @@ import (
 
 // What the hour is scaled to, and what its parts are.
 const (
-	webPeak    = 240.0 // pods that the web workload needs at the hour's peak
-	ordersPeak = 32.0  // pods that read the queue at the hour's peak
+	webPeak    = 450.0 // pods that the web workload needs at the hour's peak
+	ordersPeak = 40.0  // pods that read the queue at the hour's peak
 	perPodRate = 5.0   // messages a second that one of them reads
 	planned    = 0.8   // share of it that is planned for
 	webTarget  = 0.5   // share of its CPU request that a web pod should use
@@ -33,7 +33,10 @@ const (
 	onDemandPrice = 0.992
 	spotPrice     = 0.347
 
-	warmUp  = 5 * time.Minute
+	warmUp = 7 * time.Minute
+	// leastWarmUp must be left when the load begins, for the HPAs and the forecast to settle.
+	leastWarmUp = 4 * time.Minute
+
 	history = 28 * 24 * time.Hour
 )
 
@@ -59,12 +62,14 @@ func draw(name string, trace series.Series, timeZone string, seed int64, length 
 	if err != nil {
 		return scenario{}, fmt.Errorf("drawing a rise of %s: %w", name, err)
 	}
-	s := scenario{name: name, timeZone: timeZone, trace: trace, from: rise.Start.Add(-length / 6), length: length}
+	s := scenario{name: name, timeZone: timeZone, trace: trace, from: rise.Start.Add(-length / 6).Truncate(trace.Step), length: length}
 	peak := 0.0
-	for t := s.from; t.Before(s.from.Add(length)); t = t.Add(trace.Step) {
-		if v, known := trace.At(t); known {
-			peak = math.Max(peak, v)
+	for t := s.begin(); !t.After(s.from.Add(length)); t = t.Add(trace.Step) {
+		v, known := trace.At(t)
+		if !known {
+			return scenario{}, fmt.Errorf("drawing a rise of %s: its row of %s is missing or empty, within the hour that is played; fill it, or draw another with --seed", name, t.Format(time.RFC3339))
 		}
+		peak = math.Max(peak, v)
 	}
 	s.webScale, s.ordScale = webPeak/peak, ordersPeak/peak
 	return s, nil
@@ -73,8 +78,10 @@ func draw(name string, trace series.Series, timeZone string, seed int64, length 
 // begin is the model time at which the load begins.
 func (s scenario) begin() time.Time { return s.from.Add(-warmUp) }
 
+// curve is the played part of the trace, times scale.
 func (s scenario) curve(scale float64) (load.Curve, error) {
-	return load.FromSeries(s.trace.Start, s.trace.Step, s.trace.Values, scale)
+	played := s.trace.Slice(s.begin().Add(-2*s.trace.Step), s.from.Add(s.length+2*s.trace.Step))
+	return load.FromSeries(played.Start, played.Step, played.Values, scale)
 }
 
 // start is the number of pods that each workload has when the load begins.
@@ -85,7 +92,8 @@ func (s scenario) start() (web, orders int) {
 
 // writeHistory writes the days before as demand in pods, as the scaler would have seen it.
 func (s scenario) writeHistory(dir string) ([]config.HistoryFile, error) {
-	past := s.trace.Slice(s.begin().Add(-history), s.begin())
+	// whole rows only: one that reaches into the played part would tell of it
+	past := s.trace.Slice(s.begin().Add(-history), s.begin().Add(1-s.trace.Step))
 	var files []config.HistoryFile
 	for name, scale := range map[string]float64{"web": s.webScale, "orders": s.ordScale} {
 		pods := series.Series{Start: past.Start, Step: past.Step}
@@ -138,7 +146,7 @@ func (s scenario) fleet() aws.Fleet {
 }
 
 const (
-	groupMax = 20
+	groupMax = 30
 	// What the pool's purchase policy says; the fleet begins as it would have it.
 	onDemandBase = 3
 	spotMax      = 0.7

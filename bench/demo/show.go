@@ -52,14 +52,6 @@ func (g *game) show(ctx context.Context) error {
 	}
 }
 
-func (g *game) rate(now time.Time) float64 {
-	v, known := g.scenario.trace.At(now)
-	if !known {
-		return math.NaN()
-	}
-	return v * g.scenario.ordScale * perPodRate * planned
-}
-
 func (g *game) row(ctx context.Context, now time.Time) (report.Row, error) {
 	queue, web := g.consumers.Stats(), g.web.Stats()
 	last := g.points[len(g.points)-1]

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/logging"
 
 	"swell/api/config"
 )
@@ -103,6 +104,9 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		templates: map[string]template{}, fallbacks: map[string]int{}}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
+		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
+			o.Log.Debug("aws sdk", "class", string(c), "message", fmt.Sprintf(format, v...))
+		})),
 		awsconfig.WithRetryer(func() awssdk.Retryer {
 			return retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts = o.Attempts })
 		}),

@@ -4,6 +4,7 @@ package act
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -28,10 +29,8 @@ type Cloud interface {
 
 // Options say how plans are carried out.
 type Options struct {
-	// DrainTimeout is how long evictions of one node are tried, in model time; 10m by default.
-	DrainTimeout time.Duration
-	Clock        config.Clock
-	Log          *slog.Logger
+	Clock config.Clock
+	Log   *slog.Logger
 }
 
 // Actor carries plans out, one at a time; drains go on between them.
@@ -46,19 +45,19 @@ type Actor struct {
 	// open are launches whose outcome is not known; they are asked for again with the same token.
 	open []Intent
 
-	mu       sync.Mutex
-	draining map[string]bool
+	mu sync.Mutex
+	// draining are the instances that are being returned, with their nodes' names; blocked are those whose drain failed,
+	// with the model time to try again.
+	draining map[string]string
+	blocked  map[string]time.Time
 }
 
 // New returns an Actor.
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Intents, l *ledger.Ledger, o Options) *Actor {
-	if o.DrainTimeout == 0 {
-		o.DrainTimeout = 10 * time.Minute
-	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, draining: map[string]bool{}}
+	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, draining: map[string]string{}, blocked: map[string]time.Time{}}
 }
 
 // lastCall is how long before an instance goes it is drained even though its pods have no other place yet; model time.
@@ -91,17 +90,21 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 	wg.Go(func() { a.deletePods(ctx, tick, "pop", p.Pops, fail) })
 	declared, err := a.declare(ctx, tick, p.Launches)
 	fail(err)
+	if errors.Is(err, ErrNotLeader) {
+		wg.Wait()
+		return out
+	}
 	fail(a.carryLaunches(ctx, tick, append(a.open, declared...), &out))
 	wg.Wait()
 	a.deletePods(ctx, tick, "delete-balloon", p.Deletes, fail)
 	a.createBalloons(ctx, tick, p.Creates, fail)
 	for _, t := range p.Replacements {
 		if t.Placed || !t.Deadline.IsZero() && t.Deadline.Sub(a.options.Clock.Now()) < lastCall {
-			a.startDrain(ctx, tick, t)
+			a.startDrain(ctx, tick, t, true)
 		}
 	}
 	for _, t := range p.Terminations {
-		a.startDrain(ctx, tick, t)
+		a.startDrain(ctx, tick, t, false)
 	}
 	return out
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/drain"
@@ -16,72 +19,132 @@ import (
 	"swell/scaler/plan"
 )
 
-// startDrain drains and returns a node in the background, once.
-func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination) {
+const (
+	// retryDrain is how long a node whose drain failed is left alone; model time.
+	retryDrain = 2 * time.Minute
+	// retryCall is the wait between two tries of a call that failed; model time.
+	retryCall = 10 * time.Second
+	// retryEviction is the wait after an eviction that a disruption budget refused; machine time, as it spares the API server.
+	retryEviction = time.Second
+	// callTimeout bounds one call to AWS; machine time.
+	callTimeout = 15 * time.Second
+)
+
+// startDrain drains a node and returns its instance in the background, once. An instance that is lost anyway is drained
+// of pods without a controller too, and its node stays cordoned.
+func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination, lost bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.draining[t.Node] {
+	if _, going := a.draining[t.InstanceID]; going || a.options.Clock.Now().Before(a.blocked[t.InstanceID]) {
 		return
 	}
-	a.draining[t.Node] = true
+	a.draining[t.InstanceID] = t.Node
 	go func() {
-		defer func() {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			delete(a.draining, t.Node)
-		}()
-		a.drainAndTerminate(ctx, tick, t)
+		err := a.drainAndTerminate(ctx, tick, t, lost)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.draining, t.InstanceID)
+		delete(a.blocked, t.InstanceID)
+		if err != nil {
+			a.blocked[t.InstanceID] = a.options.Clock.Now().Add(retryDrain)
+		}
 	}()
 }
 
-// Draining are the nodes that are being emptied now.
-func (a *Actor) Draining() map[string]bool {
+// Draining are the names of the nodes that are being emptied now, sorted.
+func (a *Actor) Draining() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	nodes := make(map[string]bool, len(a.draining))
-	for n := range a.draining {
-		nodes[n] = true
+	var nodes []string
+	for _, n := range a.draining {
+		if n != "" {
+			nodes = append(nodes, n)
+		}
 	}
+	slices.Sort(nodes)
 	return nodes
 }
 
-func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termination) {
-	intent := ledger.Entry{Phase: ledger.Intent, Action: "drain", Object: t.Node, Reason: t.Reason}
-	a.record(tick, intent)
-	err := a.drain(ctx, t.Node)
-	a.record(tick, outcome(intent, err))
-	if err != nil {
-		a.options.Log.Warn("drain", "node", t.Node, "error", err)
-		if err := a.Uncordon(ctx, t.Node); err != nil {
-			a.options.Log.Warn("uncordon", "node", t.Node, "error", err)
+func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termination, lost bool) error {
+	if t.Node != "" {
+		intent := ledger.Entry{Phase: ledger.Intent, Action: "drain", Object: t.Node, Reason: t.Reason}
+		a.record(tick, intent)
+		err := a.drain(ctx, t, lost)
+		a.record(tick, outcome(intent, err))
+		if err != nil {
+			a.options.Log.Warn("drain", "node", t.Node, "error", err)
+			if !lost {
+				a.takeBack(ctx, t.Node)
+			}
+			return err
 		}
-		return
 	}
-	intent = ledger.Entry{Phase: ledger.Intent, Action: "terminate", Object: t.InstanceID, Reason: t.Reason}
+	intent := ledger.Entry{Phase: ledger.Intent, Action: "terminate", Object: t.InstanceID, Reason: t.Reason}
 	a.record(tick, intent)
-	err = a.cloud.Terminate(ctx, t.InstanceID)
+	err := a.terminate(ctx, t.InstanceID)
 	a.record(tick, outcome(intent, err))
 	a.options.Log.Info("terminate", "node", t.Node, "instance", t.InstanceID, "reason", t.Reason, "error", err)
+	if err != nil && t.Node != "" && !lost {
+		a.takeBack(ctx, t.Node)
+	}
+	return err
 }
 
-// drain cordons a node and evicts its pods as their disruption budgets allow.
-func (a *Actor) drain(ctx context.Context, node string) error {
-	if err := a.setCordon(ctx, node, true); err != nil {
+// terminate tries for as long as a drain may take; the call is repeatable.
+func (a *Actor) terminate(ctx context.Context, instanceID string) error {
+	deadline := a.options.Clock.Now().Add(retryDrain)
+	for {
+		if err := a.intents.Check(ctx); err != nil {
+			return fmt.Errorf("returning instance %s: %w", instanceID, err)
+		}
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		err := a.cloud.Terminate(call, instanceID)
+		cancel()
+		if err == nil || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(a.options.Clock.Wait(retryCall)):
+		}
+	}
+}
+
+// drain cordons a node and evicts its pods as their disruption budgets allow, until none is left that would move.
+func (a *Actor) drain(ctx context.Context, t plan.Termination, lost bool) error {
+	if err := a.setCordon(ctx, t.Node, true); apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
 		return err
 	}
-	out := logWriter{log: a.options.Log.With("node", node)}
+	timeout := t.DrainTimeout
+	if timeout == 0 {
+		timeout = 10 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.options.Clock.Wait(timeout))
+	defer cancel()
 	h := &drain.Helper{
-		Ctx: ctx, Client: a.kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
-		Timeout: a.options.Clock.Wait(a.options.DrainTimeout), Out: io.Discard, ErrOut: out,
+		Ctx: ctx, Client: a.kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true, Force: lost,
+		EvictErrorRetryDelay: retryEviction, Timeout: a.options.Clock.Wait(timeout), Out: io.Discard, ErrOut: logWriter{log: a.options.Log.With("node", t.Node)},
 	}
-	pods, errs := h.GetPodsForDeletion(node)
-	if len(errs) > 0 {
-		return fmt.Errorf("draining node %s: %w; pods without a controller stay where they are", node, errs[0])
+	for {
+		pods, errs := h.GetPodsForDeletion(t.Node)
+		if len(errs) > 0 {
+			return fmt.Errorf("draining node %s: %w; pods without a controller stay where they are", t.Node, errs[0])
+		}
+		if len(pods.Pods()) == 0 {
+			return nil // a pod that was bound while the cordon was on its way has gone too
+		}
+		if err := h.DeleteOrEvictPods(pods.Pods()); err != nil {
+			return fmt.Errorf("draining node %s: %w; a PodDisruptionBudget may not allow it yet", t.Node, err)
+		}
 	}
-	if err := h.DeleteOrEvictPods(pods.Pods()); err != nil {
-		return fmt.Errorf("draining node %s: %w; a PodDisruptionBudget may not allow it yet", node, err)
+}
+
+func (a *Actor) takeBack(ctx context.Context, node string) {
+	if err := a.Uncordon(ctx, node); err != nil {
+		a.options.Log.Warn("uncordon", "node", node, "error", err)
 	}
-	return nil
 }
 
 // Uncordon takes a drain back.
@@ -108,7 +171,7 @@ func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) err
 		if n.Annotations[plan.DrainingAnnotation] == "" {
 			continue
 		}
-		if err := a.Uncordon(ctx, n.Name); err != nil {
+		if err := a.Uncordon(ctx, n.Name); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,10 @@ type Intents struct {
 	namespace string
 	name      string
 	holder    string
-	current   *corev1.ConfigMap
+
+	mu      sync.Mutex
+	current *corev1.ConfigMap
+	open    []Intent
 }
 
 const (
@@ -72,6 +76,7 @@ func TakeOver(ctx context.Context, kube kubernetes.Interface, namespace, name, h
 		}
 		in.current = m
 		open, err := in.list()
+		in.open = slices.Clone(open)
 		return in, open, err
 	}
 }
@@ -88,25 +93,35 @@ func (in *Intents) list() ([]Intent, error) {
 
 // Declare writes intents; until it returns without an error none of them may be called for.
 func (in *Intents) Declare(ctx context.Context, add []Intent) error {
-	open, err := in.list()
-	if err != nil {
-		return err
-	}
-	return in.write(ctx, append(open, add...))
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.write(ctx, append(slices.Clone(in.open), add...))
 }
 
-// Forget removes intents whose calls have ended.
+// Forget removes intents whose calls have ended. They are forgotten here at once, and in the ConfigMap with the next
+// write should this one fail.
 func (in *Intents) Forget(ctx context.Context, done []Intent) error {
 	if len(done) == 0 {
 		return nil
 	}
-	open, err := in.list()
-	if err != nil {
-		return err
-	}
-	return in.write(ctx, slices.DeleteFunc(open, func(i Intent) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.open = slices.DeleteFunc(in.open, func(i Intent) bool {
 		return slices.ContainsFunc(done, func(d Intent) bool { return d.Token == i.Token })
-	}))
+	})
+	return in.write(ctx, slices.Clone(in.open))
+}
+
+// Check is an error when another scaler has taken over.
+func (in *Intents) Check(ctx context.Context) error {
+	m, err := in.kube.CoreV1().ConfigMaps(in.namespace).Get(ctx, in.name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w", in.namespace, in.name, err)
+	}
+	if m.Data[holderKey] != in.holder {
+		return fmt.Errorf("the launch intents in ConfigMap %s/%s are held by %s: %w", in.namespace, in.name, m.Data[holderKey], ErrNotLeader)
+	}
+	return nil
 }
 
 func (in *Intents) write(ctx context.Context, open []Intent) error {
@@ -124,7 +139,7 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 	if err != nil {
 		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s: %w", in.namespace, in.name, err)
 	}
-	in.current = m
+	in.current, in.open = m, open
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,9 @@ import (
 
 // mostPerCall is how many instances one LaunchInstances call may ask for.
 const mostPerCall = 100
+
+// tokenLife is how long a client token is relied on to give the same instances again; machine time.
+const tokenLife = time.Hour
 
 // Back-off of a group by what its launch failed of, in model time. Throttling slows and never marks.
 var backOff = map[nodegroups.FailureClass]time.Duration{
@@ -99,7 +103,9 @@ func (a *Actor) Open() map[string]int {
 
 // launch makes one call and says what came of it. An error says that this is not known.
 func (a *Actor) launch(ctx context.Context, tick int64, in Intent) (nodegroups.Launched, []nodegroups.Unavailable, error) {
-	got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	got, err := a.cloud.Launch(call, in.Group, in.Zone, in.Count, in.Token)
 	e := outcome(entryOf(in), err)
 	var failures []string
 	var unavailable []nodegroups.Unavailable
@@ -125,11 +131,20 @@ func (a *Actor) launch(ctx context.Context, tick int64, in Intent) (nodegroups.L
 // Recover asks again for the launches that a predecessor had begun. Their tokens give the instances that it was given,
 // if any. What stays unanswered is asked for again with every plan.
 func (a *Actor) Recover(ctx context.Context, begun []Intent) (Outcome, error) {
+	now := time.Now()
+	old := func(in Intent) bool { return now.Sub(in.At) > tokenLife }
+	for _, in := range begun {
+		if old(in) { // the service may have forgotten the token: asking again could launch again
+			a.record(0, ledger.Entry{Phase: ledger.Note, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token, Reason: "begun long ago by a scaler that did not finish; not asked for again"})
+		}
+	}
+	forgotten := slices.DeleteFunc(slices.Clone(begun), func(in Intent) bool { return !old(in) })
+	begun = slices.DeleteFunc(begun, old)
 	for i, in := range begun {
 		begun[i].Reason = fmt.Sprintf("begun at %s by a scaler that did not finish", in.At.Format(time.RFC3339))
 		a.record(0, entryOf(begun[i]))
 	}
 	out := Outcome{Launched: map[string][]nodegroups.Instance{}}
-	err := a.carryLaunches(ctx, 0, begun, &out)
+	err := errors.Join(a.carryLaunches(ctx, 0, begun, &out), a.intents.Forget(ctx, forgotten))
 	return out, err
 }

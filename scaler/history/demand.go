@@ -14,16 +14,20 @@ const PredictedMetric = "swell_predicted_replicas"
 // metrics, each current value over its target, times the replicas that the value was measured on. Known is false, with
 // the reason, where the HPA has no metric to go by; unknown is not zero.
 func Demand(hpa *autoscalingv2.HorizontalPodAutoscaler) (pods float64, known bool, why string) {
-	for i, current := range hpa.Status.CurrentMetrics {
-		if i >= len(hpa.Spec.Metrics) {
-			break
-		}
-		ratio, metric, ok := ratioToTarget(hpa.Spec.Metrics[i], current, float64(hpa.Status.CurrentReplicas))
-		if !ok || metric == PredictedMetric {
+	for i, spec := range hpa.Spec.Metrics {
+		name := nameOf(spec)
+		if name == PredictedMetric {
 			continue
 		}
+		ratio, ok := 0.0, false
+		if i < len(hpa.Status.CurrentMetrics) {
+			ratio, ok = ratioToTarget(spec, hpa.Status.CurrentMetrics[i], float64(hpa.Status.CurrentReplicas))
+		}
+		if !ok { // the largest is not known where one is missing
+			return 0, false, fmt.Sprintf("HPA %s shows no current value of %s", hpa.Name, name)
+		}
 		if !known || ratio > pods {
-			pods, known, why = ratio, true, fmt.Sprintf("%s asks for %.1f pods", metric, ratio)
+			pods, known, why = ratio, true, fmt.Sprintf("%s asks for %.1f pods", name, ratio)
 		}
 	}
 	for _, c := range hpa.Status.Conditions {
@@ -37,34 +41,50 @@ func Demand(hpa *autoscalingv2.HorizontalPodAutoscaler) (pods float64, known boo
 	return pods, known, why
 }
 
-// ratioToTarget is the replicas that one metric asks for, by the HPA's own arithmetic without its tolerance.
-func ratioToTarget(spec autoscalingv2.MetricSpec, now autoscalingv2.MetricStatus, replicas float64) (float64, string, bool) {
+func nameOf(spec autoscalingv2.MetricSpec) string {
+	switch {
+	case spec.Resource != nil:
+		return string(spec.Resource.Name)
+	case spec.ContainerResource != nil:
+		return string(spec.ContainerResource.Name)
+	case spec.Pods != nil:
+		return spec.Pods.Metric.Name
+	case spec.Object != nil:
+		return spec.Object.Metric.Name
+	case spec.External != nil:
+		return spec.External.Metric.Name
+	}
+	return string(spec.Type)
+}
+
+// ratioToTarget is the replicas that one metric asks for, by the HPA's own arithmetic without its tolerance; false where
+// the metric has no current value.
+func ratioToTarget(spec autoscalingv2.MetricSpec, now autoscalingv2.MetricStatus, replicas float64) (float64, bool) {
 	var target autoscalingv2.MetricTarget
 	var current autoscalingv2.MetricValueStatus
-	var name string
 	switch {
 	case spec.Resource != nil && now.Resource != nil:
-		target, current, name = spec.Resource.Target, now.Resource.Current, string(spec.Resource.Name)
+		target, current = spec.Resource.Target, now.Resource.Current
 	case spec.ContainerResource != nil && now.ContainerResource != nil:
-		target, current, name = spec.ContainerResource.Target, now.ContainerResource.Current, string(spec.ContainerResource.Name)
+		target, current = spec.ContainerResource.Target, now.ContainerResource.Current
 	case spec.Pods != nil && now.Pods != nil:
-		target, current, name = spec.Pods.Target, now.Pods.Current, spec.Pods.Metric.Name
+		target, current = spec.Pods.Target, now.Pods.Current
 	case spec.Object != nil && now.Object != nil:
-		target, current, name = spec.Object.Target, now.Object.Current, spec.Object.Metric.Name
+		target, current = spec.Object.Target, now.Object.Current
 	case spec.External != nil && now.External != nil:
-		target, current, name = spec.External.Target, now.External.Current, spec.External.Metric.Name
+		target, current = spec.External.Target, now.External.Current
 	default:
-		return 0, "", false
+		return 0, false
 	}
 	switch {
 	case target.AverageUtilization != nil && current.AverageUtilization != nil && *target.AverageUtilization > 0:
-		return replicas * float64(*current.AverageUtilization) / float64(*target.AverageUtilization), name, true
+		return replicas * float64(*current.AverageUtilization) / float64(*target.AverageUtilization), true
 	case target.AverageValue != nil && current.AverageValue != nil && target.AverageValue.AsApproximateFloat64() > 0:
-		return replicas * current.AverageValue.AsApproximateFloat64() / target.AverageValue.AsApproximateFloat64(), name, true
+		return replicas * current.AverageValue.AsApproximateFloat64() / target.AverageValue.AsApproximateFloat64(), true
 	case target.Value != nil && current.Value != nil && target.Value.AsApproximateFloat64() > 0:
-		return replicas * current.Value.AsApproximateFloat64() / target.Value.AsApproximateFloat64(), name, true
+		return replicas * current.Value.AsApproximateFloat64() / target.Value.AsApproximateFloat64(), true
 	}
-	return 0, name, false
+	return 0, false
 }
 
 // Censored says why an HPA's demand is not all of the demand, or is empty.

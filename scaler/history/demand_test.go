@@ -61,3 +61,11 @@ func TestDemandWithoutMetricsIsUnknownNotZero(t *testing.T) {
 		t.Fatalf("demand %g (%t, %q) from an HPA that cannot read its metrics: want unknown", pods, known, why)
 	}
 }
+
+func TestDemandWithOneMetricMissingIsUnknown(t *testing.T) {
+	h := hpa(10, cpu(50, 40), external("kafka_consumergroup_lag", "100", "50"))
+	h.Status.CurrentMetrics[1] = autoscalingv2.MetricStatus{}
+	if pods, known, why := history.Demand(h); known || why == "" {
+		t.Fatalf("demand %g (%t, %q) without the lag's value: want unknown, since the lag may ask for more", pods, known, why)
+	}
+}

@@ -67,8 +67,8 @@ func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]map[s
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for pool, r := range fresh {
-		if r.at.IsZero() {
-			r.groups, r.at = g.pools[pool].groups, g.pools[pool].at
+		if old := g.pools[pool]; r.at.IsZero() || old.at.After(r.at) {
+			r.groups, r.at = old.groups, old.at
 			fresh[pool] = r
 		}
 	}
@@ -103,17 +103,18 @@ func (g *Groups) all() (groups []nodegroups.Group, problems []plan.Problem, at t
 
 // forgetSeen drops what the reading shows by now, and what it will never show.
 func (g *Groups) forgetSeen(now time.Time) {
-	groups, _, _ := g.all()
+	groups, _, readAt := g.all()
 	for name, list := range g.launched {
 		i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name })
 		g.launched[name] = slices.DeleteFunc(list, func(in nodegroups.Instance) bool {
-			return now.Sub(in.LaunchedAt) > launchSeenWithin || i >= 0 && has(groups[i], in.ID)
+			// only a reading that should have shown it tells that it is not there
+			return readAt.Sub(in.LaunchedAt) > launchSeenWithin || i >= 0 && has(groups[i], in.ID)
 		})
 	}
 	g.unavailable = slices.DeleteFunc(g.unavailable, func(u nodegroups.Unavailable) bool { return !now.Before(u.Until) })
 	g.interrupted = slices.DeleteFunc(g.interrupted, func(n nodegroups.Interruption) bool {
 		alive := slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, n.InstanceID) })
-		return !alive && now.Sub(n.At) > launchSeenWithin
+		return !alive && readAt.Sub(n.At) > launchSeenWithin
 	})
 }
 

@@ -22,6 +22,7 @@ func Pool(p *v1alpha1.CapacityPool) (plan.Pool, []plan.Problem) {
 		OnDemandBase:    int(s.Purchase.OnDemandBase),
 		SpotMax:         r.share("spec.purchase.spotMax", s.Purchase.SpotMax, 1),
 		Fallback:        s.Purchase.Fallback != "None",
+		DrainTimeout:    s.ScaleIn.DrainTimeout.Duration,
 		ScaleInAfter:    s.ScaleIn.After.Duration,
 		ScaleInBelow:    r.decimal("spec.scaleIn.below", s.ScaleIn.Below, 0.5),
 		MaxUnavailable:  r.share("spec.scaleIn.maxUnavailablePerZone", s.ScaleIn.MaxUnavailablePerZone, 0.1),
@@ -29,6 +30,9 @@ func Pool(p *v1alpha1.CapacityPool) (plan.Pool, []plan.Problem) {
 	}
 	if s.Limits.MaxHourlyCost != nil {
 		out.MaxHourlyCost = r.decimal("spec.limits.maxHourlyCost", *s.Limits.MaxHourlyCost, 0)
+		if out.MaxHourlyCost == 0 {
+			problems = append(problems, plan.Problem{Object: r.object, What: "spec.limits.maxHourlyCost is 0, which no node keeps to", Mend: "give the most an hour may cost, or leave it out for no limit"})
+		}
 	}
 	if f := s.Freeze; f != nil {
 		out.Freeze = plan.Freeze{Until: f.Until.Time, All: f.What == "All", Reason: f.Reason}

@@ -42,7 +42,7 @@ func promised(deployments []appsv1.Deployment, replicaSets []appsv1.ReplicaSet, 
 		}
 	}
 	for _, d := range deployments {
-		if !d.Spec.Paused {
+		if !failing(d) {
 			add("Deployment", d.ObjectMeta, d.Spec.Replicas, d.Spec.Template)
 		}
 	}
@@ -53,6 +53,13 @@ func promised(deployments []appsv1.Deployment, replicaSets []appsv1.ReplicaSet, 
 		return cmp.Or(cmp.Compare(a.Pod.Namespace, b.Pod.Namespace), cmp.Compare(a.Pod.Name, b.Pod.Name))
 	})
 	return out
+}
+
+// failing says that a Deployment's pods are refused, by a quota or an admission policy: they will not come.
+func failing(d appsv1.Deployment) bool {
+	return slices.ContainsFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
+		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
+	})
 }
 
 func podOf(kind string, owner metav1.ObjectMeta, template corev1.PodTemplateSpec) *corev1.Pod {

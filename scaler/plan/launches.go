@@ -81,7 +81,7 @@ func (r *round) replacements() []Termination {
 		if l.notice == nil || l.inst.Lifecycle == nodegroups.Terminating {
 			continue
 		}
-		t := Termination{Node: l.name, InstanceID: l.inst.ID, Group: l.group.Name, Pool: l.group.Pool, Deadline: l.notice.Deadline, Placed: true}
+		t := Termination{Node: l.name, InstanceID: l.inst.ID, Group: l.group.Name, Pool: l.group.Pool, Deadline: l.notice.Deadline, DrainTimeout: l.group.pool.DrainTimeout, Placed: true}
 		for _, n := range l.needs {
 			if index, ok := r.at[n]; !ok || r.w.nodes[index].kind != ready {
 				t.Placed = false

@@ -205,7 +205,7 @@ func (s *seller) pick(due []empty) []Termination {
 		}
 		s.budget[key]--
 		st.group.sold++
-		out = append(out, Termination{Node: st.name, InstanceID: st.instance.ID, Group: st.group.Name, Pool: st.group.Pool, Placed: true,
+		out = append(out, Termination{Node: st.name, InstanceID: st.instance.ID, Group: st.group.Name, Pool: st.group.Pool, DrainTimeout: st.group.pool.DrainTimeout, Placed: true,
 			Reason: fmt.Sprintf("unneeded for %s: its pods use %.1f %% of it, and its %d pods and %d balloons fit on other nodes",
 				s.r.w.now.Sub(e.since).Round(time.Second), float64(e.used)/10, e.pods, e.balloons)})
 	}

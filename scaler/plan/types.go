@@ -79,6 +79,7 @@ type Pool struct {
 	Fallback        bool    // buy on-demand where spot cannot be had
 	ScaleInAfter    time.Duration
 	ScaleInBelow    float64 // share of a node's requests, 0 to 1
+	DrainTimeout    time.Duration
 	MaxUnavailable  float64 // share of a zone's nodes that may drain at once; at least one may
 	Freeze          Freeze
 	Holds           []Hold
@@ -158,6 +159,8 @@ type Termination struct {
 	Node, InstanceID string
 	Group, Pool      string
 	Reason           string
+	// DrainTimeout is how long evictions are tried; zero is the caller's own.
+	DrainTimeout time.Duration
 	// Deadline is when the instance goes by itself; zero is never.
 	Deadline time.Time
 	// Placed says that all it holds has a place on nodes that are up now, so that it may be drained at once.

@@ -39,6 +39,8 @@ type Options struct {
 	PodStart time.Duration
 	// Seed of the boot times.
 	Seed uint64
+	// SaveLogs is where the logs are copied to when the boot fails. Default: nowhere.
+	SaveLogs string
 	// Log receives one line an event; default nothing.
 	Log io.Writer
 }
@@ -70,7 +72,11 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	s := &Stack{options: o, remove: func() error { return nil }}
 	if err := s.boot(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("booting the testbed: %w", err), s.Stop())
+		err = fmt.Errorf("booting the testbed: %w", err)
+		if o.SaveLogs != "" {
+			err = errors.Join(err, s.SaveLogs(o.SaveLogs))
+		}
+		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
@@ -80,10 +86,17 @@ func (s *Stack) boot(ctx context.Context) (err error) {
 	if s.root, err = controlplane.ModuleRoot(); err != nil {
 		return err
 	}
-	if o.Dir == "" {
-		if o.Dir, s.remove, err = process.TempDir("swell-stack-*"); err != nil {
+	for _, name := range []string{"swell-scaler", "swell-metrics"} {
+		if _, err := s.program(name); err != nil {
 			return err
 		}
+	}
+	if o.Dir == "" {
+		dir, remove, err := process.TempDir("swell-stack-*")
+		if err != nil {
+			return err
+		}
+		o.Dir, s.remove = dir, remove
 	} else if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return err
 	}
@@ -128,6 +141,8 @@ func (s *Stack) controlPlaneOptions() controlplane.Options {
 	return controlplane.Options{
 		Dir:                        filepath.Join(o.Dir, "controlplane"),
 		ControllerQPS:              ControllerQPS,
+		SchedulerQPS:               s.SchedulerQPS(),
+		SchedulerBurst:             2 * s.SchedulerQPS(),
 		HPASyncPeriod:              orDefault(o.HPASync, 15*time.Second),
 		HPADownscaleStabilization:  orDefault(o.HPAStabilization, 5*time.Minute),
 		HPACPUInitializationPeriod: orDefault(0, 5*time.Minute),
@@ -140,6 +155,10 @@ func (s *Stack) controlPlaneOptions() controlplane.Options {
 // ControllerQPS is what the testbed's controller-manager may ask of the API server a second, ten times the usual, so that
 // a compressed hour is not held up by it.
 const ControllerQPS = 200
+
+// SchedulerQPS is what the testbed's scheduler may ask of the API server a second: its own 50, times the speed, or pods
+// that wait would pay for the compression more than those that do not.
+func (s *Stack) SchedulerQPS() int { return int(50 * s.options.Speed) }
 
 // machine is a model duration on the machine's clock.
 func (s *Stack) machine(d time.Duration) time.Duration {
