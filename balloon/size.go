@@ -39,10 +39,11 @@ type Input struct {
 	State State
 }
 
-// Zone is a zone's name and the number of the workload's pods there.
+// Zone is a zone's name, the number of the workload's pods there, and of its balloons.
 type Zone struct {
-	Name string
-	Pods int
+	Name     string
+	Pods     int
+	Balloons int
 }
 
 // State is what one Size hands to the next; the zero value is a new start.
@@ -82,9 +83,10 @@ type ZoneBalloons struct {
 // DefaultHold is how long room is kept after less was wanted.
 const DefaultHold = 10 * time.Minute
 
-// Size decides. The target is the largest of the forecast and of the demand with the schedule's headroom; it rises at
-// once and falls after Hold, and what runs is taken off it, so pods that take a balloon's place are not replaced by
-// another balloon.
+// Size decides. The target is the largest of the forecast and of the demand with the schedule's headroom, and what runs
+// is taken off it, so pods that take a balloon's place are not replaced by another balloon. Balloons that exist stay for
+// Hold after less was wanted; a target of the past makes no new ones, so that a workload that shrinks is not replaced by
+// balloons.
 func Size(in Input) Decision {
 	d := Decision{}
 	if !(in.Chunk > 0) || math.IsInf(in.Chunk, 0) || in.Min < 0 || in.Max < in.Min {
@@ -98,11 +100,13 @@ func Size(in Input) Decision {
 		target, why = in.survive(target, why, &d)
 	}
 	held := in.hold(target, &d)
-	if held > target {
+	want := in.balloons(target)
+	kept := max(min(in.balloons(held), float64(in.existing())), 0)
+	d.Target = max(target, min(held, float64(in.Running)+kept*in.Chunk))
+	if kept > want {
+		want = kept
 		why += fmt.Sprintf(", held at %.4g", held)
 	}
-	d.Target = held
-	want := math.Ceil((held-float64(in.Running))/in.Chunk - 1e-9)
 	d.Total = int(min(max(want, float64(in.Min)), float64(in.Max)))
 	d.Why = fmt.Sprintf("%d balloons of %g: %s, %d pods running or on their way", d.Total, in.Chunk, why, in.Running)
 	if want > float64(in.Max) {
@@ -116,6 +120,19 @@ func Size(in Input) Decision {
 	}
 	d.Zones = spread(d.Total, in.Zones)
 	return d
+}
+
+// balloons hold the room of a target beyond what runs; below zero where more runs.
+func (in Input) balloons(target float64) float64 {
+	return math.Ceil((target-float64(in.Running))/in.Chunk - 1e-9)
+}
+
+func (in Input) existing() int {
+	n := 0
+	for _, z := range in.Zones {
+		n += max(z.Balloons, 0)
+	}
+	return n
 }
 
 func (in Input) target(d *Decision) (float64, string) {
@@ -191,40 +208,69 @@ func (in Input) hold(target float64, d *Decision) float64 {
 	return d.State.Targets[0].Pods
 }
 
-// spread shares total out in proportion to the zones' pods, the largest remainders first; evenly where none has any.
+// strayBy is how many balloons a zone may have beyond its exact part before one is moved: a move costs a pod and maybe a
+// node, and the parts change with every pod.
+const strayBy = 1.5
+
+// spread shares total out in proportion to the zones' pods, evenly where none has any. It begins with what exists and
+// changes as little as keeps every zone near its part.
 func spread(total int, zones []Zone) []ZoneBalloons {
 	out := make([]ZoneBalloons, len(zones))
-	pods := 0
+	if len(zones) == 0 {
+		return out
+	}
+	zones = slices.SortedFunc(slices.Values(zones), func(a, b Zone) int { return cmp.Compare(a.Name, b.Name) })
+	pods, have := 0, 0
 	for _, z := range zones {
 		pods += max(z.Pods, 0)
 	}
-	type rest struct {
-		i int
-		r float64
-	}
-	rests := make([]rest, len(zones))
-	left := total
+	over := make([]float64, len(zones)) // beyond the zone's part
 	for i, z := range zones {
 		part := float64(total) / float64(len(zones))
 		if pods > 0 {
 			part = float64(total) * float64(max(z.Pods, 0)) / float64(pods)
 		}
-		whole := math.Floor(part + 1e-9)
-		out[i] = ZoneBalloons{z.Name, int(whole)}
-		rests[i] = rest{i, part - whole}
-		left -= int(whole)
+		out[i] = ZoneBalloons{z.Name, max(z.Balloons, 0)}
+		over[i] = float64(out[i].Balloons) - part
+		have += out[i].Balloons
 	}
-	slices.SortFunc(rests, func(a, b rest) int {
-		if c := cmp.Compare(b.r, a.r); c != 0 && math.Abs(a.r-b.r) > 1e-9 {
-			return c
-		}
-		return cmp.Compare(zones[a.i].Name, zones[b.i].Name)
-	})
-	for k := 0; k < left && len(rests) > 0; k++ {
-		out[rests[k%len(rests)].i].Balloons++
+	change := func(i, by int) {
+		out[i].Balloons += by
+		over[i] += float64(by)
 	}
-	slices.SortFunc(out, func(a, b ZoneBalloons) int { return cmp.Compare(a.Zone, b.Zone) })
+	for ; have < total; have++ {
+		change(least(over), 1)
+	}
+	for ; have > total; have-- {
+		change(most(over), -1)
+	}
+	for over[most(over)] > strayBy {
+		from, to := most(over), least(over)
+		change(from, -1)
+		change(to, 1)
+	}
 	return out
+}
+
+// least and most are the places of the extremes, the first of equals; a hair's difference is none.
+func least(v []float64) int {
+	at := 0
+	for i := range v {
+		if v[i] < v[at]-1e-9 {
+			at = i
+		}
+	}
+	return at
+}
+
+func most(v []float64) int {
+	at := 0
+	for i := range v {
+		if v[i] > v[at]+1e-9 {
+			at = i
+		}
+	}
+	return at
 }
 
 // Quantile is the τ at which one more pod's room costs as much as it is likely to save: under / (under + over), both in

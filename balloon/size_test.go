@@ -28,6 +28,7 @@ func input() balloon.Input {
 
 func TestAMorning(t *testing.T) {
 	var state balloon.State
+	existing := zones(30, 20, 10)
 	var got strings.Builder
 	for _, m := range []struct {
 		at              string
@@ -49,11 +50,15 @@ func TestAMorning(t *testing.T) {
 		in := input()
 		in.Now = t0.Add(time.Duration(at.Hour()-8)*time.Hour + time.Duration(at.Minute())*time.Minute)
 		in.Demand, in.Upper, in.Running, in.Headroom, in.State = m.demand, m.upper, m.running, m.headroom, state
+		in.Zones = existing
 		if m.headroom > 0 {
 			in.HeadroomWhy = []string{m.headroomBecause}
 		}
 		d := balloon.Size(in)
 		state = d.State
+		for i, z := range d.Zones {
+			existing[i].Balloons = z.Balloons
+		}
 		fmt.Fprintf(&got, "%s %v %s\n", m.at, d.Zones, d.Why)
 	}
 	want := `08:00 [{1a 4} {1b 3} {1c 1}] 8 balloons of 2.5: forecast 80, 60 pods running or on their way
@@ -67,6 +72,33 @@ func TestAMorning(t *testing.T) {
 `
 	if got.String() != want {
 		t.Errorf("got\n%swant\n%s", got.String(), want)
+	}
+}
+
+func TestAWorkloadThatShrinksIsNotReplacedByBalloons(t *testing.T) {
+	in := input()
+	in.Demand, in.Upper, in.Running = 75, math.NaN(), 75
+	in.State = balloon.Size(in).State
+	in.Now = in.Now.Add(time.Minute)
+	in.Demand, in.Running = 30, 30
+	if d := balloon.Size(in); d.Total != 0 {
+		t.Errorf("%d balloons for a workload that went from 75 pods to 30: want none (%s)", d.Total, d.Why)
+	}
+}
+
+func TestBalloonsStayInTheirZonesWhilePodsMove(t *testing.T) {
+	in := input()
+	in.Zones = zones(20, 20, 20) // 8 balloons: 3, 3, 2
+	for i, z := range balloon.Size(in).Zones {
+		in.Zones[i].Balloons = z.Balloons
+	}
+	in.Zones[0].Pods, in.Zones[1].Pods, in.Zones[2].Pods = 18, 20, 22
+	if got := fmt.Sprint(balloon.Size(in).Zones); got != "[{1a 3} {1b 3} {1c 2}]" {
+		t.Errorf("two pods of sixty moved, and the balloons went to %s: want them to stay", got)
+	}
+	in.Zones[0].Pods, in.Zones[1].Pods, in.Zones[2].Pods = 5, 20, 35
+	if got := fmt.Sprint(balloon.Size(in).Zones); got != "[{1a 2} {1b 3} {1c 3}]" && got != "[{1a 2} {1b 2} {1c 4}]" {
+		t.Errorf("fifteen pods of sixty moved, and the balloons are %s: want them to follow", got)
 	}
 }
 
@@ -129,6 +161,11 @@ func TestSizeProperties(t *testing.T) {
 				more.Demand += rapid.Float64Range(0, 50).Draw(t, "more")
 				if e := balloon.Size(more); e.Target < d.Target-1e-9 || e.Total < d.Total {
 					t.Fatalf("demand %v wants %v, %v wants %v", in.Demand, d.Total, more.Demand, e.Total)
+				}
+			}
+			for i, z := range d.Zones {
+				if rapid.Bool().Draw(t, "exists") {
+					in.Zones[i].Balloons = z.Balloons
 				}
 			}
 			in.State = d.State

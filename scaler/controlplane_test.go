@@ -1,10 +1,15 @@
 package scaler_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +62,7 @@ kind: CapacityPool
 metadata: {name: general}
 spec:
   groups: {tags: {swell/pool: %s}}
-  scaleIn: {after: 10m}
+  scaleIn: {after: 2m}
 `
 
 const workload = `
@@ -114,7 +119,7 @@ func start(t *testing.T, f aws.Fleet, replicas, minBalloons int, past float64) w
 		return n == replicas, fmt.Sprintf("%d of %d are bound", n, replicas)
 	})
 	st.Clock = config.Clock{Speed: speed, Real: time.Now(), Model: monday}
-	options := stack.ScalerOptions{Region: "ap-northeast-1", Prices: prices}
+	options := stack.ScalerOptions{Region: "ap-northeast-1", Prices: prices, QueueURL: st.AWSEndpoint() + "/123456789012/interruptions"}
 	if past > 0 {
 		s := series.Series{Start: monday.Add(-14 * 24 * time.Hour), Step: 5 * time.Minute}
 		for range 14 * 24 * 12 {
@@ -187,12 +192,8 @@ func (w world) scale(replicas int) {
 // launched is how many instances were launched after the fleet's first, by AWS's own log.
 func (w world) launched() int {
 	w.t.Helper()
-	instances, _, err := measure.ReadInstances(filepath.Join(w.AWSDir(), "instances.jsonl"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	n := 0
-	for _, i := range instances {
+	for _, i := range w.instances() {
 		if i.Cause != "initial" {
 			n++
 		}
@@ -277,11 +278,7 @@ func (w world) compareWithLedger() {
 			popped++
 		}
 	}
-	instances, _, err := measure.ReadInstances(filepath.Join(w.AWSDir(), "instances.jsonl"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, i := range instances {
+	for _, i := range w.instances() {
 		if i.Cause != "initial" && !believed[i.ID] {
 			w.t.Errorf("AWS launched %s, which is not in the ledger", i.ID)
 		}
@@ -328,6 +325,148 @@ func TestAKilledScalerLaunchesNothingTwice(t *testing.T) {
 	if n := w.launched(); n != 3 {
 		t.Errorf("%d instances were launched: want 3", n)
 	}
+}
+
+// 75 pods hold five nodes; when 45 of them go, the nodes that are not needed any more are drained and returned one
+// by one, by the call that lowers the group's desired capacity, and no zone's last node goes with a pod on it unevicted.
+func TestNodesThatNobodyNeedsAreReturned(t *testing.T) {
+	w := start(t, fleet(1), 45, 0, 0)
+	w.scale(75)
+	w.until("the nodes for 75 pods run", func() (bool, string) {
+		n := w.bound("app=web")
+		return n == 75, fmt.Sprintf("%d of 75 pods are bound", n)
+	})
+	if n := w.alive(); n != 5 {
+		t.Fatalf("%d nodes hold 75 pods: want five", n)
+	}
+	w.scale(30)
+	w.until("two or three nodes are left", func() (bool, string) {
+		n := w.alive()
+		return n <= 3, fmt.Sprintf("%d are", n)
+	})
+	w.settled(0)
+	if n := w.bound("app=web"); n != 30 {
+		t.Errorf("%d pods are bound: want all 30", n)
+	}
+	returned := 0
+	for _, c := range w.calls() {
+		if c.Action == "TerminateInstanceInAutoScalingGroup" && c.Status == 200 {
+			returned++
+		}
+		if c.Action == "SetDesiredCapacity" {
+			t.Errorf("the desired capacity of %s was set: nodes are returned by their own id", c.Group)
+		}
+	}
+	if returned == 0 {
+		t.Error("no instance was returned by the decrementing call")
+	}
+	w.evictedOnly()
+}
+
+// A spot instance that is about to be reclaimed is replaced first, then drained, then returned, and its group does not
+// launch another by itself.
+func TestAnInterruptedInstanceIsReplacedFirst(t *testing.T) {
+	w := start(t, fleet(2), 80, 0, 0)
+	w.settled(0)
+	before := w.launched()
+	lost := w.interrupt()
+	w.until("the replacement is launched", func() (bool, string) { return w.launched() > before, "no launch yet" })
+	w.until("the interrupted instance is gone", func() (bool, string) {
+		for _, i := range w.instances() {
+			if i.ID == lost {
+				return !i.Terminated.IsZero(), "it is still there"
+			}
+		}
+		return false, "AWS does not know it"
+	})
+	w.until("all pods run", func() (bool, string) {
+		n := w.bound("app=web")
+		return n == 80, fmt.Sprintf("%d of 80 pods are bound", n)
+	})
+	w.settled(0)
+	if n := w.launched() - before; n != 1 {
+		t.Errorf("%d instances were launched for one that was lost: want 1", n)
+	}
+	w.evictedOnly()
+}
+
+// interrupt has AWS give notice to one spot instance, and returns its id.
+func (w world) interrupt() string {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.AWSEndpoint()+"/_control/interrupt", strings.NewReader(`{"count": 1}`))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		w.t.Fatalf("interrupting: %d %s %v", response.StatusCode, body, err)
+	}
+	id := regexp.MustCompile(`i-[0-9a-f]+`).FindString(string(body))
+	if id == "" {
+		w.t.Fatalf("interrupting: no instance in %s", body)
+	}
+	return id
+}
+
+// balloonPod is the name of a balloon pod of web in one of the zones.
+var balloonPod = regexp.MustCompile(`^web-1[acd]-[a-z0-9]{5}$`)
+
+// evictedOnly holds the audit log against the promise that no pod of the workload goes from a node but by the eviction
+// of its own or with its ReplicaSet scaled down.
+func (w world) evictedOnly() {
+	w.t.Helper()
+	raw, err := os.ReadFile(w.Cluster.AuditLog())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, line := range bytes.Split(raw, []byte("\n")) {
+		var e struct {
+			Verb      string `json:"verb"`
+			User      struct{ Username string }
+			ObjectRef struct{ Resource, Subresource, Namespace, Name string }
+		}
+		if json.Unmarshal(line, &e) != nil || e.Verb != "delete" || e.ObjectRef.Resource != "pods" || e.ObjectRef.Namespace != "shop" {
+			continue
+		}
+		if e.User.Username == "swell-scaler" && e.ObjectRef.Subresource == "" && !balloonPod.MatchString(e.ObjectRef.Name) || e.User.Username == "aws" {
+			w.t.Errorf("%s deleted pod %s without an eviction", e.User.Username, e.ObjectRef.Name)
+		}
+	}
+}
+
+func (w world) instances() []measure.Instance {
+	w.t.Helper()
+	instances, _, err := measure.ReadInstances(filepath.Join(w.AWSDir(), "instances.jsonl"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return instances
+}
+
+func (w world) calls() []measure.Call {
+	w.t.Helper()
+	calls, _, err := measure.ReadCalls(filepath.Join(w.AWSDir(), "calls.jsonl"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return calls
+}
+
+// alive is how many instances AWS bills.
+func (w world) alive() int {
+	n := 0
+	for _, i := range w.instances() {
+		if i.Terminated.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 func TestAPoolWithoutGroupsSaysWhatToMend(t *testing.T) {

@@ -304,15 +304,19 @@ func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World,
 	return most
 }
 
-// zonesOf are the zones that have groups, with the workload's pods in each.
+// zonesOf are the zones that have groups, with the workload's pods and balloons in each.
 func zonesOf(world *observe.World, b *v1alpha1.Balloon, selector labels.Selector) []balloon.Zone {
 	zoneOf := map[string]string{}
 	for _, n := range world.Snapshot.Nodes {
 		zoneOf[n.Name] = n.Labels[corev1.LabelTopologyZone]
 	}
-	pods := map[string]int{}
+	pods, balloons := map[string]int{}, map[string]int{}
 	for _, p := range world.Snapshot.Pods {
-		if p.Namespace == b.Namespace && p.Labels[plan.BalloonLabel] == "" && p.Spec.NodeName != "" && selector.Matches(labels.Set(p.Labels)) {
+		switch {
+		case p.Namespace != b.Namespace || p.DeletionTimestamp != nil:
+		case p.Labels[plan.BalloonLabel] == b.Name:
+			balloons[pinnedZone(p)]++
+		case p.Labels[plan.BalloonLabel] == "" && p.Spec.NodeName != "" && selector.Matches(labels.Set(p.Labels)):
 			pods[zoneOf[p.Spec.NodeName]]++
 		}
 	}
@@ -321,7 +325,7 @@ func zonesOf(world *observe.World, b *v1alpha1.Balloon, selector labels.Selector
 	for _, g := range world.Snapshot.Groups {
 		if !seen[g.Zone] {
 			seen[g.Zone] = true
-			zones = append(zones, balloon.Zone{Name: g.Zone, Pods: pods[g.Zone]})
+			zones = append(zones, balloon.Zone{Name: g.Zone, Pods: pods[g.Zone], Balloons: balloons[g.Zone]})
 		}
 	}
 	return zones

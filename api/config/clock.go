@@ -17,7 +17,7 @@ type Clock struct {
 
 // Validate reports a clock that cannot be used.
 func (c Clock) Validate() error {
-	if c.Speed != 0 && (c.Speed < 1 || c.Speed > 10) {
+	if c.Speed != 0 && !(c.Speed >= 1 && c.Speed <= 10) { // not a number is neither
 		return fmt.Errorf("clock.speed is %g: give a number from 1 to 10, or leave it out", c.Speed)
 	}
 	if c.Real.IsZero() != c.Model.IsZero() {

@@ -160,6 +160,9 @@ func (c Scaler) Validate() error {
 			say("%s is %s: give a time above zero", name, d)
 		}
 	}
+	if o := c.Observe; o.MaxAge.Duration >= 0 && o.MaxAge.Duration < o.AWSEvery.Duration {
+		say("observe.maxAge is %s, less than observe.awsEvery, %s: readings would be too old for scale-in before the next comes; give a longer time", o.MaxAge.Duration, o.AWSEvery.Duration)
+	}
 	for i, f := range c.History.Files {
 		if f.Namespace == "" || f.Balloon == "" || f.File == "" {
 			say("history.files[%d]: give namespace, balloon and file", i)

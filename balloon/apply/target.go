@@ -41,13 +41,16 @@ func ReadTarget(ctx context.Context, c client.Client, namespace string, ref v1al
 	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, object); err != nil {
 		return Target{}, fmt.Errorf("reading the workload %s: %w; see that scaleTargetRef names it as it is", what, err)
 	}
-	var scale autoscalingv1.Scale
-	if err := c.SubResource("scale").Get(ctx, object, &scale); err != nil {
+	scale, err := readScale(ctx, c, object)
+	if err != nil {
 		return Target{}, fmt.Errorf("reading the scale of %s: %w; scaleTargetRef needs a kind with the scale subresource", what, err)
 	}
 	selector, err := labels.Parse(scale.Status.Selector)
 	if err != nil {
-		return Target{}, fmt.Errorf("reading the scale of %s: its selector %q: %w", what, scale.Status.Selector, err)
+		return Target{}, fmt.Errorf("reading the scale of %s: its selector %q: %w; its controller should write a label selector there", what, scale.Status.Selector, err)
+	}
+	if selector.Empty() { // it would take every pod of the namespace for the workload's own
+		return Target{}, fmt.Errorf("reading the scale of %s: it has no selector yet; its controller should write one to the status field that the kind's scale subresource names as labelSelectorPath", what)
 	}
 	raw, found, err := unstructured.NestedMap(object.Object, "spec", "template")
 	if err != nil || !found {
@@ -58,6 +61,17 @@ func ReadTarget(ctx context.Context, c client.Client, namespace string, ref v1al
 		return Target{}, fmt.Errorf("reading the pod template of %s: %w", what, err)
 	}
 	return t, nil
+}
+
+// readScale reads the scale subresource. The client takes an unstructured object's subresource as unstructured only.
+func readScale(ctx context.Context, c client.Client, of *unstructured.Unstructured) (autoscalingv1.Scale, error) {
+	var scale autoscalingv1.Scale
+	raw := &unstructured.Unstructured{}
+	raw.SetGroupVersionKind(autoscalingv1.SchemeGroupVersion.WithKind("Scale"))
+	if err := c.SubResource("scale").Get(ctx, of, raw); err != nil {
+		return scale, err
+	}
+	return scale, runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, &scale)
 }
 
 // readDeployment reads the most usual kind from the caller's cache.

@@ -86,8 +86,8 @@ func run(ctx context.Context, o options) error {
 		policies = append(policies, "reactive")
 	}
 	summary := measure.Summary{
-		Trace: name, Compression: o.speed, Seed: uint64(o.seed), RiseStart: s.from.Format(time.RFC3339),
-		ControllerManagerQPS: stack.ControllerQPS, Attribution: attribution(name), Command: command(o),
+		Trace: name, Compression: o.speed, Seed: uint64(o.seed), RiseStart: s.rise.Format(time.RFC3339),
+		ControllerManagerQPS: stack.ControllerQPS, SchedulerQPS: float64(stack.SchedulerQPS(o.speed)), Attribution: attribution(name), Command: command(o),
 	}
 	var lines []measure.Timeline
 	for _, policy := range policies {

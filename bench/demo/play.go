@@ -223,7 +223,7 @@ func (g *game) measure(ctx context.Context) (measure.Run, measure.Timeline, erro
 	if err := g.player.Verify(ctx); err != nil {
 		return measure.Run{}, measure.Timeline{}, err
 	}
-	totals := g.consumers.TotalsSince(g.clock.RealTime(s.from))
+	totals := g.consumers.TotalsBetween(g.clock.RealTime(s.from), g.clock.RealTime(s.from.Add(s.length)))
 	g.player.Close()
 	g.consumers.Close()
 	lagMax := totals.LagMax.Seconds() * g.options.speed

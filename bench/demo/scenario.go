@@ -50,7 +50,8 @@ type scenario struct {
 	name     string // of the trace
 	timeZone string
 	trace    series.Series
-	from     time.Time // model time at which the played hour begins
+	rise     time.Time // model time at which the rise begins
+	from     time.Time // and the played hour
 	length   time.Duration
 	webScale float64 // pods a unit of the trace
 	ordScale float64
@@ -62,14 +63,16 @@ func draw(name string, trace series.Series, timeZone string, seed int64, length 
 	if err != nil {
 		return scenario{}, fmt.Errorf("drawing a rise of %s: %w", name, err)
 	}
-	s := scenario{name: name, timeZone: timeZone, trace: trace, from: rise.Start.Add(-length / 6).Truncate(trace.Step), length: length}
+	s := scenario{name: name, timeZone: timeZone, trace: trace, rise: rise.Start, from: rise.Start.Add(-length / 6).Truncate(trace.Step), length: length}
 	peak := 0.0
-	for t := s.begin(); !t.After(s.from.Add(length)); t = t.Add(trace.Step) {
+	for t := s.begin().Add(-trace.Step); !t.After(s.from.Add(length + trace.Step)); t = t.Add(trace.Step) {
 		v, known := trace.At(t)
 		if !known {
 			return scenario{}, fmt.Errorf("drawing a rise of %s: its row of %s is missing or empty, within the hour that is played; fill it, or draw another with --seed", name, t.Format(time.RFC3339))
 		}
-		peak = math.Max(peak, v)
+		if !t.Before(s.from) && t.Before(s.from.Add(length)) {
+			peak = math.Max(peak, v)
+		}
 	}
 	s.webScale, s.ordScale = webPeak/peak, ordersPeak/peak
 	return s, nil
@@ -80,7 +83,7 @@ func (s scenario) begin() time.Time { return s.from.Add(-warmUp) }
 
 // curve is the played part of the trace, times scale.
 func (s scenario) curve(scale float64) (load.Curve, error) {
-	played := s.trace.Slice(s.begin().Add(-2*s.trace.Step), s.from.Add(s.length+2*s.trace.Step))
+	played := s.trace.Slice(s.begin().Add(-s.trace.Step), s.from.Add(s.length+s.trace.Step+1))
 	return load.FromSeries(played.Start, played.Step, played.Values, scale)
 }
 

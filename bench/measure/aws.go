@@ -88,30 +88,42 @@ func ReadCalls(path string) (out []Call, torn int, err error) {
 	return out, torn, err
 }
 
-// launches are the successful launch calls; the repetition of one under the same client token brings nothing new.
-func launches(calls []Call) []Call {
+// launches are the calls, in the order of time, that brought instances: LaunchInstances that named some, and SetDesiredCapacity
+// above what the group held and above what it was asked to hold before. A repetition under the same client token brings nothing new.
+func launches(calls []Call, instances []Instance) []Call {
 	var out []Call
-	seen := map[string]bool{}
+	seen, wanted := map[string]bool{}, map[string]int{}
 	for _, c := range calls {
-		if !c.launched() || c.Token != "" && seen[c.Action+c.Token] {
+		if c.Status != 200 {
 			continue
 		}
-		seen[c.Action+c.Token] = true
-		out = append(out, c)
+		switch c.Action {
+		case "LaunchInstances":
+			if len(c.Instances) > 0 && (c.Token == "" || !seen[c.Token]) {
+				seen[c.Token] = true
+				out = append(out, c)
+			}
+			delete(wanted, c.Group)
+		case "TerminateInstanceInAutoScalingGroup":
+			delete(wanted, c.Group)
+		case "SetDesiredCapacity":
+			if c.Count > max(wanted[c.Group], held(instances, c.Group, c.At)) {
+				out = append(out, c)
+			}
+			wanted[c.Group] = c.Count
+		}
 	}
 	return out
 }
 
-// launched says whether a call brought instances: LaunchInstances that named some, or SetDesiredCapacity that was taken.
-func (c Call) launched() bool {
-	if c.Status != 200 {
-		return false
+// held is how many instances a group had before an instant, those that were leaving not counted.
+func held(instances []Instance, group string, at time.Time) int {
+	n := 0
+	for _, i := range instances {
+		end := earliest(i.Terminating, i.Terminated)
+		if i.Group == group && i.Launched.Before(at) && (end.IsZero() || end.After(at)) {
+			n++
+		}
 	}
-	switch c.Action {
-	case "LaunchInstances":
-		return len(c.Instances) > 0
-	case "SetDesiredCapacity":
-		return true
-	}
-	return false
+	return n
 }

@@ -56,14 +56,21 @@ func TestHandWrittenRun(t *testing.T) {
 	near("spot hours", hours(run, "spot"), 500.0/3600)
 	near("on-demand hours", hours(run, "on-demand"), 450.0/3600+450.0/3600)
 	near("cost", run.Cost, 500.0/3600*0.3+900.0/3600*0.9)
-	// one balloon of 5 cores bound from 5 s to 23 s = 180 model seconds
+	// spot, from its launch 30 s before the window
+	near("cost_warm_up", run.CostWarmUp, 300.0/3600*0.3)
+	// one balloon of 1 core bound from 5 s to 23 s = 180 model seconds; a node of two pods of 1 core has room for two
 	near("balloon_hours", &run.BalloonHours, 0.05)
-	near("balloon_node_hours", run.BalloonNodeHours, 0.05/3)
-	near("balloon_cost", run.BalloonCost, 0.05/3**run.Cost/(1400.0/3600))
+	near("balloon_node_hours", run.BalloonNodeHours, 0.05/2)
+	near("balloon_cost", run.BalloonCost, 0.05/2**run.Cost/(1400.0/3600))
+	// web-b, web-c and web-d: 120, 300 and 200
+	near("unschedulable_wait_p99_s", run.UnschedulableWaitP99, 300)
 	// web-b unschedulable at 10.5 s, answered at 15 s; web-c is covered by the second place; web-d at 40.2 waits for nothing
 	near("reaction_p50_ms", run.ReactionP50, 4500)
 	if run.Reactions != 1 || run.CoveredPods != 1 || run.Launches != 1 || run.Launched != 2 || run.Interruptions != 1 {
 		t.Errorf("reactions %d, covered %d, launches %d, launched %d, interruptions %d", run.Reactions, run.CoveredPods, run.Launches, run.Launched, run.Interruptions)
+	}
+	if run.PodsUnschedulable != 3 || run.UnansweredPods != 1 {
+		t.Errorf("unschedulable %d, unanswered %d", run.PodsUnschedulable, run.UnansweredPods)
 	}
 	if run.Pods != 4 || run.PodsNeverBound != 1 || run.TornLines != 1 || len(run.OverMax) != 0 {
 		t.Errorf("pods %d, never bound %d, torn %d, over max %q", run.Pods, run.PodsNeverBound, run.TornLines, run.OverMax)
@@ -104,6 +111,71 @@ func golden(t *testing.T, name string, document any) {
 	}
 }
 
+// TestBill checks what an instance costs in a window of a minute: by the second, at least 60 s from its launch, model time.
+func TestBill(t *testing.T) {
+	opt := handWritten()
+	price := 3600.0 // a second of the model costs 1
+	for _, c := range []struct {
+		name             string
+		launched, gone   float64 // machine seconds; −1 never
+		window, warmedUp float64
+	}{
+		{"two seconds", 10, 12, 60, 0},
+		{"a part of a second is a whole one", 10, 17.01, 71, 0},
+		{"lives on", 50, -1, 100, 0},
+		{"the first minute reaches into the window", -4, -3, 20, 40},
+		{"the first minute reaches out of the window", 57, 58, 30, 0},
+		{"gone before the window", -20, -10, 0, 100},
+		{"launched after the window", 61, -1, 0, 0},
+	} {
+		i := Instance{ID: "i-1", Market: "spot", PricePerHour: &price, Launched: at(c.launched)}
+		if c.gone != -1 {
+			i.Terminated = at(c.gone)
+		}
+		run := Logs{Instances: []Instance{i}}.figures(opt)
+		if math.Abs(*run.Cost-c.window) > 1e-6 || math.Abs(*run.CostWarmUp-c.warmedUp) > 1e-6 || math.Abs(run.NodeHours["spot"]*3600-c.window) > 1e-6 {
+			t.Errorf("%s: cost %g, before %g, hours %g; want %g and %g", c.name, *run.Cost, *run.CostWarmUp, run.NodeHours["spot"], c.window, c.warmedUp)
+		}
+	}
+	run := Logs{Instances: []Instance{{ID: "i-1", Market: "spot", Launched: at(-20), Terminated: at(-10)}}}.figures(opt)
+	if run.Cost == nil || run.CostWarmUp != nil {
+		t.Errorf("an unknown price before the window: cost %v, before %v", show(run.Cost), show(run.CostWarmUp))
+	}
+}
+
+// TestBalloonsFillWholePods: of a node's 15.5 cores, balloons fill what 15 pods of a core do; chunks of pods fill the same.
+func TestBalloonsFillWholePods(t *testing.T) {
+	opt := handWritten()
+	opt.NodeCPU, opt.PodsPerNode, opt.Namespace = 15.5, 15, "shop"
+	logs := Logs{Pods: []Pod{{Namespace: "shop", Name: "web", CPU: 1, Created: at(0), Bound: at(0)}, {Namespace: "kube-system", Name: "dns", CPU: 9, Created: at(0)}}}
+	for range 2 {
+		logs.Pods = append(logs.Pods, Pod{Namespace: "shop", Balloon: "web", CPU: 7.5, Created: at(0), Bound: at(0)})
+	}
+	if run := logs.figures(opt); math.Abs(*run.BalloonNodeHours-600.0/3600) > 1e-6 {
+		t.Errorf("15 cores of balloons are %g node-hours, want one node for ten minutes", *run.BalloonNodeHours)
+	}
+	logs.Pods = logs.Pods[1:] // nothing tells the size of a pod
+	if run := logs.figures(opt); math.Abs(*run.BalloonNodeHours-600.0/3600*15/15.5) > 1e-6 {
+		t.Errorf("without pods %g node-hours, want those of the whole node", *run.BalloonNodeHours)
+	}
+}
+
+// TestDeletedWhileWaiting: a pod that is deleted before it has a node waited until then.
+func TestDeletedWhileWaiting(t *testing.T) {
+	logs := Logs{Pods: []Pod{
+		{Namespace: "shop", Name: "a", Created: at(0), Bound: at(1)},
+		{Namespace: "shop", Name: "b", Created: at(10), Unschedulable: at(11), Deleted: at(14)},
+		{Namespace: "shop", Name: "c", Created: at(58), Unschedulable: at(70), Bound: at(71)},
+	}}
+	opt := handWritten()
+	opt.Namespace = "shop"
+	run := logs.figures(opt)
+	if *run.PodWaitMax != 40 || *run.UnschedulableWaitP99 != 40 || run.PodsUnschedulable != 1 || run.PodsNeverBound != 2 || run.UnansweredPods != 1 {
+		t.Errorf("longest %g, of unschedulable %v, unschedulable %d, never bound %d, unanswered %d", *run.PodWaitMax,
+			show(run.UnschedulableWaitP99), run.PodsUnschedulable, run.PodsNeverBound, run.UnansweredPods)
+	}
+}
+
 func TestGroupOverMax(t *testing.T) {
 	opt := handWritten()
 	opt.GroupMax["general-1c-on-demand"] = 1
@@ -115,7 +187,7 @@ func TestGroupOverMax(t *testing.T) {
 
 func TestUnknownIsNull(t *testing.T) {
 	opt := handWritten()
-	opt.Demand = nil
+	opt.Demand, opt.From = nil, opt.To.Add(-time.Second)
 	run, _, err := Measure(opt)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +196,7 @@ func TestUnknownIsNull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"unserved":null`, `"late_messages":null`, `"lag_seconds_max":null`, `"faults":[]`} {
+	for _, want := range []string{`"unserved":null`, `"late_messages":null`, `"lag_seconds_max":null`, `"faults":[]`, `"unschedulable_wait_p99_s":null`} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("no %s in %s", want, body)
 		}
@@ -218,7 +290,7 @@ func TestCount(t *testing.T) {
 func TestSummaryIsWrittenWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "demo", "summary.json")
 	cost := 1.5
-	want := Summary{Trace: "t", Compression: 10, Seed: 3, Runs: []Run{{Policy: "swell", Cost: &cost, NodeHours: map[string]float64{"spot": 2}}}}
+	want := Summary{Trace: "t", Compression: 10, Seed: 3, ControllerManagerQPS: 200, SchedulerQPS: 100, Runs: []Run{{Policy: "swell", Cost: &cost, NodeHours: map[string]float64{"spot": 2}}}}
 	if err := Write(path, want); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ type Reactions struct {
 	Times []time.Duration
 	// Covered pods found a place on an instance that had been launched before and was still booting.
 	Covered int
+	// Unanswered pods left without a launch that was for them, or wait still.
+	Unanswered int
 }
 
 // moment is something that matters to the reactions; exactly one of its pointers is set.
@@ -28,7 +30,7 @@ type moment struct {
 // A pod of a workload waits from the scheduler's first Unschedulable patch until it is bound or deleted.
 // A launched instance has room for perNode waiting pods until it runs; a pod takes such a place when it is
 // free, and is then covered. A successful launch while pods wait without a place is a reaction: its time less
-// that of the longest-waiting of them. A SetDesiredCapacity names no instances and answers all that wait.
+// that of the longest-waiting of them. A SetDesiredCapacity names no instances; one that raises answers all that wait.
 func React(pods []Pod, calls []Call, instances []Instance, perNode int) Reactions {
 	var out Reactions
 	var open []*Pod
@@ -44,7 +46,9 @@ func React(pods []Pod, calls []Call, instances []Instance, perNode int) Reaction
 				open = append(open, m.waits)
 			}
 		case m.placed != nil:
+			waiting := len(open)
 			open = slices.DeleteFunc(open, has(m.placed))
+			out.Unanswered += waiting - len(open)
 		case m.runs != nil:
 			delete(booting, m.runs.ID)
 		case m.launches != nil:
@@ -61,6 +65,7 @@ func React(pods []Pod, calls []Call, instances []Instance, perNode int) Reaction
 			}
 		}
 	}
+	out.Unanswered += len(open)
 	return out
 }
 
@@ -76,7 +81,7 @@ func moments(pods []Pod, calls []Call, instances []Instance) []moment {
 			out = append(out, moment{at: end, placed: p})
 		}
 	}
-	for _, c := range launches(calls) {
+	for _, c := range launches(calls, instances) {
 		out = append(out, moment{at: c.At, launches: &c})
 	}
 	for i := range instances {

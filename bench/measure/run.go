@@ -64,7 +64,7 @@ func model(opt Options, d time.Duration) float64 {
 }
 
 func (l Logs) waits(opt Options, run *Run) {
-	var waits []float64
+	var waits, unplaced []float64
 	var waited, existed time.Duration
 	for _, p := range l.Pods {
 		if p.Balloon != "" || p.Namespace != opt.Namespace {
@@ -83,13 +83,23 @@ func (l Logs) waits(opt Options, run *Run) {
 		if end.IsZero() || end.After(opt.To) {
 			end = opt.To
 		}
-		waits = append(waits, model(opt, end.Sub(p.Created)))
+		wait := model(opt, end.Sub(p.Created))
+		waits = append(waits, wait)
+		if p.unschedulable(opt.To) {
+			unplaced = append(unplaced, wait)
+		}
 	}
+	run.PodsUnschedulable, run.UnschedulableWaitP99 = len(unplaced), Quantile(unplaced, 0.99)
 	run.PodWaitP50, run.PodWaitP99, run.PodWaitMax = Quantile(waits, 0.5), Quantile(waits, 0.99), Quantile(waits, 1)
 	if existed > 0 {
 		share := float64(waited) / float64(existed)
 		run.UnservedPending = &share
 	}
+}
+
+// unschedulable says whether the scheduler told of a pod that it had no place, before an instant.
+func (p Pod) unschedulable(to time.Time) bool {
+	return !p.Unschedulable.IsZero() && p.Unschedulable.Before(to)
 }
 
 // unserved is the share of the pod-seconds that the demand asked for in which too few pods were bound.
@@ -132,25 +142,56 @@ func (l Logs) running(opt Options) map[string]*count {
 	return out
 }
 
-// bill counts every instance from its launch to its end, within the window, each to the next whole model second.
+// leastBilled is the least time that an instance is billed from its launch, model time.
+const leastBilled = time.Minute
+
 func (l Logs) bill(opt Options, run *Run) {
-	cost, known := 0.0, true
 	for _, i := range l.Instances {
-		hours := i.hours(opt, opt.To)
-		run.NodeHours[i.Market] += hours
-		if i.PricePerHour == nil {
-			known = known && hours == 0
-			continue
-		}
-		cost += hours * *i.PricePerHour
+		run.NodeHours[i.Market] += i.hours(opt, opt.From, opt.To)
 	}
-	if known {
-		run.Cost = &cost
-	}
+	run.Cost = l.cost(opt, opt.From, opt.To)
+	run.CostWarmUp = l.cost(opt, time.Time{}, opt.From)
 }
 
-func (i Instance) hours(opt Options, until time.Time) float64 {
-	return math.Ceil(model(opt, overlap(i.Launched, i.Terminated, opt.From, until))-1e-6) / 3600
+// cost of all instances between two instants of the machine's clock; nil where a price is unknown.
+func (l Logs) cost(opt Options, from, to time.Time) *float64 {
+	sum := 0.0
+	for _, i := range l.Instances {
+		hours := i.hours(opt, from, to)
+		if hours == 0 {
+			continue
+		}
+		if i.PricePerHour == nil {
+			return nil
+		}
+		sum += hours * *i.PricePerHour
+	}
+	return &sum
+}
+
+// hours that an instance is billed between two instants of the machine's clock: from its launch to its end, which is not before
+// leastBilled, to the next whole model second.
+func (i Instance) hours(opt Options, from, to time.Time) float64 {
+	end := i.Terminated
+	if least := i.Launched.Add(opt.Clock.Wait(leastBilled)); !end.IsZero() && end.Before(least) {
+		end = least
+	}
+	return math.Ceil(model(opt, overlap(i.Launched, end, from, to))-1e-6) / 3600
+}
+
+// fillable is how many cores of a node balloons can fill: those of as many workload pods of the mean size as have room.
+func (l Logs) fillable(opt Options) float64 {
+	cpu, pods := 0.0, 0
+	for _, p := range l.Pods {
+		if p.Balloon == "" && p.Namespace == opt.Namespace && p.CPU > 0 {
+			cpu += p.CPU
+			pods++
+		}
+	}
+	if pods == 0 {
+		return opt.NodeCPU
+	}
+	return min(opt.NodeCPU, float64(opt.PodsPerNode)*cpu/float64(pods))
 }
 
 func (l Logs) balloons(opt Options, run *Run) {
@@ -166,7 +207,7 @@ func (l Logs) balloons(opt Options, run *Run) {
 	for _, hours := range run.NodeHours {
 		nodeHours += hours
 	}
-	nodes := cpuHours / opt.NodeCPU
+	nodes := cpuHours / l.fillable(opt)
 	run.BalloonNodeHours = &nodes
 	if run.Cost != nil && nodeHours > 0 {
 		cost := nodes * *run.Cost / nodeHours
@@ -193,7 +234,7 @@ func (l Logs) launches(opt Options, run *Run) {
 			asked[c.Token] = max(asked[c.Token], c.Count)
 		}
 	}
-	for _, c := range launches(l.Calls) {
+	for _, c := range launches(l.Calls, l.Instances) {
 		if inside(c.At) {
 			run.Launches++
 		}
@@ -211,7 +252,7 @@ func (l Logs) launches(opt Options, run *Run) {
 func (l Logs) reactions(opt Options, run *Run) {
 	var pods []Pod
 	for _, p := range l.Pods {
-		if p.Namespace == opt.Namespace && !p.Created.Before(opt.From) && p.Created.Before(opt.To) {
+		if p.Namespace == opt.Namespace && !p.Created.Before(opt.From) && p.Created.Before(opt.To) && p.unschedulable(opt.To) {
 			pods = append(pods, p)
 		}
 	}
@@ -220,7 +261,7 @@ func (l Logs) reactions(opt Options, run *Run) {
 	for _, t := range r.Times {
 		times = append(times, float64(t)/float64(time.Millisecond))
 	}
-	run.Reactions, run.CoveredPods = len(times), r.Covered
+	run.Reactions, run.CoveredPods, run.UnansweredPods = len(times), r.Covered, r.Unanswered
 	run.ReactionP50, run.ReactionP99 = Quantile(times, 0.5), Quantile(times, 0.99)
 }
 

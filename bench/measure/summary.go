@@ -17,6 +17,8 @@ type Summary struct {
 	RiseStart string `json:"rise_start,omitempty"` // RFC 3339, in the trace's time
 	// ControllerManagerQPS is what the testbed's controller-manager may ask of the API server a second.
 	ControllerManagerQPS float64 `json:"controller_manager_qps,omitempty"`
+	// SchedulerQPS is the same of the testbed's scheduler; zero is its own default of 50.
+	SchedulerQPS float64 `json:"scheduler_qps,omitempty"`
 	// Attribution of the trace, one sentence.
 	Attribution string `json:"attribution,omitempty"`
 	// Command that plays this again.
@@ -32,28 +34,35 @@ type Run struct {
 	LateMessages  *int64             `json:"late_messages"`
 	LagSecondsMax *float64           `json:"lag_seconds_max"`
 	NodeHours     map[string]float64 `json:"node_hours"` // by market
-	Cost          *float64           `json:"cost"`
+	Cost          *float64           `json:"cost"`       // of the window
 	ReactionP50   *float64           `json:"reaction_p50_ms"`
 	ReactionP99   *float64           `json:"reaction_p99_ms"`
 	Faults        []Fault            `json:"faults"`
 
 	PodWaitMax *float64 `json:"pod_wait_max_s"`
+	// PodsUnschedulable were told by the scheduler at least once that they had no place; their wait counts from their creation.
+	PodsUnschedulable    int      `json:"pods_unschedulable"`
+	UnschedulableWaitP99 *float64 `json:"unschedulable_wait_p99_s"`
+	// CostWarmUp is what was billed from the first launch to the window's beginning.
+	CostWarmUp *float64 `json:"cost_warm_up"`
 	// Pods that were created in the window, and those of them that were never bound.
 	Pods           int `json:"pods"`
 	PodsNeverBound int `json:"pods_never_bound"`
 	// UnservedPending is the share of the pod-seconds of pods that existed but had no node.
 	UnservedPending *float64 `json:"unserved_pending"`
 	BalloonHours    float64  `json:"balloon_hours"`
-	// BalloonNodeHours are the nodes that balloons would fill, BalloonCost at the run's mean price.
+	// BalloonNodeHours are the nodes that balloons would fill without a gap, BalloonCost at the run's mean price: both are lower bounds.
 	BalloonNodeHours *float64 `json:"balloon_node_hours"`
 	BalloonCost      *float64 `json:"balloon_cost"`
 	Launches         int      `json:"launches"`  // calls that brought instances
 	Launched         int      `json:"launched"`  // instances
 	Reactions        int      `json:"reactions"` // launches that answered an unschedulable pod
 	// CoveredPods found no place at first, but an instance that was booting already had one for them.
-	CoveredPods   int      `json:"covered_pods"`
-	Interruptions int      `json:"interruptions"`
-	OverMax       []string `json:"groups_over_max"`
+	CoveredPods int `json:"covered_pods"`
+	// UnansweredPods found no place and no launch was for them: they got another's place, were deleted, or wait still.
+	UnansweredPods int      `json:"unanswered_pods"`
+	Interruptions  int      `json:"interruptions"`
+	OverMax        []string `json:"groups_over_max"`
 	// TokensReused are client tokens under which more instances came than were asked for.
 	TokensReused     []string `json:"tokens_over_count"`
 	MessagesProduced *int64   `json:"messages_produced"`

@@ -23,7 +23,7 @@ type Point struct {
 	Balloons   int                      `json:"balloons"` // bound balloon pods
 	// OldestWait of the pods that wait at this instant, model seconds.
 	OldestWait float64        `json:"oldest_wait_s"`
-	Nodes      map[string]int `json:"nodes"` // billed instances by "zone market"
+	Nodes      map[string]int `json:"nodes"` // instances by "zone market"
 	Cost       *float64       `json:"cost"`  // since the start
 }
 
@@ -56,7 +56,7 @@ func (l Logs) timeline(opt Options) Timeline {
 	step := opt.Clock.Wait(opt.Step)
 	for at := opt.From; !at.After(opt.To); at = at.Add(step) {
 		p := Point{At: model(opt, at.Sub(opt.From)), Workloads: map[string]WorkloadPoint{}, Balloons: balloons.at(at),
-			OldestWait: l.oldestWait(opt, at), Nodes: l.nodes(at), Cost: l.costUntil(opt, at)}
+			OldestWait: l.oldestWait(opt, at), Nodes: l.nodes(at), Cost: l.cost(opt, opt.From, at)}
 		for name, c := range running {
 			w := WorkloadPoint{Running: c.at(at)}
 			if pending[name] != nil {
@@ -97,20 +97,6 @@ func (l Logs) nodes(at time.Time) map[string]int {
 		}
 	}
 	return out
-}
-
-func (l Logs) costUntil(opt Options, at time.Time) *float64 {
-	sum := 0.0
-	for _, i := range l.Instances {
-		hours := i.hours(opt, at)
-		if i.PricePerHour == nil && hours > 0 {
-			return nil
-		}
-		if i.PricePerHour != nil {
-			sum += hours * *i.PricePerHour
-		}
-	}
-	return &sum
 }
 
 // loadAt is the last sample at or before an instant that is not older than a limit.

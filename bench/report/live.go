@@ -95,7 +95,31 @@ func WriteTable(w io.Writer, s measure.Summary) error {
 			}
 		}
 	}
+	if _, err := fmt.Fprint(w, notes(s)); err != nil {
+		return fmt.Errorf("printing the notes: %w", err)
+	}
 	return nil
+}
+
+// notes say under the table what its figures rest on.
+func notes(s measure.Summary) string {
+	out := fmt.Sprintf("Seconds and hours are the trace's, %s to each of the machine's; milliseconds are the machine's.\n", number(max(1, s.Compression)))
+	if l := limits(s); l != "" {
+		out += "Requests a second to the API server: " + l + ".\n"
+	}
+	return out
+}
+
+// limits are the requests a second that the control plane's clients may send, empty where none is known.
+func limits(s measure.Summary) string {
+	var out []string
+	if s.ControllerManagerQPS > 0 {
+		out = append(out, "controller-manager "+number(s.ControllerManagerQPS))
+	}
+	if s.SchedulerQPS > 0 {
+		out = append(out, "scheduler "+number(s.SchedulerQPS))
+	}
+	return strings.Join(out, ", ")
 }
 
 func faultLine(policy string, f measure.Fault) string {
@@ -134,11 +158,13 @@ func figures(runs []measure.Run) []figure {
 		out = append(out, f)
 	}
 	count := func(n int) *float64 { v := float64(n); return &v }
-	add("pod wait p50", "s", "From the request that created a workload's pod to its binding, in the trace's time. Pods without a node at the end count with the time they had waited.", func(r measure.Run) *float64 { return r.PodWaitP50 })
+	add("pod wait p50", "s", "From the request that created a workload's pod to its binding, in the trace's time. Pods deleted before they had a node count with the time to their deletion, pods without one at the end with the time they had waited.", func(r measure.Run) *float64 { return r.PodWaitP50 })
 	add("pod wait p99", "s", "The same, of the slowest hundredth.", func(r measure.Run) *float64 { return r.PodWaitP99 })
 	add("pod wait longest", "s", "The same, of the slowest pod.", func(r measure.Run) *float64 { return r.PodWaitMax })
 	add("pods created", "", "Workload pods created in the window. Source: audit log.", func(r measure.Run) *float64 { return count(r.Pods) })
 	add("pods never bound", "", "Those without a node at the end, or deleted before they had one.", func(r measure.Run) *float64 { return count(r.PodsNeverBound) })
+	add("pods unschedulable", "", "Those that the scheduler told at least once that no node had room. Source: audit log.", func(r measure.Run) *float64 { return count(r.PodsUnschedulable) })
+	add("unschedulable wait p99", "s", "Pod wait of the slowest hundredth of these pods alone, from their creation.", func(r measure.Run) *float64 { return r.UnschedulableWaitP99 })
 	add("unserved", "%", "Share of the pod-seconds that the demand asked for in which too few pods were bound.", func(r measure.Run) *float64 { return r.Unserved })
 	add("late messages", "", "Messages that were read, or still unread, later than the limit after they were due. Source: the load's own ledger.", func(r measure.Run) *float64 { return whole(r.LateMessages) })
 	add("longest lag", "s", "The greatest age of the oldest unread message, in the trace's time.", func(r measure.Run) *float64 { return r.LagSecondsMax })
@@ -150,12 +176,15 @@ func figures(runs []measure.Run) []figure {
 			return &v
 		})
 	}
-	add("cost", "$", "Node-hours at each instance's price, by the second, from launch to end.", func(r measure.Run) *float64 { return r.Cost })
+	add("cost", "$", "Node-hours at each instance's price, by the second, from launch to end, at least 60 s an instance.", func(r measure.Run) *float64 { return r.Cost })
+	add("cost of the warm-up", "$", "The same from the first launch to the window's beginning; not part of the cost.", func(r measure.Run) *float64 { return r.CostWarmUp })
 	add("balloon-hours", "h", "Time that balloon pods held places on nodes. Source: audit log.", func(r measure.Run) *float64 { return &r.BalloonHours })
-	add("balloon node-hours", "h", "The nodes that those balloons would fill by their CPU requests.", func(r measure.Run) *float64 { return r.BalloonNodeHours })
-	add("balloon cost", "$", "Balloon node-hours at the run's mean price of a node-hour; part of the cost, not on top of it.", func(r measure.Run) *float64 { return r.BalloonCost })
+	add("balloon node-hours", "h", "The nodes that those balloons would fill by their CPU requests, were they packed without a gap: a lower bound.", func(r measure.Run) *float64 { return r.BalloonNodeHours })
+	add("balloon cost", "$", "Balloon node-hours at the run's mean price of a node-hour; part of the cost, not on top of it. A lower bound: room left empty beside balloons is not in it.", func(r measure.Run) *float64 { return r.BalloonCost })
 	add("reaction p50", "ms", "From the scheduler's first Unschedulable patch that no booting instance answered to the launch that did, machine's time.", func(r measure.Run) *float64 { return r.ReactionP50 })
 	add("reaction p99", "ms", "The same, of the slowest hundredth of launches.", func(r measure.Run) *float64 { return r.ReactionP99 })
+	add("pods covered", "", "Unschedulable pods for which an instance that was booting already had room.", func(r measure.Run) *float64 { return count(r.CoveredPods) })
+	add("pods unanswered", "", "Unschedulable pods that no launch was for: they got another's place, were deleted, or waited still.", func(r measure.Run) *float64 { return count(r.UnansweredPods) })
 	add("launch calls", "", "Calls that brought instances. Source: the emulator's call log.", func(r measure.Run) *float64 { return count(r.Launches) })
 	add("instances launched", "", "Instances launched in the window.", func(r measure.Run) *float64 { return count(r.Launched) })
 	add("spot interruptions", "", "Instances that got notice in the window.", func(r measure.Run) *float64 { return count(r.Interruptions) })

@@ -34,10 +34,16 @@ func TestTableOfRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"pod wait p99          22.4 s     131 s      × 0.17",
-		"reaction p50          210 ms     –          –",
-		"cost                  $21.37     $19.80     × 1.08",
-		"messages lost         0          –          –",
+		"pod wait p99            22.4 s     131 s      × 0.17",
+		"reaction p50            210 ms     –          –",
+		"cost                    $21.37     $19.80     × 1.08",
+		"messages lost           0          –          –",
+		"pods unschedulable      37         0          –",
+		"unschedulable wait p99  88 s       –          –",
+		"pods unanswered         5          0          –",
+		"cost of the warm-up     $0.88      –          –",
+		"Seconds and hours are the trace's, 10 to each of the machine's; milliseconds are the machine's.",
+		"Requests a second to the API server: controller-manager 200, scheduler 100.",
 		"swell: kafka killed at 16:50:00, down 20 s, worked again 3.20 s after its start",
 		"swell: aws killed at 17:05:00, down 20 s, did not recover",
 	} {

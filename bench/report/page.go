@@ -29,6 +29,7 @@ type page struct {
 	Figures  []figure
 	Faults   []faultRow
 	Plots    plots
+	Limits   string
 	CSS      template.CSS
 	Script   template.JS
 }
@@ -44,7 +45,7 @@ func HTML(s measure.Summary, lines []measure.Timeline) ([]byte, error) {
 		return nil, fmt.Errorf("making the report: %w", err)
 	}
 	view := page{Summary: s, Title: "swell through a morning", When: when(s.RiseStart), Figures: figures(s.Runs), Tiles: tiles(s.Runs),
-		Plots: buildPlots(s, lines), CSS: template.CSS(css), Script: template.JS(script)}
+		Plots: buildPlots(s, lines), Limits: limits(s), CSS: template.CSS(css), Script: template.JS(script)}
 	for _, r := range s.Runs {
 		view.Policies = append(view.Policies, r.Policy)
 		for _, f := range r.Faults {

@@ -16,11 +16,11 @@ func known(v float64) *float64 { return &v }
 // sample is a summary of two runs with the shape of a real one: a rise, a fault, unknown figures.
 func sample() (measure.Summary, []measure.Timeline) {
 	late, produced, none := int64(1234), int64(4321987), int64(0)
-	s := measure.Summary{Trace: "wc98-1998-06-24", Compression: 10, Seed: 1, RiseStart: "1998-06-24T16:30:00+02:00", ControllerManagerQPS: 200,
+	s := measure.Summary{Trace: "wc98-1998-06-24", Compression: 10, Seed: 1, RiseStart: "1998-06-24T16:30:00+02:00", ControllerManagerQPS: 200, SchedulerQPS: 100,
 		Attribution: "The 1998 World Cup web logs, M. Arlitt and T. Jin, Internet Traffic Archive.", Command: "make demo COMPARE=1",
 		Runs: []measure.Run{
 			{Policy: "swell", PodWaitP50: known(1.2), PodWaitP99: known(22.4), PodWaitMax: known(41), Unserved: known(0.0123), LateMessages: &late, LagSecondsMax: known(48.2),
-				NodeHours: map[string]float64{"spot": 31.4, "on-demand": 12.1}, Cost: known(21.37), ReactionP50: known(210), ReactionP99: known(870), Pods: 431, BalloonHours: 44.1,
+				NodeHours: map[string]float64{"spot": 31.4, "on-demand": 12.1}, Cost: known(21.37), CostWarmUp: known(0.88), PodsUnschedulable: 37, UnschedulableWaitP99: known(88), UnansweredPods: 5, CoveredPods: 12, ReactionP50: known(210), ReactionP99: known(870), Pods: 431, BalloonHours: 44.1,
 				BalloonNodeHours: known(7.35), BalloonCost: known(2.9), Launches: 14, Launched: 31, MessagesProduced: &produced, MessagesLost: &none, OverMax: []string{},
 				Faults: []measure.Fault{{Target: "kafka", KilledAt: "1998-06-24T16:50:00+02:00", Down: 20, Recovered: known(3.2)}, {Target: "aws", KilledAt: "1998-06-24T17:05:00+02:00", Down: 20}}},
 			{Policy: "reactive", PodWaitP50: known(3.9), PodWaitP99: known(131), PodWaitMax: known(188), Unserved: known(0.061), LateMessages: &produced, LagSecondsMax: known(212),
@@ -66,7 +66,8 @@ func TestPageAsksForNothing(t *testing.T) {
 			t.Errorf("the page contains %q", found)
 		}
 	}
-	for _, want := range []string{"× 0.17", "did not recover", "21.37", "Internet Traffic Archive", "make demo COMPARE=1"} {
+	for _, want := range []string{"× 0.17", "did not recover", "21.37", "Internet Traffic Archive", "make demo COMPARE=1",
+		"controller-manager 200, scheduler 100", "lower bound", "at least 60 s", "time to their deletion", "Seconds and hours are the trace’s, 10 to each"} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -25,6 +25,11 @@ import (
 // as is the HPA's own period.
 const askedFor = 10 * time.Minute
 
+// maxAsked is how many selectors are wanted at a time, so that a caller that makes them up fills neither memory nor polls.
+const maxAsked = 1000
+
+const notSampled = "not sampled yet: the next poll asks for it"
+
 // Options are what the consumers are judged with.
 type Options struct {
 	Config *config.Metrics
@@ -89,7 +94,8 @@ func New(o Options) *Consumers {
 // Wanted are the groups of a cluster that somebody asks about.
 func (c *Consumers) Wanted(cluster string) []kafka.Want {
 	var wants []kafka.Want
-	for _, q := range c.list() {
+	objects, _ := c.list()
+	for _, q := range objects {
 		if q.Spec.Kafka.Cluster != cluster {
 			continue
 		}
@@ -129,9 +135,9 @@ func (c *Consumers) Ask(q Question) (lag.Sum, error) {
 	if err != nil {
 		return lag.Sum{}, fmt.Errorf("read selector label topic: %w", err)
 	}
-	c.mu.Lock()
-	c.asked[q] = time.Now()
-	c.mu.Unlock()
+	if err := c.remember(q); err != nil {
+		return lag.Sum{}, err
+	}
 	view := c.opts.Store.View(store.Key{Cluster: q.Cluster, Group: q.Group}, c.opts.Config.Clock.Now(), k.StaleAfter.Duration, topics.Match)
 	sum := lag.Add(view.Readings, lag.Rules{Isolation: v1alpha1.ReadCommitted, Uncommitted: v1alpha1.UncommittedLatest})
 	if problem := lagProblem(view, sum); problem != "" {
@@ -140,11 +146,23 @@ func (c *Consumers) Ask(q Question) (lag.Sum, error) {
 	return sum, nil
 }
 
+// remember makes a group wanted for a while.
+func (c *Consumers) remember(q Question) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.asked[q]; !ok && len(c.asked) >= maxAsked {
+		return fmt.Errorf("lag of group %q in Kafka cluster %q: %d other selectors were asked about in the last %s: make a QueueConsumer for each group that is asked for always",
+			q.Group, q.Cluster, len(c.asked), askedFor)
+	}
+	c.asked[q] = time.Now()
+	return nil
+}
+
 // lagProblem says why a lag must not be served.
 func lagProblem(v store.View, sum lag.Sum) string {
 	switch {
 	case v.Polled.IsZero():
-		return "not sampled yet: the next poll asks for it"
+		return notSampled
 	case sum.Complete():
 		return ""
 	case sum.Total == 0 && v.Problem != "":
@@ -170,17 +188,28 @@ func (c *Consumers) Get(name types.NamespacedName) (Result, bool) {
 	return r, ok
 }
 
-// All is what is known of every QueueConsumer in a namespace; empty: in all of them.
-func (c *Consumers) All(namespace string) map[types.NamespacedName]Result {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	all := map[types.NamespacedName]Result{}
-	for name, r := range c.results {
-		if namespace == "" || name.Namespace == namespace {
-			all[name] = r
-		}
+// All is what is known of every QueueConsumer in a namespace; empty: in all of them. One that was not judged
+// yet is there too, as unknown. It fails where the QueueConsumers cannot be listed.
+func (c *Consumers) All(namespace string) (map[types.NamespacedName]Result, error) {
+	objects, err := c.list()
+	if err != nil {
+		return nil, fmt.Errorf("list QueueConsumers: %w", err)
 	}
-	return all
+	all := map[types.NamespacedName]Result{}
+	for i := range objects {
+		q := &objects[i]
+		if namespace != "" && q.Namespace != namespace {
+			continue
+		}
+		name := types.NamespacedName{Namespace: q.Namespace, Name: q.Name}
+		r, ok := c.Get(name)
+		if !ok || r.UID != q.UID {
+			r = about(q, Result{Reason: reasonNotSampled, Problem: notSampled, LagProblem: notSampled})
+		}
+		r.Labels = q.Labels
+		all[name] = r
+	}
+	return all, nil
 }
 
 // Fresh says whether a result may still be served, else why not.
@@ -202,11 +231,11 @@ func (c *Consumers) unknownCluster(field, name string) error {
 		field, name, strings.Join(known, ", "))
 }
 
-func (c *Consumers) list() []v1alpha1.QueueConsumer {
+func (c *Consumers) list() ([]v1alpha1.QueueConsumer, error) {
 	var l v1alpha1.QueueConsumerList
 	if err := c.opts.Objects.List(context.Background(), &l); err != nil {
 		c.opts.Log.Error("list QueueConsumers", "error", err)
-		return nil
+		return nil, err
 	}
-	return l.Items
+	return l.Items, nil
 }

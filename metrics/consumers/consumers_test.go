@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,10 @@ import (
 )
 
 // objects are QueueConsumers that a test writes down.
-type objects struct{ items []v1alpha1.QueueConsumer }
+type objects struct {
+	items []v1alpha1.QueueConsumer
+	fail  error
+}
 
 func (o *objects) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
 	return errors.New("not asked for here")
@@ -27,7 +31,7 @@ func (o *objects) Get(context.Context, client.ObjectKey, client.Object, ...clien
 
 func (o *objects) List(_ context.Context, l client.ObjectList, _ ...client.ListOption) error {
 	l.(*v1alpha1.QueueConsumerList).Items = o.items
-	return nil
+	return o.fail
 }
 
 func consumer(name, cluster string) v1alpha1.QueueConsumer {
@@ -42,7 +46,7 @@ func newConsumers(items ...v1alpha1.QueueConsumer) (*Consumers, *store.Store) {
 	st := store.New()
 	cfg := &config.Metrics{RateWindow: metav1.Duration{Duration: 30 * time.Second}, Clusters: []config.KafkaCluster{
 		{Name: "main", StaleAfter: metav1.Duration{Duration: 15 * time.Second}}, {Name: "second", StaleAfter: metav1.Duration{Duration: 15 * time.Second}}}}
-	return New(Options{Config: cfg, Store: st, Objects: &objects{items}, Log: slog.New(slog.DiscardHandler),
+	return New(Options{Config: cfg, Store: st, Objects: &objects{items: items}, Log: slog.New(slog.DiscardHandler),
 		Pods: func(context.Context, string, v1alpha1.ScaleTarget) (lag.Pods, error) {
 			return lag.Pods{}, errors.New("no pods here")
 		}}), st
@@ -82,8 +86,8 @@ func TestEvaluate(t *testing.T) {
 	}
 	c.opts.Objects.(*objects).items = nil
 	c.Evaluate("main")
-	if len(c.All("")) != 0 || len(c.trackers) != 0 {
-		t.Errorf("deleted objects are still known: %v", c.All(""))
+	if all, err := c.All(""); err != nil || len(all) != 0 || len(c.results) != 0 || len(c.trackers) != 0 {
+		t.Errorf("deleted objects are still known: %v, %v", all, err)
 	}
 }
 
@@ -159,5 +163,109 @@ func TestRestartResumesFromTheStatus(t *testing.T) {
 	r, _ := c.Get(named("orders"))
 	if r.Replicas != 3 || r.PerPod <= 10 || r.PerPod > 20 {
 		t.Errorf("after a restart: %d replicas at %g a pod, want the 3 of before while its backlog drains, μ above the declared 10", r.Replicas, r.PerPod)
+	}
+}
+
+func TestGroupThatNeverCommittedSaysSo(t *testing.T) {
+	q := consumer("orders", "main")
+	c, st := newConsumers(q)
+	for i := range 4 {
+		at := time.Now().Add(time.Duration(i-4) * time.Second)
+		st.Record(store.Key{Cluster: "main", Group: "orders"}, at, []lag.Reading{{Topic: "orders", At: at, Commit: lag.Unknown, End: 600, Stable: 600}})
+		c.Evaluate("main")
+	}
+	r, _ := c.Get(named("orders"))
+	got := c.status(&q, r).Conditions[0]
+	if got.Status != metav1.ConditionFalse || got.Reason != reasonNeverCommitted || !strings.Contains(got.Message, "check spec.kafka.group") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConsumerWithoutAResultIsListedAsUnknown(t *testing.T) {
+	c, st := newConsumers(consumer("orders", "main"), consumer("other", "second"))
+	for _, cluster := range []string{"", "main"} {
+		if cluster != "" {
+			polls(c, st, "orders", 4, 600)
+		}
+		all, err := c.All("shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, ok := all[named("other")]; !ok || r.LagProblem == "" || r.Problem == "" || r.Reason != reasonNotSampled {
+			t.Errorf("after polls of %q: %+v, want it unknown", cluster, r)
+		}
+	}
+	if all, _ := c.All("elsewhere"); len(all) != 0 {
+		t.Errorf("another namespace's: %v", all)
+	}
+	c.opts.Objects.(*objects).fail = errors.New("the cache is stopped")
+	c.Evaluate("main")
+	if _, err := c.All("shop"); err == nil {
+		t.Error("a list that may be partial is no error")
+	}
+	if r, ok := c.Get(named("orders")); !ok || r.Lag != 600 {
+		t.Errorf("a failed list forgot what was known: %+v", r)
+	}
+}
+
+func TestAnotherGroupStartsAfresh(t *testing.T) {
+	q := consumer("orders", "main")
+	q.Spec.Kafka.Topics = nil
+	c, st := newConsumers(q)
+	at := time.Now().Add(-10 * time.Second)
+	record := func(group string, n int, backlog int64) Result {
+		for range n {
+			at = at.Add(time.Second)
+			readings := make([]lag.Reading, 8)
+			for p := range readings {
+				readings[p] = lag.Reading{Topic: group, Partition: int32(p), At: at, End: backlog, Stable: backlog}
+			}
+			st.Record(store.Key{Cluster: "main", Group: group}, at, readings)
+			c.Evaluate("main")
+		}
+		r, _ := c.Get(named("orders"))
+		return r
+	}
+	if r := record("orders", 4, 600); r.Replicas != 8 {
+		t.Fatalf("before: %+v", r)
+	}
+	c.opts.Objects.(*objects).items[0].Spec.Kafka.Group = "mail"
+	if r := record("mail", 1, 50); r.RatesKnown {
+		t.Errorf("after one poll of another group its rates are known: %+v", r.Estimate)
+	}
+	if r := record("mail", 4, 50); r.Replicas != 1 || !r.Draining {
+		t.Errorf("another group: %d replicas, draining %t; want the 1 that its own backlog needs: %s", r.Replicas, r.Draining, r.Why)
+	}
+}
+
+func TestAskedSelectorsAreBounded(t *testing.T) {
+	c, _ := newConsumers()
+	for i := range maxAsked {
+		_, _ = c.Ask(Question{Cluster: "main", Group: strconv.Itoa(i)})
+	}
+	if _, err := c.Ask(Question{Cluster: "main", Group: "more"}); err == nil || !strings.Contains(err.Error(), "QueueConsumer") {
+		t.Errorf("one more selector: %v", err)
+	}
+	if _, err := c.Ask(Question{Cluster: "main", Group: "0"}); err == nil || !strings.Contains(err.Error(), "not sampled yet") {
+		t.Errorf("one that is asked about already: %v", err)
+	}
+	if n := len(c.Wanted("main")); n != maxAsked {
+		t.Errorf("%d wanted", n)
+	}
+}
+
+func TestSaturationIsACondition(t *testing.T) {
+	c, st := newConsumers(consumer("orders", "main"))
+	q := consumer("orders", "main")
+	polls(c, st, "orders", 4, 600)
+	r, _ := c.Get(named("orders"))
+	r.Saturated = "more pods stopped helping: 4 pods read 200/s, 8 pods 200/s"
+	q.Status = c.status(&q, r)
+	if got := q.Status.Conditions; len(got) != 2 || got[0].Status != metav1.ConditionTrue || got[1].Type != "Saturated" || got[1].Status != metav1.ConditionTrue || !strings.Contains(got[1].Message, r.Saturated) {
+		t.Errorf("%+v", got)
+	}
+	r.Saturated = ""
+	if got := c.status(&q, r).Conditions; len(got) != 1 || got[0].Type != "Ready" {
+		t.Errorf("after it: %+v", got)
 	}
 }

@@ -17,12 +17,14 @@ import (
 
 // Reasons of the Ready condition.
 const (
-	reasonSampled      = "Sampled"
-	reasonNotSampled   = "NotSampled"
-	reasonUnknown      = "LagUnknown"
-	reasonRatesUnknown = "ReplicasUnknown"
-	reasonCluster      = "UnknownCluster"
-	reasonInvalid      = "InvalidSpec"
+	reasonSampled        = "Sampled"
+	reasonNotSampled     = "NotSampled"
+	reasonNeverCommitted = "NeverCommitted"
+	reasonSaturated      = "MorePodsDoNotHelp"
+	reasonUnknown        = "LagUnknown"
+	reasonRatesUnknown   = "ReplicasUnknown"
+	reasonCluster        = "UnknownCluster"
+	reasonInvalid        = "InvalidSpec"
 )
 
 // Evaluate judges the QueueConsumers of a cluster after a poll of it, and those whose cluster nobody polls.
@@ -30,7 +32,10 @@ func (c *Consumers) Evaluate(cluster string) {
 	c.judging.Lock()
 	defer c.judging.Unlock()
 	now := c.opts.Config.Clock.Now()
-	objects := c.list()
+	objects, err := c.list()
+	if err != nil {
+		return
+	}
 	next := map[types.NamespacedName]Result{}
 	alive := map[types.UID]bool{}
 	for i := range objects {
@@ -44,9 +49,7 @@ func (c *Consumers) Evaluate(cluster string) {
 			}
 			continue
 		}
-		r := c.judge(now, q)
-		r.UID, r.Labels, r.Cluster, r.Group = q.UID, q.Labels, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group
-		next[name] = r
+		next[name] = about(q, c.judge(now, q))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,6 +59,12 @@ func (c *Consumers) Evaluate(cluster string) {
 			delete(c.trackers, uid)
 		}
 	}
+}
+
+// about says whom a result is of.
+func about(q *v1alpha1.QueueConsumer, r Result) Result {
+	r.UID, r.Labels, r.Cluster, r.Group = q.UID, q.Labels, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group
+	return r
 }
 
 func (c *Consumers) judge(now time.Time, q *v1alpha1.QueueConsumer) Result {
@@ -91,11 +100,13 @@ func (c *Consumers) judge(now time.Time, q *v1alpha1.QueueConsumer) Result {
 	return r
 }
 
-// tracker finds or makes the memory of a QueueConsumer; a new one resumes what its status says.
+// tracker finds or makes the memory of a QueueConsumer; the first one resumes what its status says. Of another
+// group nothing is remembered.
 func (c *Consumers) tracker(now time.Time, q *v1alpha1.QueueConsumer) (*tracked, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.trackers[q.UID]; t != nil {
+	old := c.trackers[q.UID]
+	if t := old; t != nil && reflect.DeepEqual(t.spec.Kafka, q.Spec.Kafka) {
 		if reflect.DeepEqual(t.spec, q.Spec) {
 			return t, nil
 		}
@@ -117,7 +128,9 @@ func (c *Consumers) tracker(now time.Time, q *v1alpha1.QueueConsumer) (*tracked,
 	if err != nil {
 		return nil, err
 	}
-	c.resume(now, inner, &q.Status)
+	if old == nil {
+		c.resume(now, inner, &q.Status)
+	}
 	t := &tracked{Tracker: inner, spec: *q.Spec.DeepCopy()}
 	c.trackers[q.UID] = t
 	return t, nil

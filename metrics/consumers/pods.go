@@ -19,18 +19,28 @@ import (
 	"swell/metrics/lag"
 )
 
-// selectorFor is how long a scale target's selector is remembered, in the machine's time; most kinds never change it.
-const selectorFor = time.Minute
+// All in the machine's time, as they pace the API server.
+const (
+	// selectorFor is how long a scale target's selector is used before it is read anew; most kinds never change it.
+	selectorFor = time.Minute
+	// retryFor is selectorFor after a failure.
+	retryFor = 5 * time.Second
+	// unusedFor is how long the selector of a target that nobody counts is kept.
+	unusedFor = 5 * time.Minute
+	// selectorsPerSecond is how many scale targets are read in a second at most.
+	selectorsPerSecond = 20
+)
 
 // Ready counts ready pods of scale targets: the selector from the scale subresource, the pods from memory.
+// Counting never waits for the API server: Run reads the selectors.
 type Ready struct {
 	// Live asks the API server, Cached reads pods from memory.
-	Live   client.Client
+	Live   client.SubResourceClientConstructor
 	Cached client.Reader
 	Clock  config.Clock
 
 	mu        sync.Mutex
-	selectors map[targetKey]targetSelector
+	selectors map[targetKey]*targetSelector
 }
 
 type targetKey struct {
@@ -38,17 +48,20 @@ type targetKey struct {
 	target    v1alpha1.ScaleTarget
 }
 
+// targetSelector has neither a selector nor an error until it was asked for.
 type targetSelector struct {
 	selector labels.Selector
 	err      error
-	until    time.Time
+	due      time.Time
+	used     time.Time
 }
 
 // Pods counts the ready pods of a scale target and says when the last of them became ready, in model time.
+// Before the target's selector was read they are Unknown.
 func (r *Ready) Pods(ctx context.Context, namespace string, target v1alpha1.ScaleTarget) (lag.Pods, error) {
-	selector, err := r.selector(ctx, targetKey{namespace, target})
-	if err != nil {
-		return lag.Pods{}, err
+	selector, err := r.selector(targetKey{namespace, target})
+	if err != nil || selector == nil {
+		return lag.Pods{Ready: int(lag.Unknown)}, err
 	}
 	var pods corev1.PodList
 	if err := r.Cached.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy); err != nil {
@@ -80,26 +93,72 @@ func readySince(pod *corev1.Pod) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func (r *Ready) selector(ctx context.Context, key targetKey) (labels.Selector, error) {
+// selector is what is known of a target's selector, and asks Run for it where nothing is.
+func (r *Ready) selector(key targetKey) (labels.Selector, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old, ok := r.selectors[key]
-	if ok && time.Now().Before(old.until) {
-		return old.selector, old.err
+	now := time.Now()
+	s := r.selectors[key]
+	if s == nil {
+		s = &targetSelector{due: now}
+		if r.selectors == nil {
+			r.selectors = map[targetKey]*targetSelector{}
+		}
+		r.selectors[key] = s
 	}
-	s := targetSelector{until: time.Now().Add(selectorFor)}
-	s.selector, s.err = r.ask(ctx, key)
-	if s.err != nil {
-		s.until = time.Now().Add(selectorFor / 12)
-		if old.selector != nil && !apierrors.IsNotFound(s.err) {
-			s.selector, s.err, s.until = old.selector, nil, time.Now().Add(selectorFor)
+	s.used = now
+	return s.selector, s.err
+}
+
+// Run reads the selectors that are due, one at a time, until the context ends.
+func (r *Ready) Run(ctx context.Context) {
+	for {
+		pause := time.Second
+		if key, ok := r.next(time.Now()); ok {
+			selector, err := r.ask(ctx, key)
+			r.learn(key, selector, err)
+			pause /= selectorsPerSecond
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
 		}
 	}
-	if r.selectors == nil {
-		r.selectors = map[targetKey]targetSelector{}
+}
+
+// next is the target that is due the longest; those that nobody counts are forgotten.
+func (r *Ready) next(now time.Time) (key targetKey, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := now
+	for k, s := range r.selectors {
+		switch {
+		case now.Sub(s.used) > unusedFor:
+			delete(r.selectors, k)
+		case !s.due.After(first):
+			key, first, ok = k, s.due, true
+		}
 	}
-	r.selectors[key] = s
-	return s.selector, s.err
+	return key, ok
+}
+
+func (r *Ready) learn(key targetKey, selector labels.Selector, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.selectors[key]
+	if s == nil {
+		return
+	}
+	now := time.Now()
+	switch {
+	case err == nil:
+		s.selector, s.err, s.due = selector, nil, now.Add(selectorFor)
+	case s.selector != nil && !apierrors.IsNotFound(err):
+		s.due = now.Add(selectorFor)
+	default:
+		s.selector, s.err, s.due = nil, err, now.Add(retryFor)
+	}
 }
 
 func (r *Ready) ask(ctx context.Context, key targetKey) (labels.Selector, error) {

@@ -26,7 +26,8 @@ const refreshEvery = time.Minute
 // WriteStatuses writes what changed every few seconds until the context ends. One replica runs it.
 func (c *Consumers) WriteStatuses(ctx context.Context, writer client.Client) {
 	for {
-		for i, objects := 0, c.list(); i < len(objects) && ctx.Err() == nil; i++ {
+		objects, _ := c.list()
+		for i := 0; i < len(objects) && ctx.Err() == nil; i++ {
 			q := &objects[i]
 			r, ok := c.Get(types.NamespacedName{Namespace: q.Namespace, Name: q.Name})
 			if !ok || r.UID != q.UID {
@@ -69,7 +70,11 @@ func (c *Consumers) writeStatus(ctx context.Context, writer client.Client, q *v1
 
 // status is what the object is to say; what is unknown is left out.
 func (c *Consumers) status(q *v1alpha1.QueueConsumer, r Result) v1alpha1.QueueConsumerStatus {
-	s := v1alpha1.QueueConsumerStatus{Conditions: []metav1.Condition{c.ready(q, r)}}
+	s := v1alpha1.QueueConsumerStatus{Conditions: []metav1.Condition{dated(q, ready(r))}}
+	if r.Saturated != "" {
+		s.Conditions = append(s.Conditions, dated(q, metav1.Condition{Type: "Saturated", Status: metav1.ConditionTrue, Reason: reasonSaturated,
+			Message: r.Saturated + ": the replicas are held; look at what the pods write to, or at partitions that have all of the backlog"}))
+	}
 	if r.Total > 0 {
 		s.Partitions = &v1alpha1.PartitionsKnown{Known: int32(r.Known), Total: int32(r.Total)}
 	}
@@ -98,12 +103,23 @@ func decimal(f float64) *v1alpha1.Decimal {
 	return &d
 }
 
-func (c *Consumers) ready(q *v1alpha1.QueueConsumer, r Result) metav1.Condition {
+func ready(r Result) metav1.Condition {
 	next := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: reasonSampled,
-		Message: fmt.Sprintf("group %s in Kafka cluster %s is read", r.Group, r.Cluster), ObservedGeneration: q.Generation}
-	if r.Problem != "" {
+		Message: fmt.Sprintf("group %s in Kafka cluster %s is read", r.Group, r.Cluster)}
+	switch {
+	case r.Problem != "":
 		next.Status, next.Reason, next.Message = metav1.ConditionFalse, r.Reason, r.Problem
+	case r.NeverCommitted():
+		next.Status, next.Reason = metav1.ConditionFalse, reasonNeverCommitted
+		next.Message = fmt.Sprintf("group %s in Kafka cluster %s has no commit in any of %d partitions, so that its lag is what spec.uncommitted makes of it: check spec.kafka.group, or start the consumers",
+			r.Group, r.Cluster, r.Total)
 	}
+	return next
+}
+
+// dated is a condition with the time of its last change.
+func dated(q *v1alpha1.QueueConsumer, next metav1.Condition) metav1.Condition {
+	next.ObservedGeneration = q.Generation
 	conditions := append([]metav1.Condition(nil), q.Status.Conditions...)
 	meta.SetStatusCondition(&conditions, next)
 	return *meta.FindStatusCondition(conditions, next.Type)

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -28,9 +29,10 @@ type commit struct {
 type groupCommits map[partition]commit
 
 // fetchCommits reads the commits of every wanted group with one request for each coordinator. What keeps
-// a group from being read is its own problem.
-func (p *Poller) fetchCommits(ctx context.Context, wants map[string]*want) (map[string]groupCommits, map[string]string) {
-	commits, problems := map[string]groupCommits{}, map[string]string{}
+// a group from being read is its own problem. It says how many brokers answered.
+func (p *Poller) fetchCommits(ctx context.Context, wants map[string]*want) (commits map[string]groupCommits, problems map[string]string, answered int) {
+	commits, problems = map[string]groupCommits{}, map[string]string{}
+	maps.DeleteFunc(p.view.coordinators, func(group string, _ int32) bool { return wants[group] == nil })
 	groups := make([]string, 0, len(wants))
 	for g := range wants {
 		groups = append(groups, g)
@@ -55,6 +57,7 @@ func (p *Poller) fetchCommits(ctx context.Context, wants map[string]*want) (map[
 			}
 			return
 		}
+		answered++
 		p.takeCommits(resp, broker, commits, problems)
 		for _, g := range groups {
 			if commits[g] == nil && problems[g] == "" {
@@ -62,7 +65,7 @@ func (p *Poller) fetchCommits(ctx context.Context, wants map[string]*want) (map[
 			}
 		}
 	})
-	return commits, problems
+	return commits, problems, answered
 }
 
 func (p *Poller) askCommits(ctx context.Context, broker int32, groups []string) (*kmsg.OffsetFetchResponse, error) {
@@ -134,6 +137,11 @@ func (p *Poller) findCoordinators(ctx context.Context, groups []string, problems
 		}
 		p.view.coordinators[c.Key] = c.NodeID
 		p.view.addBroker(c.NodeID, c.Host, c.Port)
+	}
+	for _, g := range req.CoordinatorKeys {
+		if _, ok := p.view.coordinators[g]; !ok && problems[g] == "" {
+			problems[g] = "find the group's coordinator: left out of the answer"
+		}
 	}
 }
 

@@ -73,8 +73,12 @@ func (p *Poller) fetchOffsets(ctx context.Context, now time.Time, wants map[stri
 	if now.Sub(p.view.startsAt) >= p.opts.Cluster.MetadataEvery.Duration {
 		p.view.startsAt = now
 	}
-	for part, offset := range l.offsets[earliest] {
-		p.view.starts[part] = startOffset{p.view.topics[part.topic].id, offset}
+	for part := range asked[earliest] {
+		// One that was not answered is asked for again in the next poll.
+		delete(p.view.starts, part)
+		if offset, ok := l.offsets[earliest][part]; ok {
+			p.view.starts[part] = startOffset{p.view.topics[part.topic].id, offset}
+		}
 	}
 	return l
 }
@@ -101,8 +105,8 @@ func (p *Poller) partitions(w *want, commits groupCommits) []partition {
 func (p *Poller) topicsOf(w *want, commits groupCommits) []string {
 	topics := map[string]bool{}
 	for part := range commits {
-		// A commit outlives its topic: only what is there, or was asked for by name, counts.
-		if w.match(part.topic) && p.view.topics[part.topic].problem == "" {
+		// A commit outlives its topic: only what is not gone, or was asked for by name, counts.
+		if w.match(part.topic) && !p.view.topics[part.topic].gone() {
 			topics[part.topic] = true
 		}
 	}
@@ -113,8 +117,8 @@ func (p *Poller) topicsOf(w *want, commits groupCommits) []string {
 		if len(t.exprs) == 0 {
 			continue
 		}
-		for name := range p.view.topics {
-			if t.Match(name) {
+		for name, tv := range p.view.topics {
+			if t.Match(name) && !tv.gone() {
 				topics[name] = true
 			}
 		}
@@ -202,8 +206,8 @@ func (p *Poller) readings(at time.Time, w *want, commits groupCommits, l listed)
 	var out []lag.Reading
 	for _, topic := range p.topicsOf(w, commits) {
 		tv := p.view.topics[topic]
-		if tv.problem != "" || len(tv.leaders) == 0 {
-			out = append(out, failed(at, topic, 0, tv.id, cmp.Or(tv.problem, "the topic's partitions are not known")))
+		if problem := tv.problem(); problem != "" {
+			out = append(out, failed(at, topic, lag.NoPartition, tv.id, problem))
 			continue
 		}
 		for _, n := range slices.Sorted(maps.Keys(tv.leaders)) {

@@ -156,7 +156,7 @@ func (p *Poller) Poll(ctx context.Context) error {
 
 func (p *Poller) poll(ctx context.Context, wants map[string]*want) error {
 	at := p.opts.Clock.Now()
-	commits, groupProblems := p.fetchCommits(ctx, wants)
+	commits, groupProblems, answered := p.fetchCommits(ctx, wants)
 	topics := neededTopics(wants, commits)
 	err := p.refreshView(ctx, at, topics)
 	if err != nil {
@@ -167,7 +167,7 @@ func (p *Poller) poll(ctx context.Context, wants map[string]*want) error {
 		return err
 	}
 	ends := p.fetchOffsets(ctx, at, wants, commits)
-	if len(wants) > 0 && len(groupProblems) == len(wants) && ends.answered == 0 {
+	if len(wants) > 0 && len(groupProblems) == len(wants) && answered+ends.answered == 0 {
 		err = p.unreachable(fmt.Errorf("no broker answered: %s", firstOf(groupProblems)))
 	}
 	for group, w := range wants {

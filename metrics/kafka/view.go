@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -28,8 +29,27 @@ type clusterView struct {
 
 type topicView struct {
 	id      [16]byte
-	problem string
+	err     error
 	leaders map[int32]leader
+	// missing is how many reads of the metadata in a row did not know the topic.
+	missing int
+}
+
+// goneAfter is how many reads of the metadata must not know a topic before it counts as deleted: one broker
+// that has not heard of a topic is no proof.
+const goneAfter = 2
+
+func (t topicView) gone() bool { return t.missing >= goneAfter }
+
+// problem is why nothing is known of the topic's partitions; empty if they are known.
+func (t topicView) problem() string {
+	switch {
+	case t.err != nil:
+		return fmt.Sprintf("read the topic's metadata: %v%s", t.err, mendFor(t.err))
+	case len(t.leaders) == 0:
+		return "the topic's partitions are not known"
+	}
+	return ""
 }
 
 // leader is the broker that leads a partition, or why there is none.
@@ -121,17 +141,13 @@ func (p *Poller) refreshView(ctx context.Context, now time.Time, n needs) error 
 	if err != nil {
 		return fmt.Errorf("read its metadata: %w", err)
 	}
-	v.take(resp, now, n.all)
-	for name := range n.names {
-		if _, ok := v.topics[name]; !ok {
-			v.topics[name] = topicView{problem: "the topic does not exist" + mendFor(kerr.UnknownTopicOrPartition)}
-		}
-	}
+	v.take(resp, now, n)
 	return nil
 }
 
-func (v *clusterView) take(resp *kmsg.MetadataResponse, now time.Time, all bool) {
-	v.at, v.all, v.topics = now, all, map[string]topicView{}
+func (v *clusterView) take(resp *kmsg.MetadataResponse, now time.Time, n needs) {
+	before := v.topics
+	v.at, v.all, v.topics = now, n.all, map[string]topicView{}
 	for _, b := range resp.Brokers {
 		v.addBroker(b.NodeID, b.Host, b.Port)
 	}
@@ -140,9 +156,7 @@ func (v *clusterView) take(resp *kmsg.MetadataResponse, now time.Time, all bool)
 			continue
 		}
 		tv := topicView{id: t.TopicID, leaders: map[int32]leader{}}
-		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
-			tv.problem = fmt.Sprintf("read the topic's metadata: %v%s", err, mendFor(err))
-		}
+		tv.err = kerr.ErrorForCode(t.ErrorCode)
 		for _, one := range t.Partitions {
 			l := leader{broker: one.Leader}
 			if one.Leader < 0 {
@@ -155,5 +169,28 @@ func (v *clusterView) take(resp *kmsg.MetadataResponse, now time.Time, all bool)
 			tv.leaders[one.Partition] = l
 		}
 		v.topics[*t.Topic] = tv
+	}
+	for name := range n.names {
+		if _, ok := v.topics[name]; !ok {
+			v.topics[name] = topicView{err: kerr.UnknownTopicOrPartition}
+		}
+	}
+	v.countMissing(before)
+	maps.DeleteFunc(v.starts, func(p partition, _ startOffset) bool {
+		_, ok := v.topics[p.topic]
+		return !ok
+	})
+}
+
+// countMissing counts on from the last read, and has the metadata read again soon where an error may pass.
+func (v *clusterView) countMissing(before map[string]topicView) {
+	for name, t := range v.topics {
+		if errors.Is(t.err, kerr.UnknownTopicOrPartition) {
+			t.missing = before[name].missing + 1
+			v.topics[name] = t
+		}
+		if kerr.IsRetriable(t.err) && !t.gone() {
+			v.stale()
+		}
 	}
 }

@@ -12,9 +12,13 @@ import (
 // Unknown stands for an offset that was not read; as a Commit it says that the group never committed.
 const Unknown = int64(-1)
 
+// NoPartition stands in place of all partitions of a topic of which nothing is known.
+const NoPartition = int32(-1)
+
 // Reading is what one partition looked like to one group at one time. The commit was read first.
 type Reading struct {
-	Topic     string
+	Topic string
+	// Partition is NoPartition where the Problem is the whole topic's.
 	Partition int32
 	// TopicID tells a topic from another that was made anew under its name; zero where brokers do not say.
 	TopicID [16]byte
@@ -40,6 +44,9 @@ type Problem struct {
 
 func (p Problem) String() string {
 	s := fmt.Sprintf("%s/%d: %s", p.Topic, p.Partition, p.Text)
+	if p.Partition == NoPartition {
+		s = fmt.Sprintf("%s: %s", p.Topic, p.Text)
+	}
 	if !p.Since.IsZero() {
 		s += " since " + p.Since.UTC().Format(time.RFC3339)
 	}
@@ -66,6 +73,8 @@ func Of(p Reading, rules Rules) (messages int64, problem string) {
 	}
 	end := rules.end(p)
 	switch {
+	case p.Partition == NoPartition:
+		return 0, "the topic's partitions are not known"
 	case end < 0:
 		return 0, "its end offset was not read"
 	case p.Start < 0:
@@ -95,6 +104,8 @@ type Sum struct {
 	// Lag is the messages of the partitions that are known; the group's lag only when Complete.
 	Lag          int64
 	Known, Total int
+	// Uncommitted is how many of the known partitions the group never committed.
+	Uncommitted int
 	// Oldest is the time of the oldest reading that counted.
 	Oldest   time.Time
 	Problems []Problem
@@ -102,6 +113,9 @@ type Sum struct {
 
 // Complete says that every partition is known and that there is at least one.
 func (s Sum) Complete() bool { return s.Total > 0 && s.Known == s.Total }
+
+// NeverCommitted says that the group has no commit at all, so that its lag is what the rules say, not what was seen.
+func (s Sum) NeverCommitted() bool { return s.Complete() && s.Uncommitted == s.Total }
 
 // Add sums the lag of a group's partitions; problems come in the order of the readings.
 func Add(readings []Reading, rules Rules) Sum {
@@ -114,6 +128,9 @@ func Add(readings []Reading, rules Rules) Sum {
 		}
 		s.Known++
 		s.Lag += messages
+		if p.Commit < 0 {
+			s.Uncommitted++
+		}
 		if s.Oldest.IsZero() || p.At.Before(s.Oldest) {
 			s.Oldest = p.At
 		}

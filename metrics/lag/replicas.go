@@ -88,8 +88,9 @@ type latch struct {
 	since time.Time
 }
 
-// decide is the replica count at a time, with the words for it.
-func (h *latch) decide(now time.Time, l Load, p Policy) (replicas int, draining bool, why string) {
+// decide is the replica count at a time, with the words for it. While more pods do not help, saturated says
+// why, and the count does not rise either.
+func (h *latch) decide(now time.Time, l Load, p Policy, saturated string) (replicas int, draining bool, why string) {
 	need := Need(l, p)
 	level := Level(need, l.Partitions, p.Snap)
 	why = formula(need, level, l, p)
@@ -108,6 +109,9 @@ func (h *latch) decide(now time.Time, l Load, p Policy) (replicas int, draining 
 	}
 	if h.level > level {
 		why += fmt.Sprintf("; held at %d while the backlog drains, since %s", h.level, h.since.UTC().Format("15:04:05"))
+	}
+	if saturated != "" && h.level > 0 && level > h.level {
+		return h.level, true, why + fmt.Sprintf("; held at %d: %s", h.level, saturated)
 	}
 	h.level = max(h.level, level)
 	return h.level, true, why

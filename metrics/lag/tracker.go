@@ -46,6 +46,8 @@ type Estimate struct {
 	Replicas int
 	// Draining says that there is a backlog, so that Replicas does not fall.
 	Draining bool
+	// Saturated says why more pods are not asked for although the backlog would need them; empty if they are.
+	Saturated string
 	// Why is the formula with its numbers.
 	Why string
 	// Unknown says why Replicas is not known.
@@ -58,6 +60,8 @@ type Tracker struct {
 	rates rates
 	latch latch
 	mu    learned
+	// saturated compares the stretches of one drain.
+	saturated saturation
 	// steady is since when the number of ready pods has not changed.
 	ready  int
 	steady time.Time
@@ -107,7 +111,7 @@ func (t *Tracker) Observe(now time.Time, readings []Reading, pods Pods) Estimate
 	}
 	e := Estimate{Sum: Add(readings, t.opts.Rules)}
 	e.Produce, e.Consume, e.RatesKnown = t.rates.perSecond()
-	t.learn(now, e)
+	t.compare(now, e)
 	e.PerPod = t.opts.PerPod
 	if t.opts.Learn {
 		e.PerPod = t.mu.estimate(t.opts.PerPod)
@@ -121,7 +125,12 @@ func (t *Tracker) Observe(now time.Time, readings []Reading, pods Pods) Estimate
 		e.Unknown = "rates are not known yet: three polls within the rate window are needed"
 	default:
 		load := Load{Lag: e.Lag, Produce: e.Produce, PerPod: e.PerPod, Partitions: e.Total}
-		e.Replicas, e.Draining, e.Why = t.latch.decide(now, load, t.opts.Policy)
+		e.Replicas, e.Draining, e.Why = t.latch.decide(now, load, t.opts.Policy, t.saturated.why)
+		if !e.Draining {
+			// Another backlog may be of other messages: nothing of this one is held against it.
+			t.saturated = saturation{}
+		}
+		e.Saturated = t.saturated.why
 		if e.Draining && pods.Ready >= 0 && !pods.LastReady.IsZero() {
 			e.Why += fmt.Sprintf("; %d pods ready, the last for %s", pods.Ready, now.Sub(pods.LastReady).Round(time.Second))
 		}
@@ -129,10 +138,10 @@ func (t *Tracker) Observe(now time.Time, readings []Reading, pods Pods) Estimate
 	return e
 }
 
-// learn takes the consume rate per ready pod for a sample of μ: only while more waits than the pods can
-// have in hand, and after the pods were the same for a whole window.
-func (t *Tracker) learn(now time.Time, e Estimate) {
-	if !t.opts.Learn || !e.RatesKnown || !e.Complete() || t.ready <= 0 || e.Consume <= 0 {
+// compare takes the consume rate for what the ready pods can do: only while more waits than they can have in
+// hand, and after they were the same for a whole window. While more pods help it is a sample of μ.
+func (t *Tracker) compare(now time.Time, e Estimate) {
+	if !e.RatesKnown || !e.Complete() || t.ready <= 0 || e.Consume <= 0 {
 		return
 	}
 	if now.Sub(t.steady) < t.opts.Window+t.opts.RebalanceTime {
@@ -141,7 +150,11 @@ func (t *Tracker) learn(now time.Time, e Estimate) {
 	if float64(e.Lag) < max(e.Produce, e.Consume)*t.opts.settled().Seconds() {
 		return
 	}
-	t.mu.observe(e.Consume / float64(min(t.ready, e.Total)))
+	pods := min(t.ready, e.Total)
+	t.saturated.observe(pods, e.Consume)
+	if t.opts.Learn && t.saturated.why == "" {
+		t.mu.observe(e.Consume / float64(pods))
+	}
 }
 
 const (

@@ -202,3 +202,12 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestUncommittedPartitionsAreCounted(t *testing.T) {
+	readings := []Reading{{Topic: "orders", Commit: Unknown, End: 9, Stable: 9}, {Topic: "orders", Partition: 1, Commit: 4, End: 9, Stable: 9}}
+	for policy, want := range map[v1alpha1.Uncommitted]int64{v1alpha1.UncommittedLatest: 5, v1alpha1.UncommittedEarliest: 14} {
+		if got := Add(readings, Rules{Isolation: v1alpha1.ReadCommitted, Uncommitted: policy}); got.Uncommitted != 1 || got.Lag != want {
+			t.Errorf("%s: %d uncommitted, lag %d; want 1 and %d", policy, got.Uncommitted, got.Lag, want)
+		}
+	}
+}

@@ -42,7 +42,9 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, kind, value, labels...)
 	}
-	for name, r := range c.Source.All("") {
+	// Where the QueueConsumers cannot be listed, their metrics are missing and the pollers' are still there.
+	all, _ := c.Source.All("")
+	for name, r := range all {
 		labels := []string{name.Namespace, name.Name, r.Cluster, r.Group}
 		fresh := c.Source.Fresh(r) == nil
 		if fresh && r.LagProblem == "" {

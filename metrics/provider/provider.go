@@ -40,7 +40,7 @@ var Resource = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource
 type Source interface {
 	// Get and All are the QueueConsumers' last results, Fresh whether one may still be served.
 	Get(name types.NamespacedName) (consumers.Result, bool)
-	All(namespace string) map[types.NamespacedName]consumers.Result
+	All(namespace string) (map[types.NamespacedName]consumers.Result, error)
 	Fresh(r consumers.Result) error
 	// Ask is the lag of a group without a QueueConsumer.
 	Ask(q consumers.Question) (lag.Sum, error)
@@ -120,8 +120,12 @@ func (p *Provider) GetMetricBySelector(_ context.Context, namespace string, sele
 	if err := known(info); err != nil {
 		return nil, err
 	}
+	all, err := p.source.All(namespace)
+	if err != nil {
+		return nil, unavailable(info.Metric, err)
+	}
 	var names []types.NamespacedName
-	for name, r := range p.source.All(namespace) {
+	for name, r := range all {
 		if selector.Matches(labels.Set(r.Labels)) {
 			names = append(names, name)
 		}
@@ -129,8 +133,8 @@ func (p *Provider) GetMetricBySelector(_ context.Context, namespace string, sele
 	slices.SortFunc(names, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
 	list := &custom_metrics.MetricValueList{}
 	for _, name := range names {
-		r, err := p.result(name, info.Metric)
-		if err != nil {
+		r := all[name]
+		if err := p.servable(name, r, info.Metric); err != nil {
 			return nil, err
 		}
 		list.Items = append(list.Items, p.objectValue(name, info.Metric, r))
@@ -152,17 +156,22 @@ func (p *Provider) result(name types.NamespacedName, metric string) (consumers.R
 		return r, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound,
 			Message: fmt.Sprintf("serve %s: QueueConsumer %s is not there or not sampled yet: create it in the HPA's namespace, or wait for the next poll", metric, name)}}
 	}
+	return r, p.servable(name, r, metric)
+}
+
+// servable says why a metric must not be served from a result.
+func (p *Provider) servable(name types.NamespacedName, r consumers.Result, metric string) error {
 	problem := r.LagProblem
 	if metric == DesiredReplicas {
 		problem = r.Problem
 	}
 	if problem != "" {
-		return r, unavailable(metric, fmt.Errorf("QueueConsumer %s: %s", name, problem))
+		return unavailable(metric, fmt.Errorf("QueueConsumer %s: %s", name, problem))
 	}
 	if err := p.source.Fresh(r); err != nil {
-		return r, unavailable(metric, fmt.Errorf("QueueConsumer %s: %w", name, err))
+		return unavailable(metric, fmt.Errorf("QueueConsumer %s: %w", name, err))
 	}
-	return r, nil
+	return nil
 }
 
 // unavailable makes the HPA hold: it must never read an unknown as a number.

@@ -18,19 +18,22 @@ import (
 
 // written is a source of results that a test writes down.
 type written struct {
-	results map[types.NamespacedName]consumers.Result
-	sum     lag.Sum
-	asked   []consumers.Question
-	stale   error
-	unknown error
+	results  map[types.NamespacedName]consumers.Result
+	sum      lag.Sum
+	asked    []consumers.Question
+	stale    error
+	unknown  error
+	unlisted error
 }
 
 func (k *written) Get(n types.NamespacedName) (consumers.Result, bool) {
 	r, ok := k.results[n]
 	return r, ok
 }
-func (k *written) All(string) map[types.NamespacedName]consumers.Result { return k.results }
-func (k *written) Fresh(consumers.Result) error                         { return k.stale }
+func (k *written) All(string) (map[types.NamespacedName]consumers.Result, error) {
+	return k.results, k.unlisted
+}
+func (k *written) Fresh(consumers.Result) error { return k.stale }
 func (k *written) Ask(q consumers.Question) (lag.Sum, error) {
 	k.asked = append(k.asked, q)
 	return k.sum, k.unknown
@@ -121,6 +124,10 @@ func TestUnknownIsAnErrorNeverANumber(t *testing.T) {
 	info := metrics.CustomMetricInfo{GroupResource: Resource, Namespaced: true, Metric: Lag}
 	if _, err := p.GetMetricBySelector(t.Context(), "shop", labels.Everything(), info, nil); !apierrors.IsServiceUnavailable(err) {
 		t.Errorf("a list with one unknown: %v", err)
+	}
+	src.unlisted = errors.New("the cache is stopped")
+	if _, err := p.GetMetricBySelector(t.Context(), "shop", selector(t, "team=none"), info, nil); !apierrors.IsServiceUnavailable(err) {
+		t.Errorf("a list that may be partial: %v", err)
 	}
 	src.stale = errors.New("last sampled 1m ago")
 	if err := get("fine", Lag); !apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), "1m ago") {

@@ -48,9 +48,21 @@ func New(log *slog.Logger) *Server {
 	s.Name = "swell-metrics"
 	s.FlagSet = pflag.NewFlagSet(s.Name, pflag.ContinueOnError)
 	s.InstallFlags()
+	s.setDefault("client-qps", "50")
+	s.setDefault("client-burst", "100")
 	s.FlagSet.StringVar(&s.configPath, "config", "/etc/swell/metrics.yaml", "configuration file: Kafka clusters, clock and lease")
 	s.FlagSet.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig for everything that names none of its own; empty: the pod's service account")
 	return s
+}
+
+// setDefault changes the default of a flag that the library declares: its own rate is too low for the
+// statuses and scale targets of a hundred QueueConsumers.
+func (s *Server) setDefault(flag, value string) {
+	f := s.FlagSet.Lookup(flag)
+	if err := f.Value.Set(value); err != nil {
+		panic(fmt.Sprintf("set the default of --%s: %v", flag, err))
+	}
+	f.DefValue = value
 }
 
 // Run serves until the context ends. An error says what could not be set up, or what broke.
@@ -72,7 +84,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live := consumers.Ready{Live: objects.GetClient(), Cached: objects.GetCache(), Clock: cfg.Clock}
+	live := &consumers.Ready{Live: objects.GetClient(), Cached: objects.GetCache(), Clock: cfg.Clock}
 	readings := store.New()
 	known := consumers.New(consumers.Options{Config: cfg, Store: readings, Objects: objects.GetCache(), Pods: live.Pods, Log: s.log})
 	pollers, err := s.pollers(cfg, readings, known)
@@ -87,7 +99,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("register the Prometheus metrics: %w", err)
 	}
 	defer legacyregistry.Registerer().Unregister(collector)
-	return s.serve(ctx, cfg, restConfig, objects, known, pollers)
+	return s.serve(ctx, cfg, restConfig, objects, known, live, pollers)
 }
 
 // newObjects watches QueueConsumers and pods.
@@ -152,7 +164,7 @@ func (s *Server) install(cfg *config.Metrics, known *consumers.Consumers) error 
 	return nil
 }
 
-func (s *Server) serve(ctx context.Context, cfg *config.Metrics, restConfig *rest.Config, objects cluster.Cluster, known *consumers.Consumers, pollers []*kafka.Poller) error {
+func (s *Server) serve(ctx context.Context, cfg *config.Metrics, restConfig *rest.Config, objects cluster.Cluster, known *consumers.Consumers, live *consumers.Ready, pollers []*kafka.Poller) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return objects.Start(ctx) })
 	group.Go(func() error {
@@ -170,6 +182,7 @@ func (s *Server) serve(ctx context.Context, cfg *config.Metrics, restConfig *res
 			return err
 		}
 		s.ready.Store(true)
+		group.Go(func() error { live.Run(ctx); return nil })
 		s.log.Info("polling", "clusters", len(pollers))
 		for _, p := range pollers {
 			group.Go(func() error { return p.Run(ctx) })

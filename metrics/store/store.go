@@ -28,6 +28,13 @@ type group struct {
 	problem string
 	since   time.Time
 	parts   map[partition]entry
+	commits map[partition]mark
+}
+
+// mark is the last commit that was seen in one making of a topic.
+type mark struct {
+	topicID [16]byte
+	commit  int64
 }
 
 // entry is a partition's last good reading, or the last bad one while there never was a good one.
@@ -48,13 +55,16 @@ type partition struct {
 func New() *Store { return &Store{groups: map[Key]*group{}} }
 
 // Record takes in one poll's readings of a group: all the partitions that its topics have. A good reading
-// replaces the last one; a bad one leaves it and says since when; a topic made anew forgets it.
+// replaces the last one; a bad one leaves it and says since when; a topic made anew forgets it. One without
+// the commit that was there before is bad: offsets that expired are not a group that never committed.
 func (s *Store) Record(key Key, at time.Time, readings []lag.Reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.group(key)
 	next := make(map[partition]entry, len(readings))
+	marks := make(map[partition]mark, len(readings))
 	for _, r := range readings {
+		r = g.missCommit(r, marks)
 		p := partition{r.Topic, r.Partition}
 		before := g.parts[p]
 		if before.last.TopicID != r.TopicID {
@@ -62,7 +72,32 @@ func (s *Store) Record(key Key, at time.Time, readings []lag.Reading) {
 		}
 		next[p] = before.follow(r)
 	}
+	g.commits = marks
 	g.parts, g.polled, g.problem, g.since = next, at, "", time.Time{}
+}
+
+// missCommit marks the commit of a reading, or makes one that lost its commit a problem.
+func (g *group) missCommit(r lag.Reading, marks map[partition]mark) lag.Reading {
+	if r.Partition == lag.NoPartition {
+		for p, m := range g.commits {
+			if p.topic == r.Topic {
+				marks[p] = m
+			}
+		}
+		return r
+	}
+	p := partition{r.Topic, r.Partition}
+	before, ok := g.commits[p]
+	switch {
+	case r.Commit >= 0 && r.Problem == "":
+		marks[p] = mark{r.TopicID, r.Commit}
+	case ok && before.topicID == r.TopicID:
+		marks[p] = before
+		if r.Problem == "" {
+			r.Problem = fmt.Sprintf("its commit %d is gone: did the group's offsets expire? Start the consumers, or commit for the group by hand", before.commit)
+		}
+	}
+	return r
 }
 
 func (e entry) follow(r lag.Reading) entry {

@@ -80,3 +80,39 @@ func TestGroupFailureAndPollerThatStopped(t *testing.T) {
 		t.Errorf("a group that nobody wants is kept: %+v", v)
 	}
 }
+
+func TestCommitThatVanishedIsAProblem(t *testing.T) {
+	committed := func(at time.Time, commit int64) lag.Reading {
+		r := good(at, 10)
+		r.Commit = commit
+		return r
+	}
+	s, now := New(), start
+	record := func(r lag.Reading) lag.Reading {
+		now = now.Add(time.Hour)
+		r.At = now
+		s.Record(key, now, []lag.Reading{r})
+		return s.View(key, now, time.Minute, all).Readings[0]
+	}
+	if r := record(committed(now, lag.Unknown)); r.Problem != "" {
+		t.Errorf("a partition never committed: %s", r.Problem)
+	}
+	record(committed(now, 7))
+	for range 2 {
+		if r := record(committed(now, lag.Unknown)); !strings.Contains(r.Problem, "commit 7 is gone") {
+			t.Errorf("a commit that is gone: %+v", r)
+		}
+		record(bad(now, "EOF"))
+		topic := bad(now, "LEADER_NOT_AVAILABLE")
+		topic.Partition = lag.NoPartition
+		record(topic)
+	}
+	if r := record(committed(now, 9)); r.Problem != "" {
+		t.Errorf("committed again: %s", r.Problem)
+	}
+	anew := committed(now, lag.Unknown)
+	anew.TopicID[0] = 1
+	if r := record(anew); r.Problem != "" {
+		t.Errorf("a topic made anew has no commit to miss: %s", r.Problem)
+	}
+}

@@ -19,6 +19,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"swell/api/config"
 )
@@ -37,6 +38,9 @@ type Options struct {
 	Burst int
 	// Attempts at one call, the first included; 3 by default.
 	Attempts int
+	// CallTimeout bounds one call with all its attempts, machine time; 15 s by default. Waiting for notices may take 5 s longer
+	// than the wait that is asked for.
+	CallTimeout time.Duration
 	// Prices by instance type, an hour; a missing one is unknown.
 	Prices map[string]Price
 	// Clock that times are told in.
@@ -65,6 +69,12 @@ func (o *Options) Validate() error {
 	if o.Rate < 0 || o.Burst < 0 || o.Attempts < 0 {
 		return fmt.Errorf("rate is %g, burst %d and attempts %d: none may be negative; 0 is the default", o.Rate, o.Burst, o.Attempts)
 	}
+	if o.CallTimeout < 0 {
+		return fmt.Errorf("callTimeout is %s: give a positive duration; 0 is the default of 15s", o.CallTimeout)
+	}
+	if o.CallTimeout == 0 {
+		o.CallTimeout = 15 * time.Second
+	}
 	if o.Rate == 0 {
 		o.Rate = 10
 	}
@@ -89,19 +99,29 @@ type Client struct {
 	budget      *budget
 
 	mu        sync.Mutex
-	launched  map[string]time.Time // launch times of instances, machine time
+	launched  map[string]launch // by instance
 	types     map[string]ec2types.InstanceTypeInfo
 	templates map[string]template
-	fallbacks map[string]int // by how much SetDesiredCapacity was raised for a client token
+	raises    map[string]raise       // by client token
+	turns     map[string]*sync.Mutex // by group
+	now       func() time.Time       // machine time
+	// pollTimeout bounds one wait for notices, machine time.
+	pollTimeout time.Duration
 }
+
+// forgetAfter is how long what is known of a client token or of an instance that is not seen any more is kept, machine time.
+const forgetAfter = 2 * time.Hour
+
+// launch is when an instance was launched and when it was last seen, machine time.
+type launch struct{ at, seen time.Time }
 
 // New makes a client. It makes no call yet: a wrong endpoint shows at the first.
 func New(ctx context.Context, o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
-	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]time.Time{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, fallbacks: map[string]int{}}
+	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
+		templates: map[string]template{}, raises: map[string]raise{}, turns: map[string]*sync.Mutex{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
@@ -121,10 +141,20 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the AWS client: %w; check the credentials and the shared configuration files", err)
 	}
-	c.autoscaling = autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.APIOptions = append(o.APIOptions, c.budget.install) })
-	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install) })
+	c.autoscaling = autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
+	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.sqs = sqs.NewFromConfig(cfg)
 	return c, nil
+}
+
+// bound gives each call a deadline of its own, whatever the caller's context has.
+func (c *Client) bound(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("SwellDeadline",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			ctx, cancel := context.WithTimeout(ctx, c.options.CallTimeout)
+			defer cancel()
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
 }
 
 // Budget is the number of calls a second that are allowed at present, after throttles.

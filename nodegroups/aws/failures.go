@@ -105,7 +105,7 @@ func Classify(code, message string) nodegroups.FailureClass {
 		switch {
 		case strings.Contains(lower, "max size"), strings.Contains(lower, "max value"), strings.Contains(lower, "exceeds the limit"):
 			return nodegroups.LimitReached
-		case strings.Contains(lower, "launch template"), strings.Contains(lower, "launchtemplate"), strings.Contains(lower, "image"), strings.Contains(lower, "ami "):
+		case strings.Contains(lower, "group name not found"), strings.Contains(lower, "launch template"), strings.Contains(lower, "launchtemplate"), strings.Contains(lower, "image"), strings.Contains(lower, "ami "):
 			return nodegroups.BadTemplate
 		}
 	}
@@ -129,10 +129,18 @@ func unsure(err error) bool {
 		return true
 	}
 	switch codeOf(err) {
-	case "IdempotentCallInProgress", "ResourceContention", "ServiceLinkedRoleFailure":
+	case "IdempotentCallInProgress", "ResourceContention":
 		return true
+	case "ServiceLinkedRoleFailure": // a refusal, though its status is 500
+		return false
 	}
 	return response.HTTPStatusCode() >= 500 && Classify(codeOf(err), "") != throttled
+}
+
+// ofGroup reports whether an error is a definite refusal of what a group names, so that other groups may still be read.
+func ofGroup(err error) bool {
+	class := Classify(codeOf(err), messageOf(err))
+	return !unsure(err) && class != throttled && class != nodegroups.NotAllowed
 }
 
 // explain wraps an error with what was being done and how to mend it.

@@ -83,14 +83,22 @@ func (c *Client) describeGroups(ctx context.Context, tags map[string]string) ([]
 // asked for again the next time.
 func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScalingGroup) error {
 	var unknown []string
+	now := c.now()
 	c.mu.Lock()
 	for _, g := range groups {
 		for _, i := range g.Instances {
-			if _, ok := c.launched[awssdk.ToString(i.InstanceId)]; !ok {
-				unknown = append(unknown, awssdk.ToString(i.InstanceId))
+			id := awssdk.ToString(i.InstanceId)
+			known, ok := c.launched[id]
+			if !ok {
+				unknown = append(unknown, id)
+				continue
 			}
+			known.seen = now
+			c.launched[id] = known
 		}
 	}
+	// by age, since one reading has the instances of one pool only
+	maps.DeleteFunc(c.launched, func(_ string, l launch) bool { return now.Sub(l.seen) > forgetAfter })
 	c.mu.Unlock()
 	// a filter takes at most 200 values, and unlike a list of ids it does not fail for one that is not there
 	for ids := range slices.Chunk(unknown, 200) {
@@ -104,7 +112,7 @@ func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScal
 			c.mu.Lock()
 			for _, r := range page.Reservations {
 				for _, i := range r.Instances {
-					c.launched[awssdk.ToString(i.InstanceId)] = awssdk.ToTime(i.LaunchTime)
+					c.launched[awssdk.ToString(i.InstanceId)] = launch{at: awssdk.ToTime(i.LaunchTime), seen: now}
 				}
 			}
 			c.mu.Unlock()
@@ -147,8 +155,8 @@ func (c *Client) group(ctx context.Context, d astypes.AutoScalingGroup) (nodegro
 		id := awssdk.ToString(i.InstanceId)
 		instance := nodegroups.Instance{ID: id, Type: awssdk.ToString(i.InstanceType), Zone: awssdk.ToString(i.AvailabilityZone), Lifecycle: lifecycle(i.LifecycleState),
 			Protected: awssdk.ToBool(i.ProtectedFromScaleIn), ProviderID: nodegroups.ProviderID(awssdk.ToString(i.AvailabilityZone), id)}
-		if at, ok := c.launched[id]; ok {
-			instance.LaunchedAt = c.options.Clock.At(at)
+		if known, ok := c.launched[id]; ok {
+			instance.LaunchedAt = c.options.Clock.At(known.at)
 		}
 		g.Instances = append(g.Instances, instance)
 	}

@@ -28,13 +28,18 @@ type Received struct {
 	Receipt string
 }
 
+// longPoll is how long SQS waits for a message.
+const longPoll = 20 * time.Second
+
 // Interruptions waits up to 20 s for notices and returns them. Each comes again until it is acknowledged. Messages that are no
 // notice of a loss are removed from the queue.
 func (c *Client) Interruptions(ctx context.Context) ([]Received, error) {
 	if c.options.QueueURL == "" {
 		return nil, ErrNoQueue
 	}
-	out, err := c.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &c.options.QueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 20})
+	call, cancel := context.WithTimeout(ctx, c.pollTimeout)
+	defer cancel()
+	out, err := c.sqs.ReceiveMessage(call, &sqs.ReceiveMessageInput{QueueUrl: &c.options.QueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: int32(longPoll / time.Second)})
 	if err != nil {
 		return nil, c.explain(err, "receiving interruption notices from %s", c.options.QueueURL)
 	}
@@ -99,7 +104,9 @@ func (c *Client) Ack(ctx context.Context, notices ...Received) error {
 		for n, r := range batch {
 			in.Entries = append(in.Entries, sqstypes.DeleteMessageBatchRequestEntry{Id: awssdk.String(strconv.Itoa(n)), ReceiptHandle: awssdk.String(r.Receipt)})
 		}
-		out, err := c.sqs.DeleteMessageBatch(ctx, in)
+		call, cancel := context.WithTimeout(ctx, c.options.CallTimeout)
+		out, err := c.sqs.DeleteMessageBatch(call, in)
+		cancel()
 		if err != nil {
 			failed = errors.Join(failed, c.explain(err, "acknowledging %d notices at %s", len(batch), c.options.QueueURL))
 			continue

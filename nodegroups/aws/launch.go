@@ -32,7 +32,8 @@ type Failure struct {
 }
 
 // Launch buys count instances in a group and zone. What the service refuses is told as failures. An error means that the
-// outcome is not known: the caller repeats the call with the same token, and nothing is bought twice.
+// outcome is not known, as when the call timed out: the caller repeats it with the same token, and nothing is bought twice. Of a
+// raised desired capacity this holds for this client only: see raise.
 func (c *Client) Launch(ctx context.Context, group, zone string, count int, token string) (LaunchResult, error) {
 	if count < 1 || count > MaxLaunch {
 		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s: one call takes 1 to %d; split it", count, group, MaxLaunch)
@@ -46,7 +47,9 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException":
 			return c.raise(ctx, group, count, token)
 		case "IdempotentParameterMismatch":
-			return LaunchResult{}, c.explain(err, "launching %d instances in group %s with the token %s, which was used for another launch", count, group, token)
+			f := failureOf(err)
+			f.Message = fmt.Sprintf("the token %s was used for another launch: %s", token, f.Message)
+			return LaunchResult{Failures: []Failure{f}}, nil
 		}
 		if unsure(err) {
 			return LaunchResult{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
@@ -73,46 +76,6 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 
 func failureOf(err error) Failure {
 	return Failure{Code: codeOf(err), Message: messageOf(err), Class: Classify(codeOf(err), messageOf(err))}
-}
-
-// raise the desired capacity, freshly read, by count and not above the maximum.
-func (c *Client) raise(ctx context.Context, group string, count int, token string) (LaunchResult, error) {
-	c.mu.Lock()
-	raised, done := c.fallbacks[token]
-	c.mu.Unlock()
-	if done {
-		return LaunchResult{Raised: raised}, nil
-	}
-	out, err := c.autoscaling.DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{group}})
-	if err != nil {
-		return LaunchResult{}, c.explain(err, "reading the desired capacity of group %s before it is raised", group)
-	}
-	if len(out.AutoScalingGroups) != 1 {
-		return LaunchResult{}, fmt.Errorf("raising the desired capacity of group %s: there is no such group in %s; check its name and tags", group, c.options.Region)
-	}
-	g := out.AutoScalingGroups[0]
-	desired, highest := int(awssdk.ToInt32(g.DesiredCapacity)), int(awssdk.ToInt32(g.MaxSize))
-	by := min(count, highest-desired)
-	var result LaunchResult
-	if by < count {
-		result.Failures = []Failure{{Code: "MaxSize", Message: fmt.Sprintf("group %s has %d of at most %d instances", group, desired, highest), Class: nodegroups.LimitReached}}
-	}
-	if by < 1 {
-		return result, nil
-	}
-	_, err = c.autoscaling.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: &group, DesiredCapacity: awssdk.Int32(int32(desired + by)), HonorCooldown: awssdk.Bool(false)})
-	if err != nil {
-		if unsure(err) {
-			return LaunchResult{}, c.explain(err, "raising the desired capacity of group %s from %d by %d", group, desired, by)
-		}
-		result.Failures = append(result.Failures, failureOf(err))
-		return result, nil
-	}
-	c.mu.Lock()
-	c.fallbacks[token] = by
-	c.mu.Unlock()
-	result.Raised = by
-	return result, nil
 }
 
 // Terminate returns one instance and lowers its group's desired capacity with it. One that is gone already is no error.

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -54,7 +55,7 @@ func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup)
 	}
 	out, err := c.ec2.DescribeLaunchTemplateVersions(ctx, in)
 	if err != nil {
-		if Classify(codeOf(err), messageOf(err)) == nodegroups.BadTemplate {
+		if ofGroup(err) {
 			return template{}, &Problem{name, fmt.Sprintf("its launch template %s cannot be read: %s", key, messageOf(err)), "point the group to a launch template version that exists"}, nil
 		}
 		return template{}, nil, c.explain(err, "reading launch template %s of group %s", key, name)
@@ -68,6 +69,7 @@ func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup)
 		t.spot = data.InstanceMarketOptions.MarketType == ec2types.MarketTypeSpot
 	}
 	c.mu.Lock()
+	maps.DeleteFunc(c.templates, func(_ string, old template) bool { return time.Since(old.read) > templateMaxAge })
 	c.templates[key] = t
 	c.mu.Unlock()
 	return t, nil, nil

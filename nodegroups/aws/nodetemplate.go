@@ -25,9 +25,12 @@ const (
 // nodeTemplate is the Node that one more instance of the group becomes: what its tags say, and of the rest what its instance
 // types give, less what a node keeps for itself.
 func (c *Client) nodeTemplate(ctx context.Context, g nodegroups.Group) (nodegroups.Template, *Problem, error) {
-	infos, err := c.instanceTypes(ctx, g.InstanceTypes)
+	infos, what, err := c.instanceTypes(ctx, g.InstanceTypes)
 	if err != nil {
 		return nodegroups.Template{}, nil, err
+	}
+	if what != "" {
+		return nodegroups.Template{}, &Problem{g.Name, what, "name instance types that region " + c.options.Region + " offers in the group"}, nil
 	}
 	t := nodegroups.Template{
 		Labels: map[string]string{corev1.LabelTopologyZone: g.Zone, corev1.LabelTopologyRegion: c.options.Region, corev1.LabelOSStable: "linux", corev1.LabelArchStable: architecture(infos[0])},
@@ -58,8 +61,8 @@ func (c *Client) nodeTemplate(ctx context.Context, g nodegroups.Group) (nodegrou
 	return t, nil, nil
 }
 
-// instanceTypes describes types, each once in the client's life.
-func (c *Client) instanceTypes(ctx context.Context, names []string) ([]ec2types.InstanceTypeInfo, error) {
+// instanceTypes describes types, each once in the client's life, or says what is wrong with them.
+func (c *Client) instanceTypes(ctx context.Context, names []string) (infos []ec2types.InstanceTypeInfo, what string, err error) {
 	var unknown []ec2types.InstanceType
 	c.mu.Lock()
 	for _, n := range names {
@@ -71,7 +74,10 @@ func (c *Client) instanceTypes(ctx context.Context, names []string) ([]ec2types.
 	for some := range slices.Chunk(unknown, 100) {
 		out, err := c.ec2.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: some})
 		if err != nil {
-			return nil, c.explain(err, "describing the instance types %v", some)
+			if ofGroup(err) {
+				return nil, fmt.Sprintf("its instance types %v cannot be described: %s", some, messageOf(err)), nil
+			}
+			return nil, "", c.explain(err, "describing the instance types %v", some)
 		}
 		c.mu.Lock()
 		for _, t := range out.InstanceTypes {
@@ -81,15 +87,14 @@ func (c *Client) instanceTypes(ctx context.Context, names []string) ([]ec2types.
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := make([]ec2types.InstanceTypeInfo, 0, len(names))
 	for _, n := range names {
 		info, ok := c.types[n]
 		if !ok || info.VCpuInfo == nil || info.MemoryInfo == nil {
-			return nil, fmt.Errorf("describing the instance type %s: EC2 gave no size for it; check that region %s offers it", n, c.options.Region)
+			return nil, fmt.Sprintf("EC2 gives no size for its instance type %s", n), nil
 		}
-		out = append(out, info)
+		infos = append(infos, info)
 	}
-	return out, nil
+	return infos, "", nil
 }
 
 func architecture(info ec2types.InstanceTypeInfo) string {

@@ -30,7 +30,9 @@ type Cloud interface {
 // Options say how plans are carried out.
 type Options struct {
 	Clock config.Clock
-	Log   *slog.Logger
+	// Returned is told of each instance that was returned, before AWS's own lists show it. Optional.
+	Returned func(instanceID string)
+	Log      *slog.Logger
 }
 
 // Actor carries plans out, one at a time; drains go on between them.
@@ -56,6 +58,9 @@ type Actor struct {
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Intents, l *ledger.Ledger, o Options) *Actor {
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Returned == nil {
+		o.Returned = func(string) {}
 	}
 	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, draining: map[string]string{}, blocked: map[string]time.Time{}}
 }
@@ -88,14 +93,12 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { a.deletePods(ctx, tick, "pop", p.Pops, fail) })
-	declared, err := a.declare(ctx, tick, p.Launches)
+	err := a.buy(ctx, tick, p, &out)
 	fail(err)
+	wg.Wait()
 	if errors.Is(err, ErrNotLeader) {
-		wg.Wait()
 		return out
 	}
-	fail(a.carryLaunches(ctx, tick, append(a.open, declared...), &out))
-	wg.Wait()
 	a.deletePods(ctx, tick, "delete-balloon", p.Deletes, fail)
 	a.createBalloons(ctx, tick, p.Creates, fail)
 	for _, t := range p.Replacements {
@@ -107,6 +110,21 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 		a.startDrain(ctx, tick, t, false)
 	}
 	return out
+}
+
+// buy declares and calls for a plan's launches, and again for those without an answer. A plan without launches asks the
+// fence all the same, since the rest of it must not be carried out by a scaler that was overtaken.
+func (a *Actor) buy(ctx context.Context, tick int64, p plan.Plan, out *Outcome) error {
+	declared, err := a.declare(ctx, tick, p.Launches)
+	if err == nil && len(declared) == 0 && len(a.open)+len(p.Deletes)+len(p.Creates)+len(p.Replacements)+len(p.Terminations) > 0 {
+		err = a.intents.Check(ctx)
+	}
+	if errors.Is(err, ErrNotLeader) {
+		return err
+	}
+	var forgotten error
+	a.open, forgotten = a.giveUpOld(ctx, tick, a.open)
+	return errors.Join(err, forgotten, a.carryLaunches(ctx, tick, append(a.open, declared...), out))
 }
 
 // record appends to the ledger and says so in the log when that fails; an action is never held up by its record.

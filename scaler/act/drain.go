@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,7 +47,11 @@ func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination, 
 		delete(a.draining, t.InstanceID)
 		delete(a.blocked, t.InstanceID)
 		if err != nil {
-			a.blocked[t.InstanceID] = a.options.Clock.Now().Add(retryDrain)
+			wait := retryDrain
+			if lost {
+				wait = retryCall // it has minutes at most
+			}
+			a.blocked[t.InstanceID] = a.options.Clock.Now().Add(wait)
 		}
 	}()
 }
@@ -84,7 +89,10 @@ func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termin
 	err := a.terminate(ctx, t.InstanceID)
 	a.record(tick, outcome(intent, err))
 	a.options.Log.Info("terminate", "node", t.Node, "instance", t.InstanceID, "reason", t.Reason, "error", err)
-	if err != nil && t.Node != "" && !lost {
+	switch {
+	case err == nil:
+		a.options.Returned(t.InstanceID)
+	case t.Node != "" && !lost:
 		a.takeBack(ctx, t.Node)
 	}
 	return err
@@ -94,19 +102,19 @@ func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termin
 func (a *Actor) terminate(ctx context.Context, instanceID string) error {
 	deadline := a.options.Clock.Now().Add(retryDrain)
 	for {
-		if err := a.intents.Check(ctx); err != nil {
+		err := a.intents.Check(ctx)
+		if err == nil {
+			call, cancel := context.WithTimeout(ctx, callTimeout)
+			err = a.cloud.Terminate(call, instanceID)
+			cancel()
+		}
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, ErrNotLeader) || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
 			return fmt.Errorf("returning instance %s: %w", instanceID, err)
 		}
-		call, cancel := context.WithTimeout(ctx, callTimeout)
-		err := a.cloud.Terminate(call, instanceID)
-		cancel()
-		if err == nil || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(a.options.Clock.Wait(retryCall)):
-		}
+		a.sleep(ctx, retryCall)
 	}
 }
 
@@ -141,9 +149,30 @@ func (a *Actor) drain(ctx context.Context, t plan.Termination, lost bool) error 
 	}
 }
 
+// takeBack uncordons a node whose drain failed, and tries until it is done: a node that stays cordoned is paid for and of
+// no use. A scaler that was overtaken leaves the node to its successor, which may be draining it by now.
 func (a *Actor) takeBack(ctx context.Context, node string) {
-	if err := a.Uncordon(ctx, node); err != nil {
+	for {
+		err := a.intents.Check(ctx)
+		if err == nil {
+			err = a.Uncordon(ctx, node)
+		}
+		if err == nil || apierrors.IsNotFound(err) || ctx.Err() != nil {
+			return
+		}
 		a.options.Log.Warn("uncordon", "node", node, "error", err)
+		if errors.Is(err, ErrNotLeader) {
+			return
+		}
+		a.sleep(ctx, retryCall)
+	}
+}
+
+// sleep waits for model time to pass, or for the end of ctx.
+func (a *Actor) sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(a.options.Clock.Wait(d)):
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNotLeader says that another scaler has taken over since this one last wrote its intents.
-var ErrNotLeader = errors.New("another scaler has taken over; this one must stop")
+var ErrNotLeader = errors.New("this scaler no longer holds the fence and must stop")
 
 // Intent is a launch that is about to be called for.
 type Intent struct {
@@ -112,16 +112,29 @@ func (in *Intents) Forget(ctx context.Context, done []Intent) error {
 	return in.write(ctx, slices.Clone(in.open))
 }
 
-// Check is an error when another scaler has taken over.
+// Check is an error when another scaler has taken over, or may have.
 func (in *Intents) Check(ctx context.Context) error {
+	_, err := in.read(ctx)
+	return err
+}
+
+// read returns the ConfigMap, or an error when it is not this holder's.
+func (in *Intents) read(ctx context.Context) (*corev1.ConfigMap, error) {
 	m, err := in.kube.CoreV1().ConfigMaps(in.namespace).Get(ctx, in.name, metav1.GetOptions{})
-	if err != nil {
-		return fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w", in.namespace, in.name, err)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, in.gone()
+	case err != nil:
+		return nil, fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w", in.namespace, in.name, err)
+	case m.Data[holderKey] != in.holder:
+		return nil, fmt.Errorf("the launch intents in ConfigMap %s/%s are held by %s: %w", in.namespace, in.name, m.Data[holderKey], ErrNotLeader)
 	}
-	if m.Data[holderKey] != in.holder {
-		return fmt.Errorf("the launch intents in ConfigMap %s/%s are held by %s: %w", in.namespace, in.name, m.Data[holderKey], ErrNotLeader)
-	}
-	return nil
+	return m, nil
+}
+
+// gone is the error for a fence that was deleted: it does not tell who holds it, and starting again makes a new one.
+func (in *Intents) gone() error {
+	return fmt.Errorf("the launch intents in ConfigMap %s/%s were deleted, so it is not known who holds them: %w", in.namespace, in.name, ErrNotLeader)
 }
 
 func (in *Intents) write(ctx context.Context, open []Intent) error {
@@ -136,6 +149,9 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 	if apierrors.IsConflict(err) {
 		return in.afterConflict(ctx, open)
 	}
+	if apierrors.IsNotFound(err) {
+		return in.gone()
+	}
 	if err != nil {
 		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s: %w", in.namespace, in.name, err)
 	}
@@ -145,12 +161,9 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 
 // afterConflict tells a write of our own whose answer was lost, which is tried again, from another scaler's.
 func (in *Intents) afterConflict(ctx context.Context, open []Intent) error {
-	m, err := in.kube.CoreV1().ConfigMaps(in.namespace).Get(ctx, in.name, metav1.GetOptions{})
+	m, err := in.read(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w", in.namespace, in.name, err)
-	}
-	if m.Data[holderKey] != in.holder {
-		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s, now held by %s: %w", in.namespace, in.name, m.Data[holderKey], ErrNotLeader)
+		return fmt.Errorf("writing the launch intents: %w", err)
 	}
 	in.current = m
 	return in.write(ctx, open)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -131,20 +130,28 @@ func (a *Actor) launch(ctx context.Context, tick int64, in Intent) (nodegroups.L
 // Recover asks again for the launches that a predecessor had begun. Their tokens give the instances that it was given,
 // if any. What stays unanswered is asked for again with every plan.
 func (a *Actor) Recover(ctx context.Context, begun []Intent) (Outcome, error) {
-	now := time.Now()
-	old := func(in Intent) bool { return now.Sub(in.At) > tokenLife }
-	for _, in := range begun {
-		if old(in) { // the service may have forgotten the token: asking again could launch again
-			a.record(0, ledger.Entry{Phase: ledger.Note, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token, Reason: "begun long ago by a scaler that did not finish; not asked for again"})
-		}
-	}
-	forgotten := slices.DeleteFunc(slices.Clone(begun), func(in Intent) bool { return !old(in) })
-	begun = slices.DeleteFunc(begun, old)
+	begun, err := a.giveUpOld(ctx, 0, begun)
 	for i, in := range begun {
 		begun[i].Reason = fmt.Sprintf("begun at %s by a scaler that did not finish", in.At.Format(time.RFC3339))
 		a.record(0, entryOf(begun[i]))
 	}
 	out := Outcome{Launched: map[string][]nodegroups.Instance{}}
-	err := errors.Join(a.carryLaunches(ctx, 0, begun, &out), a.intents.Forget(ctx, forgotten))
-	return out, err
+	return out, errors.Join(a.carryLaunches(ctx, 0, begun, &out), err)
+}
+
+// giveUpOld returns the intents whose tokens are relied on. With an older one asking again could launch again, as the
+// service may have forgotten it: it is noted and forgotten.
+func (a *Actor) giveUpOld(ctx context.Context, tick int64, intents []Intent) ([]Intent, error) {
+	var young, old []Intent
+	now := time.Now()
+	for _, in := range intents {
+		if now.Round(0).Sub(in.At) <= tokenLife { // wall time: the monotonic clock stands still while a machine sleeps
+			young = append(young, in)
+			continue
+		}
+		old = append(old, in)
+		a.record(tick, ledger.Entry{Phase: ledger.Note, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token,
+			Reason: fmt.Sprintf("begun at %s and never answered; its token is too old to ask with again", in.At.Format(time.RFC3339))})
+	}
+	return young, a.intents.Forget(ctx, old)
 }

@@ -29,6 +29,7 @@ type Groups struct {
 	pools       map[string]reading
 	launched    map[string][]nodegroups.Instance // by group; not in a reading yet
 	asked       map[string]int                   // by group; launches without an answer yet
+	returned    map[string]bool                  // by id; not gone from a reading yet
 	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
 }
@@ -42,7 +43,7 @@ type reading struct {
 
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}}
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, returned: map[string]bool{}}
 }
 
 // Read reads the groups of the pools, given by name with their tags. A pool that cannot be read keeps its last reading,
@@ -111,6 +112,11 @@ func (g *Groups) forgetSeen(now time.Time) {
 			return readAt.Sub(in.LaunchedAt) > launchSeenWithin || i >= 0 && has(groups[i], in.ID)
 		})
 	}
+	for id := range g.returned {
+		if !slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, id) }) {
+			delete(g.returned, id)
+		}
+	}
 	g.unavailable = slices.DeleteFunc(g.unavailable, func(u nodegroups.Unavailable) bool { return !now.Before(u.Until) })
 	g.interrupted = slices.DeleteFunc(g.interrupted, func(n nodegroups.Interruption) bool {
 		alive := slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, n.InstanceID) })
@@ -139,6 +145,13 @@ func (g *Groups) Asked(byGroup map[string]int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked = byGroup
+}
+
+// Returned notes an instance that was returned before AWS's lists show it.
+func (g *Groups) Returned(instanceID string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.returned[instanceID] = true
 }
 
 // Unavailable notes groups that could not launch; a newer word on a group replaces an older.
@@ -178,6 +191,12 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	s.Interrupted = slices.Clone(g.interrupted)
 	for _, group := range groups {
 		group.Instances = slices.Clone(group.Instances)
+		for i, in := range group.Instances {
+			if g.returned[in.ID] && in.Lifecycle != nodegroups.Terminating {
+				group.Instances[i].Lifecycle = nodegroups.Terminating
+				group.Desired--
+			}
+		}
 		for _, in := range g.launched[group.Name] {
 			if !has(group, in.ID) {
 				group.Instances = append(group.Instances, in)

@@ -2,8 +2,10 @@ package observe
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"swell/api/v1alpha1"
 	"swell/scaler/plan"
@@ -22,15 +24,16 @@ func Pool(p *v1alpha1.CapacityPool) (plan.Pool, []plan.Problem) {
 		OnDemandBase:    int(s.Purchase.OnDemandBase),
 		SpotMax:         r.share("spec.purchase.spotMax", s.Purchase.SpotMax, 1),
 		Fallback:        s.Purchase.Fallback != "None",
-		DrainTimeout:    s.ScaleIn.DrainTimeout.Duration,
-		ScaleInAfter:    s.ScaleIn.After.Duration,
+		DrainTimeout:    r.duration("spec.scaleIn.drainTimeout", s.ScaleIn.DrainTimeout.Duration),
+		ScaleInAfter:    r.duration("spec.scaleIn.after", s.ScaleIn.After.Duration),
 		ScaleInBelow:    r.decimal("spec.scaleIn.below", s.ScaleIn.Below, 0.5),
 		MaxUnavailable:  r.share("spec.scaleIn.maxUnavailablePerZone", s.ScaleIn.MaxUnavailablePerZone, 0.1),
 		Observe:         s.Mode == v1alpha1.Observe,
 	}
 	if s.Limits.MaxHourlyCost != nil {
+		before := len(problems)
 		out.MaxHourlyCost = r.decimal("spec.limits.maxHourlyCost", *s.Limits.MaxHourlyCost, 0)
-		if out.MaxHourlyCost == 0 {
+		if out.MaxHourlyCost == 0 && len(problems) == before {
 			problems = append(problems, plan.Problem{Object: r.object, What: "spec.limits.maxHourlyCost is 0, which no node keeps to", Mend: "give the most an hour may cost, or leave it out for no limit"})
 		}
 	}
@@ -57,10 +60,9 @@ func (r reader) decimal(field string, d v1alpha1.Decimal, absent float64) float6
 		return absent
 	}
 	v, err := strconv.ParseFloat(string(d), 64)
-	if err != nil || v < 0 {
-		*r.problems = append(*r.problems, plan.Problem{
-			Object: r.object, What: fmt.Sprintf("%s is %q", field, d), Mend: `give a decimal number, such as "0.5"`,
-		})
+	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
+		r.say(field, string(d), `give a decimal number, such as "0.5"`)
+		return 0
 	}
 	return v
 }
@@ -70,10 +72,20 @@ func (r reader) share(field string, s v1alpha1.Share, absent float64) float64 {
 		return absent
 	}
 	v, err := strconv.ParseFloat(strings.TrimSuffix(string(s), "%"), 64)
-	if err != nil || v < 0 || !strings.HasSuffix(string(s), "%") {
-		*r.problems = append(*r.problems, plan.Problem{
-			Object: r.object, What: fmt.Sprintf("%s is %q", field, s), Mend: `give a percentage, such as "70%"`,
-		})
+	if err != nil || !(v >= 0 && v <= 100) || !strings.HasSuffix(string(s), "%") {
+		r.say(field, string(s), `give a percentage up to 100%, such as "70%"`)
+		return 0
 	}
 	return v / 100
+}
+
+func (r reader) duration(field string, d time.Duration) time.Duration {
+	if d < 0 {
+		r.say(field, d.String(), `give a time of 0 or more, such as "10m"`)
+	}
+	return max(d, 0)
+}
+
+func (r reader) say(field, value, mend string) {
+	*r.problems = append(*r.problems, plan.Problem{Object: r.object, What: fmt.Sprintf("%s is %q", field, value), Mend: mend})
 }

@@ -95,7 +95,8 @@ func (e *Emulator) Control(what string, o Order) ([]string, error) {
 	return nil, fmt.Errorf("the order %q is not known: give capacity, throttle, deny, slow, interrupt, rebalance or reset", what)
 }
 
-// choose the spot instances that an order is for: the named ones, or the oldest that are running and not yet interrupted.
+// choose the spot instances that an order is for: the named ones, or the oldest whose Nodes have joined and that are not
+// yet interrupted.
 func (e *Emulator) choose(o Order) ([]*instance, error) {
 	var out []*instance
 	if len(o.Instances) > 0 {
@@ -113,12 +114,12 @@ func (e *Emulator) choose(o Order) ([]*instance, error) {
 	}
 	for _, id := range e.state.order {
 		i := e.state.instances[id]
-		if len(out) < o.Count && i.State == stateRunning && i.Market == "spot" && i.LostAt.IsZero() && matches(o.Zone, i.Zone) && matches(o.Type, i.Type) {
+		if len(out) < o.Count && i.alive() && i.Joined && i.Market == "spot" && i.LostAt.IsZero() && matches(o.Zone, i.Zone) && matches(o.Type, i.Type) {
 			out = append(out, i)
 		}
 	}
 	if len(out) < o.Count {
-		return nil, fmt.Errorf("interrupting %d instances: only %d running spot instances match; give a smaller count", o.Count, len(out))
+		return nil, fmt.Errorf("interrupting %d instances: only %d running spot instances with a Node match; give a smaller count", o.Count, len(out))
 	}
 	return out, nil
 }
@@ -140,11 +141,13 @@ type GroupStatus struct {
 
 // InstanceStatus is one instance that is not terminated.
 type InstanceStatus struct {
-	ID         string    `json:"id"`
-	Group      string    `json:"group"`
-	Zone       string    `json:"zone"`
-	Market     string    `json:"market"`
-	State      string    `json:"state"`
+	ID     string `json:"id"`
+	Group  string `json:"group"`
+	Zone   string `json:"zone"`
+	Market string `json:"market"`
+	State  string `json:"state"` // EC2's
+	// Joined is whether its Node was posted.
+	Joined     bool      `json:"joined"`
 	Node       string    `json:"node"`
 	LaunchedAt time.Time `json:"launched_at"`
 	LostAt     time.Time `json:"lost_at,omitzero"`
@@ -161,7 +164,7 @@ func (e *Emulator) Status() Status {
 	slices.SortFunc(out.Groups, func(a, b GroupStatus) int { return strings.Compare(a.Name, b.Name) })
 	for _, id := range e.state.order {
 		if i := e.state.instances[id]; i.State != stateTerminated {
-			out.Instances = append(out.Instances, InstanceStatus{ID: i.ID, Group: i.Group, Zone: i.Zone, Market: i.Market, State: i.State,
+			out.Instances = append(out.Instances, InstanceStatus{ID: i.ID, Group: i.Group, Zone: i.Zone, Market: i.Market, State: i.State, Joined: i.Joined,
 				Node: e.dnsName(i), LaunchedAt: i.LaunchedAt, LostAt: i.LostAt})
 		}
 	}

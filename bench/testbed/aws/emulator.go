@@ -181,7 +181,7 @@ func (e *Emulator) restoreNodes(ctx context.Context) {
 	for _, id := range e.state.order {
 		switch i := e.state.instances[id]; i.State {
 		case stateRunning:
-			if g := e.state.groups[i.Group]; g != nil {
+			if g := e.state.groups[i.Group]; i.Joined && g != nil {
 				e.nodes.post(*i, g.Group)
 			}
 		case stateTerminated:

@@ -25,12 +25,15 @@ type Fleet struct {
 	Groups        []Group                 `yaml:"groups"`
 	InstanceTypes map[string]InstanceType `yaml:"instanceTypes"`
 	Prices        map[string]Price        `yaml:"prices"`
-	// Boot times by zone; a zone that is left out has a median of 50 s and a p95 of 120 s.
+	// Boot times by zone, from launch to the Node's joining; a zone that is left out has a median of 50 s and a p95 of 120 s.
 	Boot map[string]Boot `yaml:"boot,omitempty"`
 	// Subnets by id; a group's subnet that is left out has 4091 free addresses.
 	Subnets map[string]Subnet `yaml:"subnets,omitempty"`
 	// RepairAfter is how long a group takes to notice that it lacks an instance; default 5 s.
 	RepairAfter time.Duration `yaml:"repairAfter,omitempty"`
+	// InServiceAfter is how long after its launch an instance counts as running, its Node not yet there; default 10 s, and the
+	// boot time where that is less.
+	InServiceAfter time.Duration `yaml:"inServiceAfter,omitempty"`
 	// TerminateTakes is how long an instance shuts down; default 10 s.
 	TerminateTakes time.Duration `yaml:"terminateTakes,omitempty"`
 }
@@ -120,6 +123,9 @@ func (f *Fleet) fill() {
 	if f.RepairAfter == 0 {
 		f.RepairAfter = 5 * time.Second
 	}
+	if f.InServiceAfter == 0 {
+		f.InServiceAfter = 10 * time.Second
+	}
 	if f.TerminateTakes == 0 {
 		f.TerminateTakes = 10 * time.Second
 	}
@@ -159,6 +165,8 @@ func (f Fleet) Validate() error {
 		return errors.New("region is missing: name one, such as ap-northeast-1")
 	case f.Compression < 1:
 		return fmt.Errorf("compression is %g: give 1 or more", f.Compression)
+	case f.InServiceAfter < 0:
+		return fmt.Errorf("inServiceAfter is %s: give a positive duration", f.InServiceAfter)
 	case len(f.Groups) == 0:
 		return errors.New("groups is empty: list at least one group")
 	}

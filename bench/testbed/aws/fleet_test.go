@@ -21,6 +21,7 @@ func TestFleetErrorsNameFileFieldAndMend(t *testing.T) {
 		"no price":             {"  m6i.4xlarge: {onDemand: 0.992, spot: 0.31}", "", "add prices.m6i.4xlarge.onDemand and .spot"},
 		"zone of elsewhere":    {"zone: ap-northeast-1a, market: spot", "zone: us-east-1a, market: spot", "groups[0].zone"},
 		"duration, no unit":    {"p50: 50s", "p50: 50", "line 17: cannot unmarshal"},
+		"negative duration":    {"compression: 1", "inServiceAfter: -1s", "inServiceAfter is -1s"},
 		"duration too short":   {"p50: 50s", "p50: 50ms", "boot.ap-northeast-1a has p50 50ms"},
 		"same name":            {"name: wide", "name: other-1d", "groups[4].name"},
 		"wrong taint":          {"dedicated=general:NoSchedule", "dedicated", "write key=value:NoSchedule"},

@@ -26,9 +26,12 @@ func (e *Emulator) Step() time.Time {
 	}
 	for _, id := range e.state.order {
 		i := e.state.instances[id]
-		if i.State == statePending && due(i.BootsAt) {
-			c.do(record{Op: opRunning, ID: id})
+		if i.State == statePending && due(e.inServiceAt(i)) {
+			c.do(record{Op: opInService, ID: id})
 			e.notify(c, i, stateRunning)
+		}
+		if i.alive() && !i.Joined && due(i.BootsAt) {
+			c.do(record{Op: opRunning, ID: id})
 		}
 		if i.alive() && due(i.LostAt) {
 			e.terminate(c, i, "interruption")
@@ -46,6 +49,15 @@ func (e *Emulator) Step() time.Time {
 		return now // what was done may have made something else due
 	}
 	return next
+}
+
+// inServiceAt is when the services begin to count an instance as running.
+func (e *Emulator) inServiceAt(i *instance) time.Time {
+	at := i.LaunchedAt.Add(e.fleet.shorten(e.fleet.InServiceAfter))
+	if i.BootsAt.Before(at) {
+		return i.BootsAt
+	}
+	return at
 }
 
 // repair brings a group back to its desired capacity, some time after it left it.

@@ -219,7 +219,9 @@ func page[T any](items []T, key func(T) string, action, token string, size int) 
 }
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, body any) {
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client has gone if this fails
+	raw, err := json.Marshal(body)
+	if err != nil {
+		panic(fmt.Sprintf("encoding an answer: %v", err)) // only plain structs get here
+	}
+	writeAll(w, status, contentType, append(raw, '\n'))
 }

@@ -16,19 +16,21 @@ const (
 
 // instance is one EC2 instance.
 type instance struct {
-	ID        string  `json:"id"`
-	Group     string  `json:"group"`
-	Zone      string  `json:"zone"`
-	Market    string  `json:"market"`
-	Type      string  `json:"type"`
-	Image     string  `json:"image"`
-	Subnet    string  `json:"subnet"`
-	IP        string  `json:"ip"`
-	Price     float64 `json:"price"`
-	Token     string  `json:"token,omitempty"`
-	Cause     string  `json:"cause"`
-	State     string  `json:"state"`
-	Protected bool    `json:"protected,omitempty"`
+	ID     string  `json:"id"`
+	Group  string  `json:"group"`
+	Zone   string  `json:"zone"`
+	Market string  `json:"market"`
+	Type   string  `json:"type"`
+	Image  string  `json:"image"`
+	Subnet string  `json:"subnet"`
+	IP     string  `json:"ip"`
+	Price  float64 `json:"price"`
+	Token  string  `json:"token,omitempty"`
+	Cause  string  `json:"cause"`
+	State  string  `json:"state"`
+	// Joined is whether its Node was posted; the services know nothing of it.
+	Joined    bool `json:"joined,omitempty"`
+	Protected bool `json:"protected,omitempty"`
 
 	LaunchedAt time.Time `json:"launched_at"`
 	BootsAt    time.Time `json:"boots_at"`
@@ -112,7 +114,8 @@ type record struct {
 
 const (
 	opLaunch      = "launch"
-	opRunning     = "running"
+	opInService   = "in-service" // the services count it as running; no event
+	opRunning     = "running"    // its Node joins
 	opInterrupted = "interrupted"
 	opTerminating = "terminating"
 	opTerminated  = "terminated"
@@ -135,16 +138,18 @@ type transaction struct {
 
 // Event is one line of instances.jsonl.
 type Event struct {
-	At           time.Time `json:"at"`
-	Event        string    `json:"event"` // launch, running, interrupted, terminating or terminated
-	Instance     string    `json:"instance"`
-	Group        string    `json:"group"`
-	Zone         string    `json:"zone"`
-	Market       string    `json:"market"`
-	Type         string    `json:"type"`
-	PricePerHour float64   `json:"price_per_hour"`
-	Token        string    `json:"token"`
-	Cause        string    `json:"cause"`
+	At time.Time `json:"at"`
+	// Event is launch, running, interrupted, terminating or terminated. Running is that the Node joins, some time after the
+	// services count the instance as running.
+	Event        string  `json:"event"`
+	Instance     string  `json:"instance"`
+	Group        string  `json:"group"`
+	Zone         string  `json:"zone"`
+	Market       string  `json:"market"`
+	Type         string  `json:"type"`
+	PricePerHour float64 `json:"price_per_hour"`
+	Token        string  `json:"token"`
+	Cause        string  `json:"cause"`
 }
 
 // state is everything that outlives the process.
@@ -176,6 +181,11 @@ func (s *state) apply(at time.Time, r record) []Event {
 	case opDesired:
 		if g := s.groups[r.Group]; g != nil {
 			g.desired = r.Number
+		}
+	case opInService:
+		if i := s.instances[r.ID]; i != nil {
+			i.State = stateRunning
+			s.endActivity("launch-"+i.ID, at)
 		}
 	case opProtect:
 		s.instances[r.ID].Protected = r.Yes
@@ -220,7 +230,7 @@ func (s *state) applyInstance(at time.Time, r record) []Event {
 	}
 	switch r.Op {
 	case opRunning:
-		i.State = stateRunning
+		i.State, i.Joined = stateRunning, true // a log may have no opInService before it
 		s.endActivity("launch-"+i.ID, at)
 	case opInterrupted:
 		i.LostAt = r.Until

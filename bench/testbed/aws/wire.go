@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,9 +17,15 @@ const account = "123456789012"
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func writeXML(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+	writeAll(w, status, "text/xml;charset=UTF-8", []byte(xml.Header+body))
+}
+
+// writeAll tells the length first, so that the answer ends with its last byte.
+func writeAll(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(xml.Header + body)) // the client has gone if this fails
+	_, _ = w.Write(body) // the client has gone if this fails
 }
 
 func encode(name string, v any) string {

@@ -300,9 +300,15 @@ func (c *Consumers) Stats() ConsumerStats {
 // Totals of the whole run so far, with late messages by LateAfter.
 func (c *Consumers) Totals() QueueTotals { return c.TotalsSince(time.Time{}) }
 
-// TotalsSince is Totals with Late and LagMax only of what came from an instant of the machine's clock on.
+// TotalsSince is TotalsBetween an instant of the machine's clock and now.
 func (c *Consumers) TotalsSince(since time.Time) QueueTotals {
-	return c.ledger.Totals(since, time.Now(), c.opt.Clock.Wait(c.opt.LateAfter))
+	return c.TotalsBetween(since, time.Now())
+}
+
+// TotalsBetween is Totals as of until, with Late and LagMax only of what came from since on, both of the machine's clock:
+// what is done after until, such as waiting for the last acknowledgements, ages nothing.
+func (c *Consumers) TotalsBetween(since, until time.Time) QueueTotals {
+	return c.ledger.Totals(since, until, c.opt.Clock.Wait(c.opt.LateAfter))
 }
 
 // Close drops the connections.

@@ -10,7 +10,8 @@ import (
 type Curve func(model time.Time) float64
 
 // FromSeries is the curve of a regular series, times scale. A row covers [start+i·step, start+(i+1)·step);
-// its value stands at the middle, with straight lines between middles and level ends.
+// its value stands at the middle, with straight lines between middles and level ends. Every row must be known: of a series
+// with gaps give the rows that are needed.
 func FromSeries(start time.Time, step time.Duration, values []float64, scale float64) (Curve, error) {
 	if step <= 0 {
 		return nil, fmt.Errorf("making a curve: the step is %s: give one above zero", step)
@@ -20,7 +21,12 @@ func FromSeries(start time.Time, step time.Duration, values []float64, scale flo
 	}
 	for i, v := range values {
 		if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
-			return nil, fmt.Errorf("making a curve: row %d at %s is %g: give a number from zero up", i, start.Add(time.Duration(i)*step).Format(time.RFC3339), v)
+			was := fmt.Sprint(v)
+			if math.IsNaN(v) {
+				was = "unknown"
+			}
+			return nil, fmt.Errorf("making a curve: the row of %s (row %d) is %s: fill it, or give rows without it; a row is a number from zero up",
+				start.Add(time.Duration(i)*step).Format(time.RFC3339), i, was)
 		}
 	}
 	first := start.Add(step / 2)

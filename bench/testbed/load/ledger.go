@@ -21,7 +21,8 @@ type Ledger struct {
 	acked      int64
 	scheduled  int64
 	duplicates int64
-	lost       int64
+	// overwritten were acknowledged and their offsets given to others; lost is that and what the last check missed.
+	overwritten, lost int64
 }
 
 // NewLedger is the ledger of a topic with so many partitions.
@@ -48,21 +49,38 @@ func (l *Ledger) schedule(n int64) {
 	l.scheduled += n
 }
 
-// ack notes one acknowledged message that was due at an instant.
+// ack notes one acknowledged message that was due at an instant; an offset below zero is not known. A broker acknowledges
+// a partition's offsets in order: one that was there before says that the broker forgot all from it on.
 func (l *Ledger) ack(partition int32, offset int64, due time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.acked++
 	marks := l.produced[partition]
-	last := len(marks) - 1
-	if last >= 0 && offset < marks[last].end {
+	if offset < 0 {
 		return
 	}
+	if end := lastEnd(marks, l.base[partition]); offset < end {
+		l.overwritten += end - offset
+		l.lost += end - offset
+		marks = until(marks, l.base[partition], offset)
+	}
+	last := len(marks) - 1
 	if last >= 0 && !due.After(marks[last].at) {
 		marks[last].end = offset + 1
-		return
+	} else {
+		marks = append(marks, mark{due, offset + 1})
 	}
-	l.produced[partition] = append(marks, mark{due, offset + 1})
+	l.produced[partition] = marks
+}
+
+// until is the marks of the messages below an offset.
+func until(marks []mark, base, offset int64) []mark {
+	i := sort.Search(len(marks), func(i int) bool { return marks[i].end > offset })
+	if i < len(marks) && lastEnd(marks[:i], base) < offset {
+		marks[i].end = offset
+		i++
+	}
+	return marks[:i]
 }
 
 // read notes that a partition was read up to an offset; going back after an outage counts nothing twice.
@@ -95,7 +113,7 @@ func (l *Ledger) verify(ends map[int32]int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var stored int64
-	l.lost = 0
+	l.lost = l.overwritten
 	for p := range l.base {
 		end := ends[int32(p)]
 		stored += end - l.base[p]
@@ -104,24 +122,26 @@ func (l *Ledger) verify(ends map[int32]int64) {
 		}
 	}
 	l.duplicates = max(0, stored-l.acked)
+	l.lost = max(l.lost, l.acked-stored)
 }
 
-// QueueTotals are counts of messages since the start.
+// QueueTotals are counts of messages since the start. Scheduled, Produced, Lost and Duplicate are the whole run's, whenever
+// the acknowledgement came. Once a message is lost, ages and lateness of its partition are no longer exact.
 type QueueTotals struct {
 	Scheduled int64 `json:"scheduled"` // due by the trace
 	Produced  int64 `json:"produced"`  // acknowledged by the broker
 	Consumed  int64 `json:"consumed"`
 	Lag       int64 `json:"lag"`        // acknowledged, not read
 	Late      int64 `json:"late"`       // read, or still unread, more than lateAfter after they were due
-	Lost      int64 `json:"lost"`       // acknowledged, but not in the broker at the last check
+	Lost      int64 `json:"lost"`       // acknowledged, but overwritten since or not in the broker at the last check
 	Duplicate int64 `json:"duplicates"` // in the broker more often than acknowledged, at the last check
 	// LagNow and LagMax are ages of the oldest unread message, in machine time.
 	LagNow time.Duration `json:"lagNow"`
 	LagMax time.Duration `json:"lagMax"`
 }
 
-// Totals of everything up to an instant of the machine's clock; lateAfter is in machine time too. Late counts the messages
-// that were due from since on, and LagMax the ages that were seen from then on; a zero since takes all.
+// Totals as of an instant of the machine's clock, by what was due and read until then; lateAfter is in machine time too. Late
+// counts the messages that were due from since on, and LagMax the ages that were seen from then on; a zero since takes all.
 func (l *Ledger) Totals(since, now time.Time, lateAfter time.Duration) QueueTotals {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,15 +150,17 @@ func (l *Ledger) Totals(since, now time.Time, lateAfter time.Duration) QueueTota
 		produced, base := l.produced[p], l.base[p]
 		at, first := base, endBy(produced, base, since)
 		for _, m := range l.consumed[p] {
+			if m.at.After(now) {
+				break
+			}
 			if !m.at.Before(since) {
 				out.LagMax = max(out.LagMax, age(produced, at, m.at))
 			}
 			out.Late += max(0, min(m.end, endBy(produced, base, m.at.Add(-lateAfter)))-max(at, first))
 			at = m.end
 		}
-		end := lastEnd(produced, base)
 		out.Consumed += at - base
-		out.Lag += max(0, end-at)
+		out.Lag += max(0, endBy(produced, base, now.Add(1))-at)
 		out.Late += max(0, endBy(produced, base, now.Add(-lateAfter))-max(at, first))
 		out.LagNow = max(out.LagNow, age(produced, at, now))
 	}

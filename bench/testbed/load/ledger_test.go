@@ -1,10 +1,14 @@
 package load
 
 import (
+	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"swell/scaler/series"
 )
 
 // TestLedgerAgainstOracle compares the ledger's sums with a walk over every single message.
@@ -33,31 +37,90 @@ func TestLedgerAgainstOracle(t *testing.T) {
 				ledger.read(int32(p), int64(at), second(now))
 			}
 		}
-		since := rapid.IntRange(0, 60).Draw(t, "since")
+		until := rapid.IntRange(0, end).Draw(t, "until")
+		since := rapid.IntRange(0, until).Draw(t, "since")
 		var want QueueTotals
 		for _, partition := range messages {
 			for _, m := range partition {
-				read := m.read
 				want.Produced++
-				if read < 0 {
+				if m.due > until {
+					continue
+				}
+				read := m.read
+				if read < 0 || read > until {
 					want.Lag++
-					read = end
-					want.LagNow = max(want.LagNow, time.Duration(end-m.due)*time.Second)
+					read = until
+					want.LagNow = max(want.LagNow, time.Duration(until-m.due)*time.Second)
 				} else {
 					want.Consumed++
 				}
 				if read-m.due > late && m.due >= since {
 					want.Late++
 				}
-				if read >= since || m.read < 0 {
+				if read >= since {
 					want.LagMax = max(want.LagMax, time.Duration(read-m.due)*time.Second)
 				}
 			}
 		}
-		if got := ledger.Totals(second(since), second(end), time.Duration(late)*time.Second); got != want {
+		if got := ledger.Totals(second(since), second(until), time.Duration(late)*time.Second); got != want {
 			t.Fatalf("got %+v\nwant %+v\nof %+v", got, want, messages)
 		}
 	})
+}
+
+// TestOverwrittenMessagesAreLost: a broker that forgot acknowledged messages gives their offsets to new ones.
+func TestOverwrittenMessagesAreLost(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		due := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		ledger := NewLedger(1)
+		var stored, lost int64
+		for range rapid.IntRange(1, 8).Draw(t, "crashes") {
+			for range rapid.Int64Range(0, 20).Draw(t, "messages") {
+				due = due.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "later")) * time.Second)
+				ledger.ack(0, stored, due)
+				stored++
+			}
+			forgotten := rapid.Int64Range(0, stored).Draw(t, "forgotten")
+			stored, lost = stored-forgotten, lost+forgotten
+		}
+		ledger.verify(map[int32]int64{0: stored})
+		if got := ledger.Totals(time.Time{}, due, time.Second); got.Lost != lost || got.Duplicate != 0 {
+			t.Fatalf("lost %d, duplicates %d, want %d and none", got.Lost, got.Duplicate, lost)
+		}
+	})
+}
+
+// TestLostIsNotBelowWhatIsMissing: acknowledgements without an offset count too.
+func TestLostIsNotBelowWhatIsMissing(t *testing.T) {
+	due := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ledger := NewLedger(1)
+	for _, offset := range []int64{0, 1, -1, 2} {
+		ledger.ack(0, offset, due)
+	}
+	ledger.verify(map[int32]int64{0: 4})
+	if got := ledger.Totals(time.Time{}, due, time.Second); got.Lost != 0 {
+		t.Errorf("lost %d of messages that are all stored", got.Lost)
+	}
+	ledger.verify(map[int32]int64{0: 3})
+	if got := ledger.Totals(time.Time{}, due, time.Second); got.Lost != 1 {
+		t.Errorf("lost %d, want 1: four were acknowledged and three are stored", got.Lost)
+	}
+}
+
+// TestTotalsStopAtTheEnd: what is unread when the hour ends does not age while the last acknowledgements are waited for.
+func TestTotalsStopAtTheEnd(t *testing.T) {
+	end := time.Now().Add(-time.Hour)
+	ledger := NewLedger(1)
+	ledger.ack(0, 0, end.Add(-2*time.Second))
+	ledger.ack(0, 1, end.Add(-time.Second))
+	ledger.read(0, 1, end.Add(-time.Second))
+	ledger.read(0, 2, end.Add(time.Minute))
+	c := &Consumers{ledger: ledger, opt: ConsumerOptions{LateAfter: 10 * time.Second}}
+	got := c.TotalsBetween(end.Add(-time.Minute), end)
+	want := QueueTotals{Produced: 2, Consumed: 1, Lag: 1, LagNow: time.Second, LagMax: time.Second}
+	if got != want {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
 }
 
 func TestAssignedCoversEachPartitionOnce(t *testing.T) {
@@ -112,5 +175,15 @@ func TestCurve(t *testing.T) {
 		if _, err := FromSeries(start, time.Minute, bad, 1); err == nil {
 			t.Errorf("%v is taken", bad)
 		}
+	}
+	gap := series.Series{Start: start, Step: time.Minute, Values: []float64{math.NaN(), 10, 30, math.NaN()}}
+	_, err = FromSeries(gap.Start, gap.Step, gap.Values, 1)
+	if err == nil || !strings.Contains(err.Error(), "the row of 1998-06-24T00:00:00Z (row 0) is unknown: fill it, or give rows without it") {
+		t.Errorf("an unknown row: %v", err)
+	}
+	known := gap.Slice(start.Add(time.Minute), start.Add(3*time.Minute))
+	curve, err = FromSeries(known.Start, known.Step, known.Values, 1)
+	if err != nil || curve(start.Add(2*time.Minute)) != 20 {
+		t.Errorf("the known rows of a series with a gap: %v", err)
 	}
 }

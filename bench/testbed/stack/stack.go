@@ -141,8 +141,8 @@ func (s *Stack) controlPlaneOptions() controlplane.Options {
 	return controlplane.Options{
 		Dir:                        filepath.Join(o.Dir, "controlplane"),
 		ControllerQPS:              ControllerQPS,
-		SchedulerQPS:               s.SchedulerQPS(),
-		SchedulerBurst:             2 * s.SchedulerQPS(),
+		SchedulerQPS:               SchedulerQPS(s.options.Speed),
+		SchedulerBurst:             2 * SchedulerQPS(s.options.Speed),
 		HPASyncPeriod:              orDefault(o.HPASync, 15*time.Second),
 		HPADownscaleStabilization:  orDefault(o.HPAStabilization, 5*time.Minute),
 		HPACPUInitializationPeriod: orDefault(0, 5*time.Minute),
@@ -158,7 +158,7 @@ const ControllerQPS = 200
 
 // SchedulerQPS is what the testbed's scheduler may ask of the API server a second: its own 50, times the speed, or pods
 // that wait would pay for the compression more than those that do not.
-func (s *Stack) SchedulerQPS() int { return int(50 * s.options.Speed) }
+func SchedulerQPS(speed float64) int { return int(50 * speed) }
 
 // machine is a model duration on the machine's clock.
 func (s *Stack) machine(d time.Duration) time.Duration {

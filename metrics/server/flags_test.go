@@ -1,0 +1,20 @@
+package server
+
+import (
+	"log/slog"
+	"testing"
+)
+
+func TestClientRateIsEnoughForAHundredConsumers(t *testing.T) {
+	s := New(slog.New(slog.DiscardHandler))
+	if err := s.Flags().Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	if s.ClientQPS != 50 || s.ClientBurst != 100 {
+		t.Errorf("without flags %g requests a second and a burst of %d, want 50 and 100", s.ClientQPS, s.ClientBurst)
+	}
+	s = New(slog.New(slog.DiscardHandler))
+	if err := s.Flags().Parse([]string{"--client-qps=7"}); err != nil || s.ClientQPS != 7 {
+		t.Errorf("--client-qps=7 gives %g, %v", s.ClientQPS, err)
+	}
+}

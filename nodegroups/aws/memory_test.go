@@ -1,0 +1,108 @@
+package aws
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	emulator "swell/bench/testbed/aws"
+)
+
+func emulated(t *testing.T) (*Client, *emulator.Emulator) {
+	t.Helper()
+	fleet, err := emulator.ReadFleet("../../bench/testbed/aws/testdata/fleet.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := emulator.New(emulator.Options{Fleet: fleet, Seed: 7, Manual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	c, err := New(context.Background(), Options{Region: "ap-northeast-1", Endpoint: server.URL, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Step()
+	return c, e
+}
+
+func TestWhatIsGoneIsForgotten(t *testing.T) {
+	c, e := emulated(t)
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	ctx := context.Background()
+	if _, err := e.Control("deny", emulator.Order{Fault: emulator.Fault{Action: "LaunchInstances"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 1, "old"); err != nil {
+		t.Fatal(err)
+	}
+	read := func(ids ...string) {
+		t.Helper()
+		g := astypes.AutoScalingGroup{}
+		for _, id := range ids {
+			g.Instances = append(g.Instances, astypes.Instance{InstanceId: awssdk.String(id)})
+		}
+		if err := c.learnLaunchTimes(ctx, []astypes.AutoScalingGroup{g}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ids []string
+	for _, i := range e.Status().Instances {
+		ids = append(ids, i.ID)
+	}
+	read(ids...)
+	if len(c.launched) != len(ids) || len(ids) < 2 {
+		t.Fatalf("%d of %d launch times are known", len(c.launched), len(ids))
+	}
+	now = now.Add(forgetAfter / 2)
+	read(ids[0])
+	if len(c.launched) != len(ids) {
+		t.Error("instances that another pool's reading did not have were forgotten at once")
+	}
+	now = now.Add(forgetAfter/2 + time.Second)
+	read(ids[0])
+	if _, ok := c.launched[ids[0]]; len(c.launched) != 1 || !ok {
+		t.Errorf("%d launch times are kept, want the one of the living instance", len(c.launched))
+	}
+	if _, err := c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 1, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := c.raises["new"]; len(c.raises) != 1 || !ok {
+		t.Errorf("the raises of %d tokens are kept, want the new one's", len(c.raises))
+	}
+}
+
+func TestALongPollIsGivenUp(t *testing.T) {
+	release := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer silent.Close()
+	defer close(release)
+	c, err := New(context.Background(), Options{Region: "ap-northeast-1", Endpoint: silent.URL, QueueURL: silent.URL + "/1/q", CallTimeout: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.pollTimeout != longPoll+5*time.Second {
+		t.Errorf("a long poll may take %s", c.pollTimeout)
+	}
+	c.pollTimeout = 50 * time.Millisecond
+	done := make(chan error, 1)
+	go func() { _, err := c.Interruptions(context.Background()); done <- err }()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("no error")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits for ever")
+	}
+}

@@ -1,0 +1,154 @@
+package act
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"sync"
+	"testing"
+
+	emulator "swell/bench/testbed/aws"
+	"swell/nodegroups"
+	"swell/nodegroups/aws"
+)
+
+const (
+	zone  = "ap-northeast-1a"
+	group = "general-1a-spot"
+)
+
+// service is AWS over HTTP, with a record of the calls that reached it.
+type service struct {
+	t   *testing.T
+	e   *emulator.Emulator
+	url string
+
+	mu    sync.Mutex
+	calls []call
+	lose  int // the answers of that many launches are lost after they were carried out
+}
+
+type call struct {
+	action, token, instance string
+	count                   int
+}
+
+func startService(t *testing.T) *service {
+	t.Helper()
+	fleet := emulator.Fleet{
+		Region:        "ap-northeast-1",
+		InstanceTypes: map[string]emulator.InstanceType{"m6i.4xlarge": {VCPU: 16, MemoryMiB: 64 << 10}},
+		Prices:        map[string]emulator.Price{"m6i.4xlarge": {OnDemand: 1, Spot: 0.35}},
+		Groups: []emulator.Group{
+			{Name: group, Zone: zone, Market: "spot", Max: 1000, Desired: 1, InstanceTypes: []string{"m6i.4xlarge"}},
+		},
+	}
+	e, err := emulator.New(emulator.Options{Fleet: fleet, Seed: 1, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	s := &service{t: t, e: e}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	until(t, "the group's first instance", func() (bool, string) { return len(s.alive()) == 1, "" })
+	return s
+}
+
+func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.t.Error(err)
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		s.t.Error(err)
+	}
+	count, _ := strconv.Atoi(form.Get("RequestedCapacity")) // absent in other actions
+	s.mu.Lock()
+	s.calls = append(s.calls, call{action: form.Get("Action"), token: form.Get("ClientToken"), instance: form.Get("InstanceId"), count: count})
+	lost := s.lose > 0 && form.Get("Action") == "LaunchInstances"
+	if lost {
+		s.lose--
+	}
+	s.mu.Unlock()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if lost {
+		s.e.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
+	s.e.ServeHTTP(w, r)
+}
+
+func (s *service) loseAnswers(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose = n
+}
+
+// seen are the calls of an action so far.
+func (s *service) seen(action string) []call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []call
+	for _, c := range s.calls {
+		if c.action == action {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// alive are the instances that run or will.
+func (s *service) alive() map[string]bool {
+	ids := map[string]bool{}
+	for _, i := range s.e.Status().Instances {
+		if i.State == "pending" || i.State == "running" {
+			ids[i.ID] = true
+		}
+	}
+	return ids
+}
+
+func (s *service) first() string {
+	s.t.Helper()
+	for id := range s.alive() {
+		return id
+	}
+	s.t.Fatal("no instance is alive")
+	return ""
+}
+
+func (s *service) order(what string, o emulator.Order) {
+	s.t.Helper()
+	if _, err := s.e.Control(what, o); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// cloud is swell's own client of the service, as the program ties it; calls are made once, so that faults show at once.
+type cloud struct{ *aws.Client }
+
+func (s *service) client() cloud {
+	s.t.Helper()
+	c, err := aws.New(s.t.Context(), aws.Options{Region: "ap-northeast-1", Endpoint: s.url, Rate: 1000, Burst: 1000, Attempts: 1, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return cloud{c}
+}
+
+func (c cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
+	got, err := c.Client.Launch(ctx, group, zone, count, token)
+	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised}
+	for _, f := range got.Failures {
+		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
+	}
+	return out, err
+}
