@@ -267,8 +267,8 @@ func TestABudgetThatAllowsNothingKeepsTheNode(t *testing.T) {
 	if on, _ := p.pods(); on != 2 {
 		t.Errorf("%d pods are on the node: want 2", on)
 	}
-	// a pod is tried for once a retryEviction until the timeout; each try is an eviction and a reading of the pod
-	tries := 2 * (int(clock.Wait(timeout)/retryEviction) + 1)
+	// a pod is tried for once a second until the timeout; each try is an eviction and a reading of the pod
+	tries := 2 * (int(clock.Wait(timeout)/time.Second) + 1)
 	n := p.evictions()
 	if n[429] == 0 || n[429] > tries || len(n) != 1 {
 		t.Errorf("evictions by answer: %v: want 1 to %d refused ones", n, tries)

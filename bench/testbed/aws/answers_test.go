@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 )
 
-// An answer of unknown length ends some time after its last byte; a caller that is cancelled in between tears the connection down.
+// An answer of unknown length ends only some time after its last byte.
 func TestAnswersSayHowLongTheyAre(t *testing.T) {
 	w := newWorld(t)
 	w.settle()

@@ -62,7 +62,7 @@ func TestAKilledProcessGoesOn(t *testing.T) {
 		t.Fatal("the emulator does not answer")
 		return nil
 	}
-	client := autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: awssdk.String("http://" + address), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	client := autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: awssdk.String("http://" + address), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), HTTPClient: plainBody{}})
 	launch := func() *autoscaling.LaunchInstancesOutput {
 		t.Helper()
 		return must[*autoscaling.LaunchInstancesOutput](t)(client.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{AutoScalingGroupName: awssdk.String("general-1a-spot"),
