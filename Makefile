@@ -15,6 +15,8 @@ REQUIRE ?=
 SEED ?= 1
 COMPARE ?=
 CHAOS ?=
+TRACE ?=
+TIMEZONE ?= UTC
 
 .PHONY: help build demo test lint bench generate clean
 
@@ -24,6 +26,7 @@ help: ## list the targets
 	@echo '  make demo SEED=n        another rise of the trace'
 	@echo '  make demo COMPARE=1     the same hour with prediction and balloons off as well'
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
+	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
 	@echo '  make test REQUIRE=kafka,chromium   fails instead of skipping what is not installed'
 
 build: ## the programs and the testbed, into bin/
@@ -33,7 +36,8 @@ build: ## the programs and the testbed, into bin/
 	  go build -ldflags '$(LDFLAGS)' -o bin/$$(basename $$p) ./$$p; done
 
 demo: build ## a steep morning on a real control plane: out/demo/report.html, summary.json
-	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos)
+	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) \
+	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
 test: build ## all tests; REQUIRE=kafka,chromium makes missing tools a failure
 	@SWELL_REQUIRE='$(REQUIRE)' go test -timeout 20m ./...

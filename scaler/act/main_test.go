@@ -102,18 +102,18 @@ func addNamespace(t *testing.T, kube kubernetes.Interface) string {
 
 // wire is a client's way to the API server. It counts requests, and can break them.
 type wire struct {
-	mu       sync.Mutex
-	seen     int
-	method   string // what is broken: requests of this method to a path that ends in suffix
-	suffix   string
-	refuse   int // that many get no further than here
-	loseNext int // the answers of that many are lost
+	mu     sync.Mutex
+	seen   int
+	method string // what is broken: requests of this method to a path that ends in suffix
+	suffix string
+	lose   int // the answers of that many are lost
+	refuse int // that many after them get no further than here
 }
 
 func (w *wire) breakNext(method, suffix string, refuse, lose int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.method, w.suffix, w.refuse, w.loseNext = method, suffix, refuse, lose
+	w.method, w.suffix, w.refuse, w.lose = method, suffix, refuse, lose
 }
 
 func (w *wire) count() int {
@@ -130,12 +130,12 @@ func (w *wire) take(r *http.Request) (refused, lost bool) {
 		return false, false
 	}
 	switch {
+	case w.lose > 0:
+		w.lose--
+		return false, true
 	case w.refuse > 0:
 		w.refuse--
 		return true, false
-	case w.loseNext > 0:
-		w.loseNext--
-		return false, true
 	}
 	return false, false
 }

@@ -198,3 +198,29 @@ func TestGroupsAreReadAndNotedAtOnce(t *testing.T) {
 		t.Errorf("%d are alive: a change of a snapshot has reached the readings", s.Groups[0].Alive())
 	}
 }
+
+// An instance that was returned is of no use from then on, whatever AWS's lists still show; once they do not, it is forgotten.
+func TestAReturnedInstanceCountsNoMore(t *testing.T) {
+	cloud := &slowly{}
+	cloud.set(group("g", 2, "i-1", "i-2"))
+	g := NewGroups(cloud)
+	read := func(after time.Duration) nodegroups.Group {
+		t.Helper()
+		if err := g.Read(t.Context(), at.Add(after), onePool); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := snapshot(g)
+		return s.Groups[0]
+	}
+	read(0)
+	g.Returned("i-1")
+	for i := range 2 { // the old list comes again
+		if now := read(time.Duration(i) * time.Second); now.Alive() != 1 || now.Desired != 1 {
+			t.Errorf("%d alive, desired %d: want 1 and 1", now.Alive(), now.Desired)
+		}
+	}
+	cloud.set(group("g", 1, "i-2"))
+	if now := read(3 * time.Second); now.Alive() != 1 || now.Desired != 1 || len(g.returned) != 0 {
+		t.Errorf("%d alive, desired %d, %v remembered: want 1, 1 and nothing", now.Alive(), now.Desired, g.returned)
+	}
+}

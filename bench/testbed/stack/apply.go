@@ -41,7 +41,7 @@ func (s *Stack) Apply(ctx context.Context, what string, raw []byte) error {
 			continue
 		}
 		name := fmt.Sprintf("%s %s", object.GetKind(), object.GetName())
-		if err := c.Patch(ctx, object, client.Apply, client.FieldOwner("testbed"), client.ForceOwnership); err != nil { //nolint:staticcheck // unstructured objects have no apply configuration of their own
+		if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("testbed"), client.ForceOwnership); err != nil {
 			return fmt.Errorf("applying %s: %s: %w; correct the named field", what, name, err)
 		}
 	}
