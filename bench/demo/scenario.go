@@ -68,7 +68,7 @@ func draw(name string, trace series.Series, timeZone string, seed int64, length 
 	for t := s.begin().Add(-trace.Step); !t.After(s.from.Add(length + trace.Step)); t = t.Add(trace.Step) {
 		v, known := trace.At(t)
 		if !known {
-			return scenario{}, fmt.Errorf("drawing a rise of %s: its row of %s is missing or empty, within the hour that is played; fill it, or draw another with --seed", name, t.Format(time.RFC3339))
+			return scenario{}, fmt.Errorf("drawing a rise of %s: its row of %s is missing or empty, within the hour that is played; fill it, or draw another with --seed", name, t.Truncate(trace.Step).Format(time.RFC3339))
 		}
 		if !t.Before(s.from) && t.Before(s.from.Add(length)) {
 			peak = math.Max(peak, v)

@@ -77,7 +77,7 @@ func runCheck(cmd *cobra.Command, files []string, asJSON bool) error {
 		for _, s := range out.Skipped {
 			fmt.Fprintln(w, s)
 		}
-		fmt.Fprintf(w, "%d objects checked, %d errors\n", out.Objects, len(out.Errors))
+		fmt.Fprintf(w, "objects checked: %d, errors: %d\n", out.Objects, len(out.Errors))
 	}
 	// Bad input is bad usage: what is wrong is in the files that were named.
 	if len(out.Errors) > 0 {

@@ -191,3 +191,10 @@ func TestCheckSkipsWhatIsNotItsOwn(t *testing.T) {
 		t.Error(code, err, out)
 	}
 }
+
+func TestTheExampleOfTheDocsIsClean(t *testing.T) {
+	code, stdout, stderr := swell(t, "check", "../../docs/example.yaml")
+	if code != 0 || !strings.Contains(stdout, "checked: 4, errors: 0") {
+		t.Errorf("code %d\n%s%s", code, stdout, stderr)
+	}
+}
