@@ -138,3 +138,21 @@ func copyMap(m map[string]string) map[string]string {
 	}
 	return out
 }
+
+// PinnedZone is the zone that a pod is pinned to by its node selector or required node affinity; empty is none.
+func PinnedZone(p *corev1.Pod) string {
+	if zone := p.Spec.NodeSelector[corev1.LabelTopologyZone]; zone != "" {
+		return zone
+	}
+	if p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil || p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return ""
+	}
+	for _, term := range p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		for _, e := range term.MatchExpressions {
+			if e.Key == corev1.LabelTopologyZone && e.Operator == corev1.NodeSelectorOpIn && len(e.Values) == 1 {
+				return e.Values[0]
+			}
+		}
+	}
+	return ""
+}

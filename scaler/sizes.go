@@ -315,7 +315,7 @@ func zonesOf(world *observe.World, b *v1alpha1.Balloon, selector labels.Selector
 		switch {
 		case p.Namespace != b.Namespace || p.DeletionTimestamp != nil:
 		case p.Labels[plan.BalloonLabel] == b.Name:
-			balloons[pinnedZone(p)]++
+			balloons[balloon.PinnedZone(p)]++
 		case p.Labels[plan.BalloonLabel] == "" && p.Spec.NodeName != "" && selector.Matches(labels.Set(p.Labels)):
 			pods[zoneOf[p.Spec.NodeName]]++
 		}
@@ -339,7 +339,7 @@ func keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
 		if p.Namespace != b.Namespace || p.Labels[plan.BalloonLabel] != b.Name || p.DeletionTimestamp != nil {
 			continue
 		}
-		zone := pinnedZone(p)
+		zone := balloon.PinnedZone(p)
 		if byZone[zone] == nil {
 			byZone[zone] = &plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone}
 			zones = append(zones, zone)
@@ -351,19 +351,4 @@ func keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
 		out = append(out, *byZone[z])
 	}
 	return out
-}
-
-// pinnedZone is the zone that a balloon pod is pinned to by its required node affinity.
-func pinnedZone(p *corev1.Pod) string {
-	if p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil || p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		return ""
-	}
-	for _, term := range p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
-		for _, e := range term.MatchExpressions {
-			if e.Key == corev1.LabelTopologyZone && e.Operator == corev1.NodeSelectorOpIn && len(e.Values) == 1 {
-				return e.Values[0]
-			}
-		}
-	}
-	return ""
 }

@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
+	balloons "swell/balloon"
 	"swell/scaler/pack"
 )
 
@@ -88,20 +87,7 @@ func (w *world) zoneOf(p *pack.Pod) string {
 	if at := w.full.Node(p.At); at != nil {
 		return w.nodes[at.Index()].zone
 	}
-	if zone := p.Spec.NodeSelector[corev1.LabelTopologyZone]; zone != "" {
-		return zone
-	}
-	if p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil || p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		return ""
-	}
-	for _, term := range p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
-		for _, e := range term.MatchExpressions {
-			if e.Key == corev1.LabelTopologyZone && e.Operator == corev1.NodeSelectorOpIn && len(e.Values) == 1 {
-				return e.Values[0]
-			}
-		}
-	}
-	return ""
+	return balloons.PinnedZone(p.Pod)
 }
 
 // surplus is how many of the demand's balloons are more than wanted.
