@@ -70,7 +70,7 @@ func LoadMetrics(path string) (*Metrics, error) {
 	}
 	m := &Metrics{}
 	if err := yaml.UnmarshalStrict(raw, m); err != nil {
-		return nil, fmt.Errorf("read %s: %w: see the fields of swell-metrics' configuration for their names and types", path, err)
+		return nil, fmt.Errorf("read %s: %w: \"swell check %s\" tells the line, and the fields' names and types", path, err, path)
 	}
 	m.setDefaults()
 	if err := m.Validate(); err != nil {

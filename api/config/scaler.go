@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -94,13 +95,16 @@ type HistoryFile struct {
 
 // LoadScaler reads and validates a configuration file, with defaults filled in.
 func LoadScaler(path string) (Scaler, error) {
+	if path == "" {
+		return Scaler{}, errors.New("reading the scaler's configuration: --config is missing; give the path of the file")
+	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return Scaler{}, fmt.Errorf("reading the scaler's configuration: %w; give its path with --config", err)
 	}
 	var c Scaler
 	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
-		return Scaler{}, fmt.Errorf("reading the scaler's configuration %s: %w; correct the field or remove it", path, err)
+		return Scaler{}, fmt.Errorf("reading the scaler's configuration %s: %w; correct the field or remove it; \"swell check %s\" tells the line", path, err, path)
 	}
 	c.setDefaults()
 	if err := c.Validate(); err != nil {

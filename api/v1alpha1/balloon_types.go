@@ -44,10 +44,11 @@ type BalloonSpec struct {
 	Schedules []string `json:"schedules,omitempty"`
 	// +kubebuilder:default={from: Workload, survive: None}
 	Zones BalloonZones `json:"zones,omitempty"`
-	// PrePullImages mounts the workload's images in the balloon pods as image volumes.
+	// PrePullImages mounts the workload's images in the balloon pods as image volumes. It is checked and not acted on yet.
 	PrePullImages bool `json:"prePullImages,omitempty"`
 	// +kubebuilder:default=Enforce
 	Mode Mode `json:"mode,omitempty"`
+	// Output is what holds the room. Only Pods is supported yet; the others leave the balloons as they are, with a condition.
 	// +kubebuilder:validation:Enum=Pods;Virtual;CapacityBuffer
 	// +kubebuilder:default=Pods
 	Output BalloonOutput `json:"output,omitempty"`

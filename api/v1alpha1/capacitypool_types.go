@@ -62,6 +62,7 @@ type PoolPurchase struct {
 	// +kubebuilder:validation:Enum=OnDemand;None
 	// +kubebuilder:default=OnDemand
 	Fallback string `json:"fallback,omitempty"`
+	// Strategy among groups of one market. It is checked and not acted on yet: the cheapest is bought.
 	// +kubebuilder:validation:Enum=price;price-capacity
 	// +kubebuilder:default=price-capacity
 	Strategy string `json:"strategy,omitempty"`
@@ -71,12 +72,14 @@ type PoolPurchase struct {
 type PoolScaleIn struct {
 	// After is how long a node must have been unneeded.
 	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="after must be a time such as 10m, zero or more"
 	After metav1.Duration `json:"after,omitempty"`
 	// Below is the share of a node's resources in use under which its pods may be moved to empty it.
 	// +kubebuilder:default="0.5"
 	Below Decimal `json:"below,omitempty"`
 	// DrainTimeout is how long evictions are tried before the node is kept after all.
 	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="drainTimeout must be a time such as 10m, zero or more"
 	DrainTimeout metav1.Duration `json:"drainTimeout,omitempty"`
 	// MaxUnavailablePerZone bounds how many nodes of a zone drain at once; at least one may.
 	// +kubebuilder:default="10%"

@@ -26,8 +26,9 @@ type QueueConsumerSpec struct {
 	// +kubebuilder:default="60s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="drainTarget must be above zero"
 	DrainTarget metav1.Duration `json:"drainTarget,omitempty"`
-	// LateAfter is the age at which a message is late.
+	// LateAfter is the age at which a message is late. It is checked and not acted on yet.
 	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="lateAfter must be a time such as 30s, zero or more"
 	LateAfter  metav1.Duration `json:"lateAfter,omitempty"`
 	PerPodRate PerPodRate      `json:"perPodRate"`
 	// Utilization is u: the share of a pod's rate that is planned for, above 0 and at most 1.
@@ -36,6 +37,7 @@ type QueueConsumerSpec struct {
 	Utilization Decimal `json:"utilization,omitempty"`
 	// RebalanceTime is t_rebalance: how long the group stands still when its members change.
 	// +kubebuilder:default="5s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="rebalanceTime must be a time such as 5s, zero or more"
 	RebalanceTime metav1.Duration `json:"rebalanceTime,omitempty"`
 	// Isolation is what the consumers read up to: the last stable offset or the high watermark.
 	// +kubebuilder:validation:Enum=ReadCommitted;ReadUncommitted

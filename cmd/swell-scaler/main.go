@@ -31,6 +31,10 @@ func main() {
 	ctrllog.SetLogger(logr.FromSlogHandler(log.Handler()))
 	path := flag.String("config", "", "path of the configuration file")
 	flag.Parse() // --kubeconfig is controller-runtime's
+	if flag.NArg() > 0 {
+		log.Error("swell-scaler", "error", fmt.Sprintf("unknown argument %q; the configuration is given with --config", flag.Arg(0)))
+		os.Exit(2)
+	}
 	if err := run(ctrl.SetupSignalHandler(), *path, log); err != nil {
 		log.Error("swell-scaler", "error", err)
 		os.Exit(1)

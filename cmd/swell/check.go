@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -17,6 +18,9 @@ type finding struct {
 }
 
 func (f finding) String() string {
+	if f.Line == 0 { // the file as a whole
+		return fmt.Sprintf("%s: %s", f.File, f.What)
+	}
 	if f.Field == "" {
 		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.What)
 	}
@@ -54,8 +58,9 @@ func runCheck(cmd *cobra.Command, files []string, asJSON bool) error {
 	out := checkOutput{Skipped: []string{}, Errors: []finding{}}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			return usageError{fmt.Errorf("%s: %w; name a file that can be read", cmd.CommandPath(), err)}
+		if err != nil { // the other files' findings are wanted all the same
+			out.Errors = append(out.Errors, finding{File: file, What: fmt.Sprintf("%v; name a file that can be read", err)})
+			continue
 		}
 		checkFile(file, text, kinds, &out)
 	}
@@ -63,7 +68,7 @@ func runCheck(cmd *cobra.Command, files []string, asJSON bool) error {
 		if a.File != b.File {
 			return slices.Index(files, a.File) - slices.Index(files, b.File)
 		}
-		return a.Line - b.Line
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Field, b.Field), cmp.Compare(a.What, b.What))
 	})
 	w := cmd.OutOrStdout()
 	if asJSON {
@@ -81,7 +86,7 @@ func runCheck(cmd *cobra.Command, files []string, asJSON bool) error {
 	}
 	// Bad input is bad usage: what is wrong is in the files that were named.
 	if len(out.Errors) > 0 {
-		return usageError{fmt.Errorf("%s: %d errors; mend the fields named above", cmd.CommandPath(), len(out.Errors))}
+		return usageError{fmt.Errorf("%s: errors: %d; mend what is named above", cmd.CommandPath(), len(out.Errors))}
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "swell",
 		Short:         "Keeps a Kubernetes cluster ahead of its load",
+		Long:          "Keeps a Kubernetes cluster ahead of its load.\n\nExit codes: 0 is success, 1 a failed run, 2 bad usage or bad input.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,

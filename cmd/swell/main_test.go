@@ -192,9 +192,32 @@ func TestCheckSkipsWhatIsNotItsOwn(t *testing.T) {
 	}
 }
 
-func TestTheExampleOfTheDocsIsClean(t *testing.T) {
-	code, stdout, stderr := swell(t, "check", "../../docs/example.yaml")
-	if code != 0 || !strings.Contains(stdout, "checked: 4, errors: 0") {
-		t.Errorf("code %d\n%s%s", code, stdout, stderr)
+func TestTheExamplesOfTheDocsAreClean(t *testing.T) {
+	for file, objects := range map[string]int{"example.yaml": 4, "swell-scaler.yaml": 1, "swell-metrics.yaml": 1} {
+		code, stdout, stderr := swell(t, "check", "../../docs/"+file)
+		if code != 0 || !strings.Contains(stdout, "checked: "+strconv.Itoa(objects)+", errors: 0") {
+			t.Errorf("%s: code %d\n%s%s", file, code, stdout, stderr)
+		}
+	}
+}
+
+func TestAnUnreadableFileDoesNotHideTheOthersFindings(t *testing.T) {
+	bad := write(t, "bad.yaml", "apiVersion: capacity.swell/v1alpha1\nkind: Balloon\nmetadata: {name: web}\nspec:\n  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n  maxi: 3\n  max: 3\n")
+	code, stdout, _ := swell(t, "check", "nowhere.yaml", bad)
+	if code != 2 || !strings.Contains(stdout, "nowhere.yaml: open") || !strings.Contains(stdout, "spec.maxi") {
+		t.Errorf("code %d\n%s: want both files' findings", code, stdout)
+	}
+}
+
+func TestDurationsThatNoProgramCanReadAreRefused(t *testing.T) {
+	pool := write(t, "pool.yaml", "apiVersion: capacity.swell/v1alpha1\nkind: CapacityPool\nmetadata: {name: p}\nspec:\n  groups: {tags: {a: b}}\n  scaleIn: {after: 10min, drainTimeout: -5s}\n")
+	code, stdout, _ := swell(t, "check", pool)
+	if code != 2 || !strings.Contains(stdout, "spec.scaleIn.after") || !strings.Contains(stdout, "spec.scaleIn.drainTimeout") {
+		t.Errorf("code %d\n%s: want both durations named", code, stdout)
+	}
+	consumer := write(t, "qc.yaml", "apiVersion: capacity.swell/v1alpha1\nkind: QueueConsumer\nmetadata: {name: q}\nspec:\n  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n  kafka: {cluster: main, group: g}\n  perPodRate: {initial: \"5\"}\n  lateAfter: half a minute\n  rebalanceTime: -5s\n")
+	code, stdout, _ = swell(t, "check", consumer)
+	if code != 2 || !strings.Contains(stdout, "spec.lateAfter") || !strings.Contains(stdout, "spec.rebalanceTime") {
+		t.Errorf("code %d\n%s: want both durations named", code, stdout)
 	}
 }
