@@ -10,6 +10,9 @@ CONTROLLER_GEN := sigs.k8s.io/controller-tools/cmd/controller-gen@v0.21.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# prints what was skipped, and why, at the end
+GOTESTSUM := gotest.tools/gotestsum@v1.13.0
+
 PROGRAMS := swell swell-metrics swell-scaler
 REQUIRE ?=
 SEED ?= 1
@@ -40,7 +43,7 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
 test: build ## all tests; REQUIRE=kafka,chromium makes missing tools a failure
-	@SWELL_REQUIRE='$(REQUIRE)' go test -timeout 20m ./...
+	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails --hide-summary=output -- -timeout 20m ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }

@@ -39,7 +39,9 @@ func TestABurstBuysNoNodeTwice(t *testing.T) {
 		return n == 30, fmt.Sprintf("%d of 30 pods are bound", n)
 	})
 	w.settled(6)
+	more := 0
 	for zone, nodes := range w.coresByZone() {
+		more += len(nodes) - 1
 		sum := 0.0
 		for _, cores := range nodes {
 			sum += cores
@@ -47,6 +49,9 @@ func TestABurstBuysNoNodeTwice(t *testing.T) {
 		if len(nodes) > 1 && sum <= 15.5 || len(nodes) > 2 {
 			t.Errorf("zone %s has nodes with %v cores asked for: one with 15.5 has room for that", zone, nodes)
 		}
+	}
+	if n := w.launched(); n != more {
+		t.Errorf("%d instances were launched and %d nodes more are there: want each launch to be one of them", n, more)
 	}
 	w.compareWithLedger()
 }
@@ -107,6 +112,7 @@ func TestNodesThatNobodyNeedsAreReturned(t *testing.T) {
 		t.Error("no instance was returned by the decrementing call")
 	}
 	w.evictedOnly()
+	w.compareWithLedger()
 }
 
 // A spot instance that is about to be reclaimed is replaced first, then drained, then returned, and its group does not

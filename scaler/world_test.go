@@ -227,6 +227,7 @@ func (w world) compareWithLedger() {
 	}
 	believed := map[string]bool{}
 	made, popped, launches := 0, 0, 0
+	terminated := map[string]bool{}
 	for _, e := range entries {
 		if e.Phase != ledger.Done {
 			continue
@@ -237,6 +238,8 @@ func (w world) compareWithLedger() {
 			for _, id := range e.Instances {
 				believed[id] = true
 			}
+		case "terminate":
+			terminated[e.Object] = true
 		case "create-balloons":
 			made += e.Count
 		case "pop", "delete-balloon":
@@ -258,6 +261,9 @@ func (w world) compareWithLedger() {
 			w.t.Errorf("AWS launched %s, which is not in the ledger", i.ID)
 		}
 		delete(believed, i.ID)
+		if gone := !i.Terminating.IsZero() || !i.Terminated.IsZero(); gone != terminated[i.ID] {
+			w.t.Errorf("instance %s: gone by AWS's log %t, returned by the ledger %t", i.ID, gone, terminated[i.ID])
+		}
 	}
 	if len(believed) > 0 {
 		w.t.Errorf("the ledger has launches that AWS does not know: %v", believed)
