@@ -18,6 +18,7 @@ REQUIRE ?=
 SEED ?= 1
 COMPARE ?=
 CHAOS ?=
+KAFKA ?=
 TRACE ?=
 TIMEZONE ?= UTC
 
@@ -29,6 +30,7 @@ help: ## list the targets
 	@echo '  make demo SEED=n        another rise of the trace'
 	@echo '  make demo COMPARE=1     the same hour with prediction and balloons off as well'
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
+	@echo '  make demo KAFKA=real    with an Apache Kafka broker, where Java and Maven are'
 	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
 	@echo '  make test REQUIRE=kafka,chromium   fails instead of skipping what is not installed'
 
@@ -39,7 +41,7 @@ build: ## the programs and the testbed, into bin/
 	  go build -ldflags '$(LDFLAGS)' -o bin/$$(basename $$p) ./$$p; done
 
 demo: build ## a steep morning on a real control plane: out/demo/report.html, summary.json
-	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) \
+	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) $(if $(filter real,$(KAFKA)),--real-kafka) \
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
 test: build ## all tests; REQUIRE=kafka,chromium makes missing tools a failure

@@ -30,6 +30,7 @@ type options struct {
 	length  time.Duration
 	compare bool
 	chaos   bool
+	real    bool
 	trace   string
 	zone    string
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.DurationVar(&o.length, "length", time.Hour, "how much of the trace is played")
 	flag.BoolVar(&o.compare, "compare", false, "play the same hour with prediction and balloons off as well")
 	flag.BoolVar(&o.chaos, "chaos", false, "kill the scaler, the metrics server, AWS and Kafka on the way")
+	flag.BoolVar(&o.real, "real-kafka", false, "an Apache Kafka broker in place of kfake; needs Java and Maven")
 	flag.StringVar(&o.trace, "trace", "", "a CSV of timestamp,value to play instead of the World Cup 98 trace")
 	flag.StringVar(&o.zone, "timezone", "UTC", "time zone of that trace's users")
 	flag.Parse()
@@ -162,6 +164,9 @@ func command(o options) string {
 	}
 	if o.chaos {
 		c += " CHAOS=1"
+	}
+	if o.real {
+		c += " KAFKA=real"
 	}
 	return c
 }

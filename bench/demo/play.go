@@ -49,7 +49,7 @@ func play(ctx context.Context, o options, s scenario, policy string) (r measure.
 	g.say("booting control plane, Kafka and AWS; logs go to " + logs)
 	g.stack, err = stack.Start(ctx, stack.Options{
 		Speed: o.speed, Fleet: s.fleet(), Topics: map[string]int{"orders": partitions}, Seed: uint64(o.seed),
-		PodStart: 10 * time.Second, SaveLogs: logs,
+		PodStart: 10 * time.Second, SaveLogs: logs, RealKafka: o.real,
 	})
 	if err != nil {
 		return r, line, err

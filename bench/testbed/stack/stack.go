@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -33,6 +35,8 @@ type Options struct {
 	Fleet aws.Fleet
 	// Topics that Kafka has, partitions by name; none is no Kafka.
 	Topics map[string]int
+	// RealKafka runs an Apache Kafka broker, which needs Java and Maven, in place of kfake.
+	RealKafka bool
 	// HPASync, HPAStabilization are the HPA controller's period and its window for scaling down. Default 15s, 5m.
 	HPASync, HPAStabilization time.Duration
 	// PodStart is bind to Ready. Default 0.
@@ -116,11 +120,7 @@ func (s *Stack) boot(ctx context.Context) (err error) {
 		}
 	}
 	if len(o.Topics) > 0 {
-		binary, err := controlplane.FindBinary()
-		if err != nil {
-			return err
-		}
-		if s.Kafka, err = kafka.StartFake(ctx, kafka.FakeOptions{Binary: binary, Dir: filepath.Join(o.Dir, "kafka"), Topics: o.Topics}); err != nil {
+		if err := s.startKafka(ctx); err != nil {
 			return err
 		}
 	}
@@ -128,6 +128,33 @@ func (s *Stack) boot(ctx context.Context) (err error) {
 		return err
 	}
 	return s.waitForNodes(ctx)
+}
+
+func (s *Stack) startKafka(ctx context.Context) error {
+	dir := filepath.Join(s.options.Dir, "kafka")
+	binary, err := controlplane.FindBinary()
+	if err != nil {
+		return err
+	}
+	if !s.options.RealKafka {
+		s.Kafka, err = kafka.StartFake(ctx, kafka.FakeOptions{Binary: binary, Dir: dir, Topics: s.options.Topics})
+		return err
+	}
+	if s.Kafka, err = kafka.StartReal(ctx, kafka.RealOptions{Dir: dir}); err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Kafka.Bootstrap))
+	if err != nil {
+		return fmt.Errorf("making the topics: %w", err)
+	}
+	defer client.Close()
+	for topic, partitions := range s.options.Topics {
+		made, err := kadm.NewClient(client).CreateTopic(ctx, int32(partitions), 1, nil, topic)
+		if err := errors.Join(err, made.Err); err != nil {
+			return fmt.Errorf("making topic %s: %w", topic, err)
+		}
+	}
+	return nil
 }
 
 func (s *Stack) controlPlaneOptions() controlplane.Options {
