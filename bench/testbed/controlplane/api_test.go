@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,10 +26,11 @@ import (
 
 func TestTheAPIServerServesAsItsUsersExpect(t *testing.T) {
 	cluster, client := boot(t, controlplane.Options{
-		PodStart: time.Hour, SchedulerQPS: 60, SchedulerBurst: 120, HPASyncPeriod: 1500 * time.Millisecond, HPADownscaleStabilization: 30 * time.Second,
+		PodStart: time.Hour, SchedulerQPS: 60, SchedulerBurst: 120, SchedulerMaxBackoff: 2 * time.Second, HPASyncPeriod: 1500 * time.Millisecond, HPADownscaleStabilization: 30 * time.Second,
 		HPACPUInitializationPeriod: 30 * time.Second, HPAInitialReadinessDelay: 3 * time.Second,
 	})
 	t.Run("flags", func(t *testing.T) { flagsArePassedOn(t, cluster) })
+	t.Run("scheduler", func(t *testing.T) { schedulerIsConfigured(t, cluster) })
 	t.Run("kinds", func(t *testing.T) { kindsAreEstablished(t, cluster, client) })
 	t.Run("aggregation", func(t *testing.T) { aggregatedAPI(t, cluster, client) })
 	t.Run("users", func(t *testing.T) { usersHaveTheirRights(t, cluster, client) })
@@ -38,7 +40,7 @@ func TestTheAPIServerServesAsItsUsersExpect(t *testing.T) {
 // flagsArePassedOn reads the running processes' command lines; that they boot shows that the flags exist.
 func flagsArePassedOn(t *testing.T, cluster *controlplane.Cluster) {
 	for name, want := range map[string][]string{
-		"kube-scheduler": {"--kube-api-qps 60", "--kube-api-burst 120"},
+		"kube-scheduler": {"--config " + filepath.Join(cluster.Dir(), "scheduler.yaml")},
 		"kube-controller-manager": {"--kube-api-qps 200", "--kube-api-burst 400", "--horizontal-pod-autoscaler-sync-period 1.5s",
 			"--horizontal-pod-autoscaler-downscale-stabilization 30s", "--horizontal-pod-autoscaler-cpu-initialization-period 30s",
 			"--horizontal-pod-autoscaler-initial-readiness-delay 3s"},
@@ -52,6 +54,37 @@ func flagsArePassedOn(t *testing.T, cluster *controlplane.Cluster) {
 			if !strings.Contains(line, flag+" ") {
 				t.Errorf("%s runs without %s: %s", name, flag, line)
 			}
+		}
+	}
+}
+
+// schedulerIsConfigured asks the running scheduler what it took from its file.
+func schedulerIsConfigured(t *testing.T, cluster *controlplane.Cluster) {
+	config := cluster.AdminConfig()
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cluster.PIDs()["kube-scheduler"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(string(line), "--secure-port\x00")
+	port, _, _ = strings.Cut(port, "\x00")
+	config.Host = "https://127.0.0.1:" + port
+	config.TLSClientConfig.CAData, config.TLSClientConfig.Insecure = nil, true // it serves a certificate that it made itself
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := client.Get(config.Host + "/configz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	text, err := io.ReadAll(reply.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"qps":60`, `"burst":120`, `"podMaxBackoffSeconds":2,`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the scheduler does not run with %s: %.600s", want, text)
 		}
 	}
 }

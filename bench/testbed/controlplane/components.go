@@ -77,14 +77,8 @@ func (c *Cluster) controllerManager(f files) component {
 
 func (c *Cluster) scheduler(f files) component {
 	args := []string{
-		"--kubeconfig", f.scheduler, "--authentication-kubeconfig", f.scheduler, "--authorization-kubeconfig", f.scheduler,
-		"--leader-elect=false", "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(c.ports.scheduler),
-	}
-	if c.options.SchedulerQPS > 0 {
-		args = append(args, "--kube-api-qps", strconv.Itoa(c.options.SchedulerQPS))
-	}
-	if c.options.SchedulerBurst > 0 {
-		args = append(args, "--kube-api-burst", strconv.Itoa(c.options.SchedulerBurst))
+		"--config", f.schedulerConfig, "--authentication-kubeconfig", f.scheduler, "--authorization-kubeconfig", f.scheduler,
+		"--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(c.ports.scheduler),
 	}
 	return component{name: "kube-scheduler", args: args, health: fmt.Sprintf("https://127.0.0.1:%d/readyz", c.ports.scheduler)}
 }

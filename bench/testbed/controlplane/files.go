@@ -10,10 +10,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	componentv1alpha1 "k8s.io/component-base/config/v1alpha1"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -26,6 +32,7 @@ type files struct {
 	ca, frontCA, serverCert, serverKey, proxyCert, proxyKey, serviceAccountKey string
 	auditPolicy, stages                                                        string
 	controllers, scheduler, kwok                                               string
+	schedulerConfig                                                            string
 }
 
 func (c *Cluster) writeFiles() (files, error) {
@@ -56,7 +63,29 @@ func (c *Cluster) writeFiles() (files, error) {
 			return files{}, err
 		}
 	}
-	return f, nil
+	f.schedulerConfig = filepath.Join(c.dir, "scheduler.yaml")
+	return f, c.writeSchedulerConfig(f)
+}
+
+// writeSchedulerConfig writes what the scheduler has no flags for beside what it has: with a configuration file it ignores those.
+func (c *Cluster) writeSchedulerConfig(f files) error {
+	o := c.options
+	config := schedulerv1.KubeSchedulerConfiguration{
+		TypeMeta: metav1.TypeMeta{APIVersion: schedulerv1.SchemeGroupVersion.String(), Kind: "KubeSchedulerConfiguration"},
+		ClientConnection: componentv1alpha1.ClientConnectionConfiguration{
+			Kubeconfig: f.scheduler, QPS: float32(o.SchedulerQPS), Burst: int32(o.SchedulerBurst),
+		},
+		PodMaxBackoffSeconds: ptr.To(int64(o.SchedulerMaxBackoff / time.Second)),
+	}
+	config.LeaderElection.LeaderElect = ptr.To(false)
+	text, err := yaml.Marshal(config)
+	if err != nil {
+		return fmt.Errorf("writing the scheduler's configuration: %w", err)
+	}
+	if err := os.WriteFile(f.schedulerConfig, text, 0o644); err != nil {
+		return fmt.Errorf("writing the scheduler's configuration: %w; free space in %s", err, c.dir)
+	}
+	return nil
 }
 
 func (c *Cluster) writeKeys(f *files) (err error) {

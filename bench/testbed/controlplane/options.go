@@ -25,6 +25,9 @@ type Options struct {
 	// SchedulerQPS and SchedulerBurst limit the scheduler's requests, a second. Default: the scheduler's own, 50 and 100.
 	SchedulerQPS   int
 	SchedulerBurst int
+	// SchedulerMaxBackoff is the longest that the scheduler leaves a pod that it could not place alone, in machine time and whole
+	// seconds, at least 1 s. Default: the scheduler's own, 10 s.
+	SchedulerMaxBackoff time.Duration
 	// HPASyncPeriod and the three below are the controller-manager's --horizontal-pod-autoscaler-… durations, in
 	// machine time: divide them by the speed of a compressed run. Default: the controller-manager's own,
 	// 15 s, 5 min, 5 min and 30 s.
@@ -64,10 +67,22 @@ func (o Options) Validate() error {
 			errs = append(errs, fmt.Errorf("controlplane.Options.%s is %s: give a duration above 0, or leave it out", f.name, f.value))
 		}
 	}
+	if o.SchedulerMaxBackoff < 0 || o.SchedulerMaxBackoff%time.Second != 0 {
+		errs = append(errs, fmt.Errorf("controlplane.Options.SchedulerMaxBackoff is %s: give whole seconds, or leave it out", o.SchedulerMaxBackoff))
+	}
 	return errors.Join(errs...)
 }
 
 func (o Options) withDefaults() Options {
+	if o.SchedulerQPS == 0 {
+		o.SchedulerQPS = 50
+	}
+	if o.SchedulerBurst == 0 {
+		o.SchedulerBurst = 2 * o.SchedulerQPS
+	}
+	if o.SchedulerMaxBackoff == 0 {
+		o.SchedulerMaxBackoff = 10 * time.Second
+	}
 	if o.ControllerQPS == 0 {
 		o.ControllerQPS = 200
 	}

@@ -170,6 +170,7 @@ func (s *Stack) controlPlaneOptions() controlplane.Options {
 		ControllerQPS:              ControllerQPS,
 		SchedulerQPS:               SchedulerQPS(s.options.Speed),
 		SchedulerBurst:             2 * SchedulerQPS(s.options.Speed),
+		SchedulerMaxBackoff:        max(time.Second, s.machine(10*time.Second).Truncate(time.Second)),
 		HPASyncPeriod:              orDefault(o.HPASync, 15*time.Second),
 		HPADownscaleStabilization:  orDefault(o.HPAStabilization, 5*time.Minute),
 		HPACPUInitializationPeriod: orDefault(0, 5*time.Minute),
