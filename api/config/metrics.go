@@ -8,6 +8,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 )
 
@@ -26,6 +27,12 @@ type Metrics struct {
 	// StatusEvery is the least time between two writes of one QueueConsumer's status. Default: 5s.
 	StatusEvery metav1.Duration `json:"statusEvery,omitzero"`
 	Lease       Lease           `json:"lease,omitzero"`
+	// NamespaceRules limit which groups a namespace may ask about, by HPA or QueueConsumer. Default: none, everyone may ask about all.
+	NamespaceRules NamespaceRules `json:"namespaceRules,omitempty"`
+	// PassOn names services that answer for metrics that are not swell's own.
+	PassOn PassOn `json:"passOn,omitzero"`
+	// PartitionMetrics adds each partition's lag, commit and end to /metrics.
+	PartitionMetrics bool `json:"partitionMetrics,omitempty"`
 }
 
 // MetricsAPI is one of the two aggregated API groups for metrics.
@@ -37,22 +44,6 @@ const (
 	// CustomMetrics is custom.metrics.k8s.io.
 	CustomMetrics MetricsAPI = "Custom"
 )
-
-// KafkaCluster is how one Kafka cluster is reached and how often it is asked.
-type KafkaCluster struct {
-	// Name is what QueueConsumers and selectors call it.
-	Name string `json:"name"`
-	// Brokers are bootstrap addresses, host:port.
-	Brokers []string `json:"brokers"`
-	// PollEvery is the time between two polls. Default: 5s.
-	PollEvery metav1.Duration `json:"pollEvery,omitzero"`
-	// StaleAfter is the age at which a sample is no longer served. Default: three polls.
-	StaleAfter metav1.Duration `json:"staleAfter,omitzero"`
-	// MetadataEvery is the time between two looks at topics, leaders and coordinators. Default: six polls.
-	MetadataEvery metav1.Duration `json:"metadataEvery,omitzero"`
-	// RequestTimeout is how long a broker may take for one answer, in the machine's time. Default: 5s.
-	RequestTimeout metav1.Duration `json:"requestTimeout,omitzero"`
-}
 
 // Lease names the lease that one replica holds to write statuses.
 type Lease struct {
@@ -79,6 +70,9 @@ func LoadMetrics(path string) (*Metrics, error) {
 	return m, nil
 }
 
+// longestPoll is what pollEvery may be.
+const longestPoll = 24 * time.Hour
+
 func (m *Metrics) setDefaults() {
 	if len(m.APIs) == 0 {
 		m.APIs = []MetricsAPI{ExternalMetrics, CustomMetrics}
@@ -94,9 +88,16 @@ func (m *Metrics) setDefaults() {
 	for i := range m.Clusters {
 		k := &m.Clusters[i]
 		setDuration(&k.PollEvery, 5*time.Second)
-		setDuration(&k.StaleAfter, 3*k.PollEvery.Duration)
-		setDuration(&k.MetadataEvery, 6*k.PollEvery.Duration)
+		every := min(k.PollEvery.Duration, longestPoll) // what is above or below is told as pollEvery's, and not of what follows from it
+		if every <= 0 {
+			every = 5 * time.Second
+		}
+		setDuration(&k.StaleAfter, 3*every)
+		setDuration(&k.MetadataEvery, 15*every)
 		setDuration(&k.RequestTimeout, 5*time.Second)
+		if k.MaxRequestsPerSecond == 0 {
+			k.MaxRequestsPerSecond = 100
+		}
 	}
 }
 
@@ -125,35 +126,24 @@ func (m *Metrics) Validate() error {
 			problems = append(problems, fmt.Errorf("apis[%d] is %q: give External or Custom", i, a))
 		}
 	}
+	for i, r := range m.NamespaceRules {
+		problems = append(problems, r.validate(fmt.Sprintf("namespaceRules[%d]", i), seen))
+	}
+	problems = append(problems, m.PassOn.External.validate("passOn.external"), m.PassOn.Custom.validate("passOn.custom"))
 	if m.Listen != "" {
-		if _, _, err := net.SplitHostPort(m.Listen); err != nil {
+		if _, port, err := net.SplitHostPort(m.Listen); err != nil {
 			problems = append(problems, fmt.Errorf("listen is %q: %w: give host:port, or leave it out", m.Listen, err))
+		} else if port != "0" && !isPort(port) {
+			problems = append(problems, fmt.Errorf("listen is %q: give host:port with a port from 0 (any) to 65535, or leave it out", m.Listen))
 		}
+	}
+	if len(validation.IsDNS1123Label(m.Lease.Namespace)) > 0 {
+		problems = append(problems, fmt.Errorf("lease.namespace is %q: give the name of a namespace, or leave it out", m.Lease.Namespace))
+	}
+	if len(validation.IsDNS1123Subdomain(m.Lease.Name)) > 0 {
+		problems = append(problems, fmt.Errorf("lease.name is %q: give a name of small letters, digits, '-' and '.', or leave it out", m.Lease.Name))
 	}
 	problems = append(problems, positive("rateWindow", m.RateWindow), positive("statusEvery", m.StatusEvery))
-	return errors.Join(problems...)
-}
-
-func (k KafkaCluster) validate(field string) error {
-	var problems []error
-	if k.Name == "" {
-		problems = append(problems, fmt.Errorf("%s.name is empty: give the name that QueueConsumers use as spec.kafka.cluster", field))
-	}
-	if len(k.Brokers) == 0 {
-		problems = append(problems, fmt.Errorf("%s.brokers is empty: give at least one host:port", field))
-	}
-	for i, b := range k.Brokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
-			problems = append(problems, fmt.Errorf("%s.brokers[%d] is %q: give host:port", field, i, b))
-		}
-	}
-	problems = append(problems,
-		positive(field+".pollEvery", k.PollEvery), positive(field+".staleAfter", k.StaleAfter),
-		positive(field+".metadataEvery", k.MetadataEvery), positive(field+".requestTimeout", k.RequestTimeout))
-	if k.StaleAfter.Duration < k.PollEvery.Duration {
-		problems = append(problems, fmt.Errorf("%s.staleAfter %s is below pollEvery %s, so that every sample would be stale: give at least two polls",
-			field, k.StaleAfter.Duration, k.PollEvery.Duration))
-	}
 	return errors.Join(problems...)
 }
 

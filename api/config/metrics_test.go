@@ -23,10 +23,12 @@ func TestLoadMetricsFillsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := m.Clusters[0]
-	if k.StaleAfter.Duration != 6*time.Second || k.MetadataEvery.Duration != 12*time.Second || k.RequestTimeout.Duration != 5*time.Second {
+	if k.StaleAfter.Duration != 6*time.Second || k.MetadataEvery.Duration != 30*time.Second || k.RequestTimeout.Duration != 5*time.Second ||
+		k.MaxRequestsPerSecond != 100 || k.ProveEmpty || k.TLS != nil || k.SASL != nil {
 		t.Errorf("defaults of a cluster polled every 2s: %+v", k)
 	}
-	if len(m.APIs) != 2 || m.Lease.Namespace != "swell-system" || m.Lease.Name != "swell-metrics" {
+	if len(m.APIs) != 2 || m.Lease.Namespace != "swell-system" || m.Lease.Name != "swell-metrics" || m.NamespaceRules != nil || m.PassOn != (PassOn{}) ||
+		m.PartitionMetrics || m.RateWindow.Duration != 30*time.Second || m.StatusEvery.Duration != 5*time.Second {
 		t.Errorf("defaults: %+v", m)
 	}
 }
@@ -41,6 +43,9 @@ func TestLoadMetricsNamesFileFieldAndMend(t *testing.T) {
 		"stale at once":  {"clusters: [{name: m, brokers: ['a:1'], pollEvery: 10s, staleAfter: 5s}]", "clusters[0].staleAfter", "at least two polls"},
 		"negative":       {"clusters: [{name: m, brokers: ['a:1'], pollEvery: -1s}]", "clusters[0].pollEvery", "above zero"},
 		"unknown API":    {"apis: [Resource]\nclusters: [{name: m, brokers: ['a:1']}]", "apis[0]", "External or Custom"},
+		"lease":          {"lease: {namespace: Swell}\nclusters: [{name: m, brokers: ['a:1']}]", "lease.namespace", "name of a namespace"},
+		"lease's name":   {"lease: {name: a_b}\nclusters: [{name: m, brokers: ['a:1']}]", "lease.name", "small letters"},
+		"listen's port":  {"listen: ':http'\nclusters: [{name: m, brokers: ['a:1']}]", "listen", "0 (any) to 65535"},
 		"listen":         {"listen: nine\nclusters: [{name: m, brokers: ['a:1']}]", "listen", "host:port"},
 		"speed":          {"clock: {speed: 11}\nclusters: [{name: m, brokers: ['a:1']}]", "clock.speed", "1 to 10"},
 		"twice in a map": {"listen: ''\nlisten: ''\nclusters: [{name: m, brokers: ['a:1']}]", "listen", ""},

@@ -26,7 +26,7 @@ type QueueConsumerSpec struct {
 	// +kubebuilder:default="60s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="drainTarget must be above zero"
 	DrainTarget metav1.Duration `json:"drainTarget,omitempty"`
-	// LateAfter is the age at which a message is late. It is checked and not acted on yet.
+	// LateAfter is the age from which a message counts as late.
 	// +kubebuilder:default="30s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="lateAfter must be a time such as 30s, zero or more"
 	LateAfter  metav1.Duration `json:"lateAfter,omitempty"`
@@ -50,6 +50,17 @@ type QueueConsumerSpec struct {
 	// SnapToPartitions raises the replica count to the next level ceil(P/k), where shares are even.
 	// +kubebuilder:default=true
 	SnapToPartitions *bool `json:"snapToPartitions,omitempty"`
+	// Zero lets swell take the workload to no replicas at all and back, through its scale subresource. Default: it never does.
+	// An HPA leaves a workload without replicas alone, so that the two do not fight.
+	Zero *ScaleToZero `json:"zero,omitempty"`
+}
+
+// ScaleToZero is when an idle workload goes to no replicas. It comes back with one at the first message.
+type ScaleToZero struct {
+	// After is how long the group must be known to have nothing to read, and nothing to be produced.
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="zero.after must be above zero"
+	After metav1.Duration `json:"after,omitempty"`
 }
 
 // Isolation is a Kafka isolation level.
@@ -96,8 +107,10 @@ type PerPodRate struct {
 
 // QueueConsumerStatus is what the metrics server last knew; an absent number is unknown, not zero.
 type QueueConsumerStatus struct {
-	Lag             *int64           `json:"lag,omitempty"`
-	LateMessages    *int64           `json:"lateMessages,omitempty"`
+	Lag          *int64 `json:"lag,omitempty"`
+	LateMessages *int64 `json:"lateMessages,omitempty"`
+	// LateCount says whether lateMessages is exact, or the least that there can be: producers stamp the messages of some topic.
+	LateCount       LateCount        `json:"lateCount,omitempty"`
 	LagSeconds      *Decimal         `json:"lagSeconds,omitempty"`
 	ProduceRate     *Decimal         `json:"produceRate,omitempty"`
 	ConsumeRate     *Decimal         `json:"consumeRate,omitempty"`
@@ -110,6 +123,16 @@ type QueueConsumerStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
+
+// LateCount is what a number of late messages means.
+type LateCount string
+
+const (
+	// LateExact: brokers stamp the messages, so that their order is that of their stamps.
+	LateExact LateCount = "Exact"
+	// LateAtLeast: producers stamp them, and a late one may lie behind one that is not.
+	LateAtLeast LateCount = "AtLeast"
+)
 
 // PartitionsKnown counts the partitions whose lag is known.
 type PartitionsKnown struct {
