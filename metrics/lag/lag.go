@@ -4,6 +4,7 @@ package lag
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"swell/api/v1alpha1"
@@ -11,6 +12,9 @@ import (
 
 // Unknown stands for an offset that was not read; as a Commit it says that the group never committed.
 const Unknown = int64(-1)
+
+// NoneSince as LateFrom.Offset says that the partition holds no message so young.
+const NoneSince = int64(math.MaxInt64)
 
 // NoPartition stands in place of all partitions of a topic of which nothing is known.
 const NoPartition = int32(-1)
@@ -28,10 +32,29 @@ type Reading struct {
 	Commit int64
 	// End is the high watermark, Stable the last stable offset, Start the first offset still held; Unknown where not asked for.
 	End, Stable, Start int64
+	// Readable is an offset before which, from Commit on, a fetch has proven that there is no message, only what transactions and
+	// compaction leave; Unknown where nothing was proven.
+	Readable int64
+	// Share says that the group is a share group, whose lag the broker counts: ShareLag, Unknown where it does not say.
+	Share    bool
+	ShareLag int64
+	// Late has the first offset stamped at or after At less an age, for each age that is asked for, in the ages' order.
+	Late []LateFrom
+	// BrokerStamped says that the topic's messages are stamped by brokers, so that stamps are in the order of offsets.
+	BrokerStamped bool
+	// OldestAt is when the message at the commit was appended; zero where that is not known.
+	OldestAt time.Time
 	// Problem says why the offsets are missing; empty if they are not.
 	Problem string
 	// Since is when the problem was first seen.
 	Since time.Time
+}
+
+// LateFrom is where the messages end that are older than an age.
+type LateFrom struct {
+	Age time.Duration
+	// Offset is the first one that is younger, or NoneSince.
+	Offset int64
 }
 
 // Problem is why one partition's lag is unknown, and since when if that is known.
@@ -57,6 +80,8 @@ func (p Problem) String() string {
 type Rules struct {
 	Isolation   v1alpha1.Isolation
 	Uncommitted v1alpha1.Uncommitted
+	// LateAfter is the age from which a message is late; zero: lateness is not asked for.
+	LateAfter time.Duration
 }
 
 func (r Rules) end(p Reading) int64 {
@@ -66,74 +91,43 @@ func (r Rules) end(p Reading) int64 {
 	return p.Stable
 }
 
-// Of is the number of messages that the group has still to read in one partition, or why that is unknown.
+// needsLag is what mends a share group whose broker does not count its lag.
+const needsLag = "the brokers do not say a share group's lag: it needs Kafka 4.2 or newer, and share consumers that have started to read"
+
+// Of is the number of messages that the group has still to read in one partition, or why that is unknown. What the arithmetic
+// cannot tell from messages, transactions' markers and what compaction took, counts, unless a fetch proved that nothing else is there.
 func Of(p Reading, rules Rules) (messages int64, problem string) {
-	if p.Problem != "" {
-		return 0, p.Problem
-	}
-	end := rules.end(p)
 	switch {
+	case p.Problem != "":
+		return 0, p.Problem
 	case p.Partition == NoPartition:
 		return 0, "the topic's partitions are not known"
+	case p.Share && p.ShareLag < 0:
+		return 0, needsLag
+	case p.Share:
+		return p.ShareLag, ""
+	}
+	from, end, problem := p.unread(rules)
+	return end - from, problem
+}
+
+// unread is the offsets from the next one that the group will read up to the end; from is end where nothing waits.
+func (p Reading) unread(rules Rules) (from, end int64, problem string) {
+	end = rules.end(p)
+	switch {
 	case end < 0:
-		return 0, "its end offset was not read"
+		return 0, 0, "its end offset was not read"
 	case p.Start < 0:
-		return 0, "its log start was not read"
+		return 0, 0, "its log start was not read"
 	case p.Start > end:
-		return 0, fmt.Sprintf("log start %d is beyond the end %d: the topic was made anew or truncated", p.Start, end)
+		return 0, 0, fmt.Sprintf("log start %d is beyond the end %d: the topic was made anew or truncated", p.Start, end)
 	case p.Commit > end:
-		return 0, fmt.Sprintf("commit %d is beyond the end %d: the topic was made anew or truncated, or a transaction is open; reset the group's offset if it stays", p.Commit, end)
-	case p.Commit < 0:
-		return uncommitted(p, end, rules.Uncommitted)
+		return 0, 0, fmt.Sprintf("commit %d is beyond the end %d: the topic was made anew or truncated, or a transaction is open; reset the group's offset if it stays", p.Commit, end)
+	case p.Commit < 0 && !p.Share && rules.Uncommitted == v1alpha1.UncommittedError:
+		return 0, 0, "the group never committed it and uncommitted is Error: start the consumers, or choose Latest or Earliest"
+	case p.Commit < 0 && rules.Uncommitted != v1alpha1.UncommittedEarliest:
+		return end, end, ""
 	}
-	return end - max(p.Commit, p.Start), ""
-}
-
-func uncommitted(p Reading, end int64, policy v1alpha1.Uncommitted) (int64, string) {
-	switch policy {
-	case v1alpha1.UncommittedEarliest:
-		return end - p.Start, ""
-	case v1alpha1.UncommittedError:
-		return 0, "the group never committed it and uncommitted is Error: start the consumers, or choose Latest or Earliest"
-	}
-	return 0, ""
-}
-
-// Sum is a group's lag over its partitions.
-type Sum struct {
-	// Lag is the messages of the partitions that are known; the group's lag only when Complete.
-	Lag          int64
-	Known, Total int
-	// Uncommitted is how many of the known partitions the group never committed.
-	Uncommitted int
-	// Oldest is the time of the oldest reading that counted.
-	Oldest   time.Time
-	Problems []Problem
-}
-
-// Complete says that every partition is known and that there is at least one.
-func (s Sum) Complete() bool { return s.Total > 0 && s.Known == s.Total }
-
-// NeverCommitted says that the group has no commit at all, so that its lag is what the rules say, not what was seen.
-func (s Sum) NeverCommitted() bool { return s.Complete() && s.Uncommitted == s.Total }
-
-// Add sums the lag of a group's partitions; problems come in the order of the readings.
-func Add(readings []Reading, rules Rules) Sum {
-	s := Sum{Total: len(readings)}
-	for _, p := range readings {
-		messages, problem := Of(p, rules)
-		if problem != "" {
-			s.Problems = append(s.Problems, Problem{Topic: p.Topic, Partition: p.Partition, Text: problem, Since: p.Since})
-			continue
-		}
-		s.Known++
-		s.Lag += messages
-		if p.Commit < 0 {
-			s.Uncommitted++
-		}
-		if s.Oldest.IsZero() || p.At.Before(s.Oldest) {
-			s.Oldest = p.At
-		}
-	}
-	return s
+	// The fetch that proved it may have seen more of the log than the end offset that was read before.
+	return min(max(p.Commit, p.Start, p.Readable), end), end, ""
 }

@@ -1,6 +1,7 @@
 package lag
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,12 +17,30 @@ type partition struct {
 // made anew or a partition that was unreadable for a while adds no jump backwards.
 type rates struct {
 	window             time.Duration
-	last               map[partition]mark
+	marks              map[partition]mark
 	produced, consumed float64
 	points             []point
+	// windows are points that have left the window, one window apart at least.
+	windows []point
+	// poll numbers the polls, so that partitions that are gone are found. began are the times at which the stretches of
+	// mark.produced began, the youngest first; each is half a window at least.
+	poll  uint32
+	began [stretches]time.Time
 }
 
-type mark struct{ end, commit int64 }
+// windowsKept is how many points that are older than the window are kept.
+const windowsKept = 11
+
+// stretches is how many counts of what was produced are kept for each partition: two whole ones, so that what is in one
+// poll alone is seen to be missing from the other, and the one that is being filled.
+const stretches = 3
+
+// mark is what a partition looked like in the last poll.
+type mark struct {
+	end, done int64
+	poll      uint32
+	produced  [stretches]float64
+}
 
 // point is the running counts at one time.
 type point struct {
@@ -37,27 +56,98 @@ func (r *rates) observe(readings []Reading, rules Rules) {
 		return
 	}
 	for _, p := range readings {
-		if _, problem := Of(p, Rules{Isolation: rules.Isolation}); problem != "" {
+		if _, problem := Of(p, Rules{Isolation: rules.Isolation}); problem != "" || position(p, rules).end < 0 {
 			return
 		}
 	}
-	next := make(map[partition]mark, len(readings))
+	rotate := r.rotate(at)
+	if r.marks == nil {
+		r.marks = make(map[partition]mark, len(readings))
+	}
+	r.poll++
 	for _, p := range readings {
 		key := partition{p.Topic, p.TopicID, p.Partition}
-		end := rules.end(p)
-		next[key] = mark{end: end, commit: p.Commit}
-		before, seen := r.last[key]
-		if !seen || end < before.end {
-			continue
+		next := position(p, rules)
+		next.poll = r.poll
+		before, seen := r.marks[key]
+		if seen && next.end >= before.end {
+			next.produced = before.produced
+			if rotate {
+				copy(next.produced[1:], before.produced[:])
+				next.produced[0] = 0
+			}
+			produced := float64(next.end - before.end)
+			next.produced[0] += produced
+			r.produced += produced
+			if before.done >= 0 && next.done > before.done {
+				r.consumed += float64(next.done - before.done)
+			}
 		}
-		r.produced += float64(end - before.end)
-		if before.commit >= 0 && p.Commit > before.commit {
-			r.consumed += float64(p.Commit - before.commit)
-		}
+		r.marks[key] = next
 	}
-	r.last = next
+	if len(r.marks) > len(readings) {
+		maps.DeleteFunc(r.marks, func(_ partition, m mark) bool { return m.poll != r.poll })
+	}
 	r.points = append(r.points, point{at: at, produced: r.produced, consumed: r.consumed})
 	r.forget(at)
+}
+
+// position is a partition's end, and the offset up to which the group is done: share consumers are done with some of the
+// messages beyond their start.
+func position(p Reading, rules Rules) mark {
+	m := mark{end: rules.end(p), done: p.Commit}
+	if p.Share {
+		if m.end < 0 {
+			m.end = p.End
+		}
+		m.done = max(Unknown, m.end-p.ShareLag)
+	}
+	return m
+}
+
+// rotate starts another stretch of the partitions' counts when the last one is long enough, and says so.
+func (r *rates) rotate(at time.Time) bool {
+	// The counts up to here end with the last poll, which is where the next stretch begins.
+	next := at
+	if n := len(r.points); n > 0 {
+		next = r.points[n-1].at
+	}
+	if !r.began[0].IsZero() && next.Sub(r.began[0]) < r.window/2 {
+		return false
+	}
+	copy(r.began[1:], r.began[:])
+	r.began[0] = next
+	return true
+}
+
+// shares says which part of the messages produced lately each partition had, together 1; nil where none were. What was
+// in one poll alone, a burst, does not count, unless nothing else was produced.
+func (r *rates) shares(readings []Reading) []float64 {
+	n := len(r.points)
+	if n == 0 {
+		return nil
+	}
+	young, old := r.points[n-1].at.Sub(r.began[1]).Seconds(), r.began[1].Sub(r.began[2]).Seconds()
+	steady, all := make([]float64, len(readings)), make([]float64, len(readings))
+	var sumSteady, sumAll float64
+	for i, p := range readings {
+		m := r.marks[partition{p.Topic, p.TopicID, p.Partition}]
+		all[i] = m.produced[0] + m.produced[1] + m.produced[2]
+		if !r.began[2].IsZero() && young > 0 && old > 0 {
+			steady[i] = min((m.produced[0]+m.produced[1])/young, m.produced[2]/old)
+		}
+		sumSteady, sumAll = sumSteady+steady[i], sumAll+all[i]
+	}
+	if sumSteady == 0 {
+		steady, sumSteady = all, sumAll
+	}
+	if sumSteady == 0 {
+		return nil
+	}
+	for i := range steady {
+		steady[i] /= sumSteady
+	}
+	return steady
 }
 
 // onePoll is the time of the poll that all the readings come from.
@@ -76,9 +166,15 @@ func onePoll(readings []Reading) (time.Time, bool) {
 func (r *rates) forget(now time.Time) {
 	first := 0
 	for first < len(r.points) && now.Sub(r.points[first].at) > r.window {
+		if n := len(r.windows); n == 0 || r.points[first].at.Sub(r.windows[n-1].at) >= r.window {
+			r.windows = append(r.windows, r.points[first])
+		}
 		first++
 	}
 	r.points = append(r.points[:0], r.points[first:]...)
+	if n := len(r.windows) - windowsKept; n > 0 {
+		r.windows = append(r.windows[:0], r.windows[n:]...)
+	}
 }
 
 // perSecond is the least-squares slope over the window; unknown with fewer than three polls. One poll's
@@ -94,6 +190,31 @@ func (r *rates) perSecond() (produce, consume float64, known bool) {
 		consumed[i] = p.consumed - r.points[0].consumed
 	}
 	return slope(seconds, r.withoutBurst(seconds)), slope(seconds, consumed), true
+}
+
+// sustained is the part of the produce rate that replicas are counted for: what more than half of the polls in the window
+// have shown, or more than half of the windows before it. A burst of a few polls is backlog, and would be counted twice.
+func (r *rates) sustained(produce float64) float64 {
+	var mean float64
+	if n := len(r.points); n > 1 {
+		mean = (r.points[n-1].produced - r.points[0].produced) / r.points[n-1].at.Sub(r.points[0].at).Seconds()
+	}
+	return max(min(produce, middle(r.points)), min(mean, middle(r.windows)))
+}
+
+// middle is the largest rate that more than half of the stretches between points reach, in messages a second; zero with
+// fewer than two points.
+func middle(points []point) float64 {
+	n := len(points) - 1
+	if n < 1 {
+		return 0
+	}
+	each := make([]float64, n)
+	for i := range each {
+		each[i] = (points[i+1].produced - points[i].produced) / points[i+1].at.Sub(points[i].at).Seconds()
+	}
+	slices.Sort(each)
+	return each[(n-1)/2]
 }
 
 // withoutBurst is the produced count with each interval's rate cut at the upper quartile plus three times the

@@ -48,12 +48,44 @@ type Load struct {
 	Produce    float64
 	PerPod     float64
 	Partitions int
+	// Share says that pods share partitions, so that neither P nor even shares of it matter.
+	Share bool
+	// Excess is how many pods' work hot partitions hold beyond one pod each, and HotLag how many messages they hold: a
+	// partition keeps one pod busy at most.
+	Excess float64
+	HotLag int64
 }
 
-// Need is N before rounding: (L/T + λ·t_rebalance/T + λ/u) / μ.
+// Need is N before rounding, (L/T + λ·t_rebalance/T + λ/u) / μ, without what more pods cannot help.
 func Need(l Load, p Policy) float64 {
+	return max(0, needOf(float64(l.Lag), l.Produce, l.PerPod, p)-l.Excess)
+}
+
+func needOf(messages, produce, perPod float64, p Policy) float64 {
 	t := p.DrainTarget.Seconds()
-	return (float64(l.Lag)/t + l.Produce*p.RebalanceTime.Seconds()/t + l.Produce/p.Utilization) / l.PerPod
+	return (messages/t + produce*p.RebalanceTime.Seconds()/t + produce/p.Utilization) / perPod
+}
+
+// level is the replica count for a need: with snap, one at which the pod with the most partitions keeps up.
+func (l Load) level(need float64, p Policy) int {
+	if l.Share {
+		return Level(need, math.MaxInt32, false)
+	}
+	n := Level(need, l.Partitions, p.Snap)
+	for p.Snap && l.Excess == 0 && n > 0 && n < l.Partitions && l.fullest(n) > l.PerPod {
+		n = Level(float64(n)+1, l.Partitions, true)
+	}
+	return n
+}
+
+// fullest is what is produced into the partitions of the pod that has the most of them, in messages a second.
+func (l Load) fullest(pods int) float64 {
+	return l.Produce * float64((l.Partitions+pods-1)/pods) / float64(l.Partitions)
+}
+
+// backlog says whether more messages wait than what is between two commits.
+func (l Load) backlog(messages int64, p Policy) bool {
+	return float64(messages) > max(l.Produce, l.PerPod)*p.settled().Seconds()
 }
 
 // Level is the least useful replica count for a need: whole, at most the partition count, and with
@@ -64,7 +96,7 @@ func Level(need float64, partitions int, snap bool) int {
 	if n >= float64(partitions) {
 		return partitions
 	}
-	if n <= 0 {
+	if !(n > 0) {
 		return 0
 	}
 	if !snap {
@@ -78,49 +110,19 @@ func Level(need float64, partitions int, snap bool) int {
 	return (partitions + k - 1) / k
 }
 
-// fallMargin is how far above the need the next lower level must stay, so that a rate on the edge of two levels does not flap.
-const fallMargin = 1.1
-
-// latch holds the replicas while a backlog drains: counting them anew from the falling lag would
-// stretch T to nearly 4 T.
-type latch struct {
-	level int
-	since time.Time
-}
-
-// decide is the replica count at a time, with the words for it. While more pods do not help, saturated says
-// why, and the count does not rise either.
-func (h *latch) decide(now time.Time, l Load, p Policy, saturated string) (replicas int, draining bool, why string) {
-	need := Need(l, p)
-	level := Level(need, l.Partitions, p.Snap)
-	why = formula(need, level, l, p)
-	draining = float64(l.Lag) > max(l.Produce, l.PerPod)*p.settled().Seconds()
-	h.level = min(h.level, l.Partitions)
-	if !draining {
-		h.since = time.Time{}
-		if level < h.level {
-			level = min(h.level, max(level, Level(need*fallMargin, l.Partitions, p.Snap)))
-		}
-		h.level = level
-		return level, false, why
-	}
-	if h.since.IsZero() {
-		h.since = now
-	}
-	if h.level > level {
-		why += fmt.Sprintf("; held at %d while the backlog drains, since %s", h.level, h.since.UTC().Format("15:04:05"))
-	}
-	if saturated != "" && h.level > 0 && level > h.level {
-		return h.level, true, why + fmt.Sprintf("; held at %d: %s", h.level, saturated)
-	}
-	h.level = max(h.level, level)
-	return h.level, true, why
-}
-
 func formula(need float64, level int, l Load, p Policy) string {
-	s := fmt.Sprintf("(%d/%gs + %.4g/s×%gs/%gs + %.4g/s/%g) / %.4g/s a pod = %.3g → %d", l.Lag, p.DrainTarget.Seconds(), l.Produce,
-		p.RebalanceTime.Seconds(), p.DrainTarget.Seconds(), l.Produce, p.Utilization, l.PerPod, need, level)
-	switch whole := math.Ceil(need - 1e-9); {
+	less := ""
+	if l.Excess > 0 {
+		less = fmt.Sprintf(" - %.3g", l.Excess)
+	}
+	s := fmt.Sprintf("(%d/%gs + %.4g/s×%gs/%gs + %.4g/s/%g) / %.4g/s a pod%s = %.3g → %d", l.Lag, p.DrainTarget.Seconds(), l.Produce,
+		p.RebalanceTime.Seconds(), p.DrainTarget.Seconds(), l.Produce, p.Utilization, l.PerPod, less, need, level)
+	if l.Share {
+		return s
+	}
+	switch whole, even := math.Ceil(need-1e-9), Level(need, l.Partitions, p.Snap); {
+	case level > even:
+		s += fmt.Sprintf(", as one of %d pods would get %.4g/s", even, l.fullest(even))
 	case whole > float64(l.Partitions):
 		s += fmt.Sprintf(", as many as there are partitions (%d)", l.Partitions)
 	case float64(level) > whole:

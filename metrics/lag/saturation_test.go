@@ -16,7 +16,7 @@ func (d *database) drain(tr *Tracker, g *group, ready *[]int, polls int) (e Esti
 		pods := (*ready)[0]
 		consumed := min(float64(pods)*d.perPod, d.takes) * 5 / 24
 		g.step(10, int64(consumed)) // 48/s are produced
-		e = tr.Observe(g.at, g.readings(), Pods{Ready: pods})
+		e = tr.Observe(g.at, g.readings(), Members{Pods: Pods{Ready: pods}})
 		next := pods
 		if e.Unknown == "" {
 			next = e.Replicas
@@ -91,7 +91,7 @@ func TestPodsBeyondThePartitionsProveNothing(t *testing.T) {
 			pods = 48
 		}
 		g.step(0, 50)
-		if e := tr.Observe(g.at, g.readings(), Pods{Ready: pods}); e.Saturated != "" {
+		if e := tr.Observe(g.at, g.readings(), Members{Pods: Pods{Ready: pods}}); e.Saturated != "" {
 			t.Fatalf("%d pods at 24 partitions: %s", pods, e.Saturated)
 		}
 	}
@@ -108,7 +108,7 @@ func TestSaturationEndsWithTheBacklog(t *testing.T) {
 	}
 	g.commit = g.end
 	g.step(0, 0)
-	if e := tr.Observe(g.at, g.readings(), Pods{Ready: 8}); e.Draining || e.Saturated != "" {
+	if e := tr.Observe(g.at, g.readings(), Members{Pods: Pods{Ready: 8}}); e.Draining || e.Saturated != "" {
 		t.Errorf("without a backlog: draining %t, %q", e.Draining, e.Saturated)
 	}
 }

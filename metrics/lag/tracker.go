@@ -2,7 +2,7 @@ package lag
 
 import (
 	"fmt"
-	"slices"
+	"math"
 	"time"
 )
 
@@ -20,10 +20,17 @@ type Options struct {
 
 // Validate reports options that cannot be used.
 func (o Options) Validate() error {
-	if !(o.PerPod > 0) {
+	if !(o.PerPod > 0) || math.IsInf(o.PerPod, 0) {
 		return fmt.Errorf("perPodRate.initial is %g: give a number of messages a second above zero", o.PerPod)
 	}
 	return o.Policy.Validate()
+}
+
+// Members are who reads for the group, as far as that is known.
+type Members struct {
+	Pods
+	// Rebalancing says that the group was about to change who reads which partition when it was last looked at.
+	Rebalancing bool
 }
 
 // Pods are the group's ready pods.
@@ -48,10 +55,23 @@ type Estimate struct {
 	Draining bool
 	// Saturated says why more pods are not asked for although the backlog would need them; empty if they are.
 	Saturated string
+	// Rebalancing says that the replicas are held because the group is rebalancing: what it does not read meanwhile is no want of pods.
+	Rebalancing bool
+	// Hot are partitions that one pod each cannot drain within T, the worst first; more pods do not help them.
+	Hot []HotPartition
 	// Why is the formula with its numbers.
 	Why string
 	// Unknown says why Replicas is not known.
 	Unknown string
+}
+
+// HotPartition is a partition that needs more than one pod, and can have but one.
+type HotPartition struct {
+	Topic     string
+	Partition int32
+	// Lag is its share of the group's, in messages, and Need the pods that it would keep busy, above 1.
+	Lag  int64
+	Need float64
 }
 
 // Tracker follows one consumer group from poll to poll. It is not safe for concurrent use.
@@ -60,11 +80,12 @@ type Tracker struct {
 	rates rates
 	latch latch
 	mu    learned
+	pause pause
 	// saturated compares the stretches of one drain.
 	saturated saturation
-	// steady is since when the number of ready pods has not changed.
-	ready  int
-	steady time.Time
+	// loadedSince is since when every poll found more messages waiting than the pods can have in hand; zero if the last did not.
+	loadedSince time.Time
+	leader      leader
 }
 
 // NewTracker starts to follow a group.
@@ -75,7 +96,7 @@ func NewTracker(o Options) (*Tracker, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("follow a consumer group: %w", err)
 	}
-	return &Tracker{opts: o, rates: rates{window: o.Window}, ready: -1}, nil
+	return &Tracker{opts: o, rates: rates{window: o.Window}, pause: pause{ready: -1}}, nil
 }
 
 // Resume takes over what an earlier run knew: the replicas it asked for, which do not fall while a backlog
@@ -104,18 +125,13 @@ func (t *Tracker) SetOptions(o Options) error {
 }
 
 // Observe takes in one poll and says what is known after it.
-func (t *Tracker) Observe(now time.Time, readings []Reading, pods Pods) Estimate {
+func (t *Tracker) Observe(now time.Time, readings []Reading, members Members) Estimate {
 	t.rates.observe(readings, t.opts.Rules)
-	if pods.Ready != t.ready || pods.LastReady.After(t.steady) {
-		t.ready, t.steady = pods.Ready, now
-	}
+	t.pause.observe(now, members, t.opts.Policy, t.opts.Window)
 	e := Estimate{Sum: Add(readings, t.opts.Rules)}
 	e.Produce, e.Consume, e.RatesKnown = t.rates.perSecond()
-	t.compare(now, e)
-	e.PerPod = t.opts.PerPod
-	if t.opts.Learn {
-		e.PerPod = t.mu.estimate(t.opts.PerPod)
-	}
+	t.compare(now, e, readings)
+	e.PerPod = t.perPod()
 	switch {
 	case e.Total == 0:
 		e.Unknown = "the group has no partitions: check spec.kafka.topics, and that the topic exists or the group has committed"
@@ -124,70 +140,72 @@ func (t *Tracker) Observe(now time.Time, readings []Reading, pods Pods) Estimate
 	case !e.RatesKnown:
 		e.Unknown = "rates are not known yet: three polls within the rate window are needed"
 	default:
-		load := Load{Lag: e.Lag, Produce: e.Produce, PerPod: e.PerPod, Partitions: e.Total}
-		e.Replicas, e.Draining, e.Why = t.latch.decide(now, load, t.opts.Policy, t.saturated.why)
-		if !e.Draining {
-			// Another backlog may be of other messages: nothing of this one is held against it.
-			t.saturated = saturation{}
-		}
-		e.Saturated = t.saturated.why
-		if e.Draining && pods.Ready >= 0 && !pods.LastReady.IsZero() {
-			e.Why += fmt.Sprintf("; %d pods ready, the last for %s", pods.Ready, now.Sub(pods.LastReady).Round(time.Second))
-		}
+		t.decide(now, &e, readings, members.Pods)
 	}
 	return e
 }
 
-// compare takes the consume rate for what the ready pods can do: only while more waits than they can have in
-// hand, and after they were the same for a whole window. While more pods help it is a sample of μ.
-func (t *Tracker) compare(now time.Time, e Estimate) {
-	if !e.RatesKnown || !e.Complete() || t.ready <= 0 || e.Consume <= 0 {
-		return
+// decide counts the replicas for a group that is known.
+func (t *Tracker) decide(now time.Time, e *Estimate, readings []Reading, pods Pods) {
+	load := Load{Lag: e.Lag, Produce: t.rates.sustained(e.Produce), PerPod: e.PerPod, Partitions: e.Total, Share: e.Share}
+	load, e.Hot = t.rates.hot(readings, t.opts.Rules, load, t.opts.Policy)
+	t.latch.join(t.leader, load, t.opts.Policy)
+	d := t.latch.decide(now, load, t.opts.Policy, holds{saturated: t.saturated.why, pause: t.pause, follows: t.leader.follows})
+	e.Replicas, e.Draining, e.Rebalancing, e.Why = d.replicas, d.draining, d.rebalancing, d.why
+	if !e.Draining {
+		// Another backlog may be of other messages: nothing of this one is held against it.
+		t.saturated = saturation{}
 	}
-	if now.Sub(t.steady) < t.opts.Window+t.opts.RebalanceTime {
-		return
+	e.Saturated = t.saturated.why
+	if hot := sayHot(e.Hot, load, t.opts.Policy); hot != "" {
+		e.Why += "; " + hot
 	}
-	if float64(e.Lag) < max(e.Produce, e.Consume)*t.opts.settled().Seconds() {
-		return
-	}
-	pods := min(t.ready, e.Total)
-	t.saturated.observe(pods, e.Consume)
-	if t.opts.Learn && t.saturated.why == "" {
-		t.mu.observe(e.Consume / float64(pods))
-	}
-}
-
-const (
-	// learnedKept is how many samples of μ are kept.
-	learnedKept = 60
-	// declaredWeight is how many samples the declared μ weighs as much as.
-	declaredWeight = 6
-)
-
-// learned is μ as it was seen.
-type learned struct{ samples []float64 }
-
-func (l *learned) observe(rate float64) {
-	l.samples = append(l.samples, rate)
-	if n := len(l.samples) - learnedKept; n > 0 {
-		l.samples = append(l.samples[:0], l.samples[n:]...)
+	if e.Draining && pods.Ready >= 0 && !pods.LastReady.IsZero() {
+		e.Why += fmt.Sprintf("; %d pods ready, the last for %s", pods.Ready, now.Sub(pods.LastReady).Round(time.Second))
 	}
 }
 
-// resume counts an earlier estimate, which was already drawn towards what was declared, as a few samples.
-func (l *learned) resume(rate float64) {
-	for range declaredWeight {
-		l.observe(rate)
+// compare takes the consume rate for what the ready pods can do: only when, for a whole window, more waited than they can have
+// in hand, in most partitions, and nothing changed. While more pods help it is a sample of μ.
+func (t *Tracker) compare(now time.Time, e Estimate, readings []Reading) {
+	if !t.loaded(e, readings) {
+		t.loadedSince = time.Time{}
+		return
+	}
+	if t.loadedSince.IsZero() {
+		t.loadedSince = now
+	}
+	ready := t.pause.ready
+	if ready <= 0 || now.Sub(t.loadedSince) < t.opts.Window || now.Sub(t.pause.steady) < t.opts.Window+t.opts.RebalanceTime {
+		return
+	}
+	if !e.Share {
+		ready = min(ready, e.Total)
+	}
+	t.saturated.observe(ready, e.Consume)
+	if t.opts.Learn && t.saturated.why == "" && !t.leader.follows {
+		t.mu.observe(e.Consume / float64(ready))
 	}
 }
 
-// estimate is the samples' median, drawn towards the declared value the more the fewer there are.
-func (l *learned) estimate(declared float64) float64 {
-	n := len(l.samples)
-	if n == 0 {
-		return declared
+// idlePods is the share of the pods that may be short of messages when what they read together is taken for what they can.
+const idlePods = 0.05
+
+// loaded says whether hardly a pod can be short of messages: a pod idles only when all of its partitions are empty.
+func (t *Tracker) loaded(e Estimate, readings []Reading) bool {
+	inHand := max(e.Produce, e.Consume) * t.opts.settled().Seconds()
+	if !e.RatesKnown || !e.Complete() || e.Consume <= 0 || float64(e.Lag) < inHand || t.pause.ready <= 0 {
+		return false
 	}
-	sorted := slices.Sorted(slices.Values(l.samples))
-	median := (sorted[(n-1)/2] + sorted[n/2]) / 2
-	return (float64(n)*median + declaredWeight*declared) / float64(n+declaredWeight)
+	if e.Share {
+		return true
+	}
+	empty := 0
+	for _, p := range readings {
+		if messages, _ := Of(p, t.opts.Rules); float64(messages) < inHand/float64(e.Total) {
+			empty++
+		}
+	}
+	pods := min(t.pause.ready, e.Total)
+	return float64(empty/(e.Total/pods)) <= idlePods*float64(pods)
 }

@@ -1,0 +1,103 @@
+package lag
+
+import (
+	"testing"
+	"time"
+)
+
+func TestFollowerStaysWithTheLeader(t *testing.T) {
+	o := options()
+	tr, g := tracker(t, o), &group{at: start, end: 10000}
+	pods := Members{Pods: Pods{Ready: 12}}
+	for i := range 40 { // 240000 messages, read at 24 a pod
+		g.step(0, 60)
+		tr.Follow(12, 20)
+		e := tr.Observe(g.at, g.readings(), pods)
+		if e.PerPod != 20 {
+			t.Fatalf("after %d polls μ is %g, the leader's 20", i, e.PerPod)
+		}
+		if e.Unknown == "" && (!e.Draining || e.Replicas < 12) {
+			t.Fatalf("%d replicas while the leader's are 12: %s", e.Replicas, e.Why)
+		}
+	}
+	g.commit = g.end - 150 // 3600 messages alone would be 3 pods
+	for range 3 {
+		g.step(0, 0)
+		tr.Follow(12, 20)
+		if e := tr.Observe(g.at, g.readings(), pods); !e.Draining || e.Replicas < 12 {
+			t.Fatalf("%d replicas while the leader's are 12: %s", e.Replicas, e.Why)
+		}
+	}
+	late := tracker(t, o) // a replica that was started in the middle of it
+	for range 4 {
+		g.step(0, 0)
+		late.Follow(12, 20)
+		if e := late.Observe(g.at, g.readings(), pods); e.Unknown == "" && e.Replicas != 12 {
+			t.Fatalf("%d replicas while the leader's are 12: %s", e.Replicas, e.Why)
+		}
+	}
+	g.commit = g.end
+	var e Estimate
+	for range 8 {
+		g.step(10, 10)
+		tr.Follow(4, 20)
+		e = tr.Observe(g.at, g.readings(), pods)
+	}
+	// 48/s are 3.2 pods of 20/s: 4, as the leader has it.
+	if e.Draining || e.Replicas != 4 {
+		t.Errorf("%d replicas, the leader's 4: %s", e.Replicas, e.Why)
+	}
+	tr.Follow(3, 20) // 3.2 is on the edge
+	if e = tr.Observe(g.at, g.readings(), pods); e.Replicas != 3 {
+		t.Errorf("%d replicas, the leader's 3: %s", e.Replicas, e.Why)
+	}
+	tr.Follow(2, 20)
+	if e = tr.Observe(g.at, g.readings(), pods); e.Replicas != 4 {
+		t.Errorf("%d replicas for what clearly needs 4, the leader asked for 2 a while ago: %s", e.Replicas, e.Why)
+	}
+}
+
+func TestNewLeaderLearnsFromWhereTheOldOneWas(t *testing.T) {
+	tr, g := tracker(t, options()), &group{at: start, end: 1000000}
+	pods := Members{Pods: Pods{Ready: 12}}
+	tr.Follow(12, 20)
+	tr.Observe(g.at, g.readings(), pods)
+	tr.Lead()
+	tr.Lead()
+	g.step(0, 75)
+	e := tr.Observe(g.at, g.readings(), pods)
+	if e.PerPod <= 10 || e.PerPod > 20 {
+		t.Errorf("μ is %g, want between the declared 10 and the old leader's 20", e.PerPod)
+	}
+	for range 100 {
+		g.step(0, 75) // 30 a pod
+		e = tr.Observe(g.at, g.readings(), pods)
+	}
+	if e.PerPod < 27 {
+		t.Errorf("after %s of 30/s a pod μ is %g", 500*time.Second, e.PerPod)
+	}
+}
+
+func TestFollowerLearnsNothingItself(t *testing.T) {
+	tr, g := tracker(t, options()), &group{at: start, end: 1000000}
+	pods := Members{Pods: Pods{Ready: 12}}
+	for range 40 {
+		tr.Follow(12, 0) // a leader whose μ is not known
+		g.step(0, 75)
+		tr.Observe(g.at, g.readings(), pods)
+	}
+	tr.Lead()
+	if got := tr.perPod(); got != 10 {
+		t.Errorf("μ is %g, declared 10", got)
+	}
+}
+
+func TestFollowerOfADeclaredRateUsesItsOwn(t *testing.T) {
+	o := options()
+	o.Learn = false
+	tr, g := tracker(t, o), &group{at: start}
+	tr.Follow(3, 77)
+	if e := tr.Observe(g.at, g.readings(), Members{}); e.PerPod != 10 {
+		t.Errorf("μ is %g, declared 10", e.PerPod)
+	}
+}

@@ -1,0 +1,38 @@
+package lag
+
+import "slices"
+
+const (
+	// learnedKept is how many samples of μ are kept.
+	learnedKept = 60
+	// declaredWeight is how many samples the declared μ weighs as much as.
+	declaredWeight = 6
+)
+
+// learned is μ as it was seen.
+type learned struct{ samples []float64 }
+
+func (l *learned) observe(rate float64) {
+	l.samples = append(l.samples, rate)
+	if n := len(l.samples) - learnedKept; n > 0 {
+		l.samples = append(l.samples[:0], l.samples[n:]...)
+	}
+}
+
+// resume counts an earlier estimate, which was already drawn towards what was declared, as a few samples.
+func (l *learned) resume(rate float64) {
+	for range declaredWeight {
+		l.observe(rate)
+	}
+}
+
+// estimate is the samples' median, drawn towards the declared value the more the fewer there are.
+func (l *learned) estimate(declared float64) float64 {
+	n := len(l.samples)
+	if n == 0 {
+		return declared
+	}
+	sorted := slices.Sorted(slices.Values(l.samples))
+	median := (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return (float64(n)*median + declaredWeight*declared) / float64(n+declaredWeight)
+}
