@@ -1,159 +1,233 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"swell/metrics/lag"
 )
 
-const offsetFetchKey = 9
+// offsetFetchKey and offsetFetchMost pin OffsetFetch: from version 10 on the answer has topic ids only, which
+// names a topic that was made anew by an id nobody knows.
+const (
+	offsetFetchKey  = 9
+	offsetFetchMost = 9
+)
 
-// partition names a partition of a topic.
-type partition struct {
-	topic string
-	n     int32
-}
-
-// commit is a committed offset, or why it was not read.
+// commit is what a group has committed in one partition, or why that was not read.
 type commit struct {
-	offset  int64
+	n int32
+	// offset is lag.Unknown where nothing is committed.
+	offset int64
+	// lag is what a share group's coordinator counts, else lag.Unknown.
+	lag     int64
 	problem string
 }
 
-// groupCommits are one group's commits.
-type groupCommits map[partition]commit
+// commits are one group's commits, by topic and in the order of partitions.
+type commits map[string][]commit
 
-// fetchCommits reads the commits of every wanted group with one request for each coordinator. What keeps
-// a group from being read is its own problem. It says how many brokers answered.
-func (p *Poller) fetchCommits(ctx context.Context, wants map[string]*want) (commits map[string]groupCommits, problems map[string]string, answered int) {
-	commits, problems = map[string]groupCommits{}, map[string]string{}
-	maps.DeleteFunc(p.view.coordinators, func(group string, _ int32) bool { return wants[group] == nil })
-	groups := make([]string, 0, len(wants))
-	for g := range wants {
-		groups = append(groups, g)
+// of is the commit in one partition.
+func (c commits) of(topic string, n int32) commit {
+	all := c[topic]
+	if i, ok := slices.BinarySearchFunc(all, n, func(one commit, n int32) int { return cmp.Compare(one.n, n) }); ok {
+		return all[i]
 	}
-	slices.Sort(groups)
-	p.findCoordinators(ctx, groups, problems)
-	byBroker := map[int32][]string{}
-	for _, g := range groups {
-		if id, ok := p.view.coordinators[g]; ok {
-			byBroker[id] = append(byBroker[id], g)
-		}
-	}
-	var mu sync.Mutex
-	p.view.eachBroker(byBroker, func(broker int32, groups []string) {
-		resp, err := p.askCommits(ctx, broker, groups)
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			for _, g := range groups {
-				delete(p.view.coordinators, g)
-				problems[g] = fmt.Sprintf("read the group's commits from its coordinator, broker %s: %v", p.view.broker(broker), err)
-			}
-			return
-		}
-		answered++
-		p.takeCommits(resp, broker, commits, problems)
-		for _, g := range groups {
-			if commits[g] == nil && problems[g] == "" {
-				problems[g] = fmt.Sprintf("read the group's commits: broker %s left the group out of its answer", p.view.broker(broker))
-			}
-		}
-	})
-	return commits, problems, answered
+	return commit{n: n, offset: lag.Unknown, lag: lag.Unknown}
 }
 
-func (p *Poller) askCommits(ctx context.Context, broker int32, groups []string) (*kmsg.OffsetFetchResponse, error) {
+// order sorts commits and keeps the first of those about one partition.
+func order(all []commit) []commit {
+	byPartition := func(a, b commit) int { return cmp.Compare(a.n, b.n) }
+	if !slices.IsSortedFunc(all, byPartition) {
+		slices.SortStableFunc(all, byPartition)
+	}
+	return slices.CompactFunc(all, func(a, b commit) bool { return a.n == b.n })
+}
+
+// fetchCommits reads the commits of every group with one request for each coordinator, share groups apart.
+// What keeps a group from being read is its own problem.
+func (p *Poller) fetchCommits(ctx context.Context, groups []*groupPoll) {
+	p.findCoordinators(ctx, groups)
+	byBroker := map[int32][]*groupPoll{}
+	shares := map[int32][]*groupPoll{}
+	for _, g := range groups {
+		broker, ok := p.view.coordinators[g.name]
+		switch {
+		case g.problem != "" || !ok:
+		case g.memory.share:
+			shares[broker] = append(shares[broker], g)
+		default:
+			byBroker[broker] = append(byBroker[broker], g)
+		}
+	}
+	var jobs []job
+	for broker, groups := range byBroker {
+		jobs = append(jobs, p.commitsJob(broker, groups))
+	}
+	for broker, groups := range shares {
+		jobs = append(jobs, p.sharesJob(broker, groups))
+	}
+	p.ask(ctx, sortJobs(jobs), false)
+}
+
+// groupsFail notes a problem of groups, and has their coordinator looked up again: it may have changed.
+func (p *Poller) groupsFail(groups []*groupPoll, problem string) {
+	for _, g := range groups {
+		delete(p.view.coordinators, g.name)
+		g.problem = "read the group's commits from its coordinator, " + problem
+	}
+}
+
+func (p *Poller) commitsJob(broker int32, groups []*groupPoll) job {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	for _, g := range groups {
 		one := kmsg.NewOffsetFetchRequestGroup()
-		one.Group = g
+		one.Group = g.name
 		req.Groups = append(req.Groups, one)
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.opts.Cluster.RequestTimeout.Duration)
-	defer cancel()
-	resp, err := p.client.Broker(int(broker)).Request(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	r := resp.(*kmsg.OffsetFetchResponse)
-	if r.Version < 8 {
-		return nil, fmt.Errorf("it speaks OffsetFetch version %d: swell needs Kafka 3.0 or newer", r.Version)
-	}
-	return r, nil
+	return job{broker: broker, req: req,
+		take: func(resp kmsg.Response) error { return p.takeCommits(resp, broker, groups) },
+		fail: func(problem string) { p.groupsFail(groups, problem) }}
 }
 
-func (p *Poller) takeCommits(resp *kmsg.OffsetFetchResponse, broker int32, commits map[string]groupCommits, problems map[string]string) {
-	for _, g := range resp.Groups {
-		// A group that is not there has committed nothing.
-		if err := kerr.ErrorForCode(g.ErrorCode); err != nil && err != kerr.GroupIDNotFound {
-			delete(p.view.coordinators, g.Group)
-			problems[g.Group] = fmt.Sprintf("read the group's commits from broker %s: %v%s", p.view.broker(broker), err, mendFor(err))
+// takeCommits believes the first answer about each group that was asked for, and of it what somebody wants.
+func (p *Poller) takeCommits(resp kmsg.Response, broker int32, groups []*groupPoll) error {
+	r, ok := resp.(*kmsg.OffsetFetchResponse)
+	if !ok {
+		return errKind
+	}
+	if r.Version < 8 {
+		return fmt.Errorf("it speaks OffsetFetch version %d: swell needs Kafka 3.0 or newer", r.Version)
+	}
+	open := byName(groups)
+	for _, one := range r.Groups {
+		g := open[one.Group]
+		if g == nil {
 			continue
 		}
-		got := groupCommits{}
-		for _, t := range g.Topics {
-			for _, one := range t.Partitions {
-				c := commit{offset: one.Offset}
-				if err := kerr.ErrorForCode(one.ErrorCode); err != nil {
-					c.problem = fmt.Sprintf("read its commit from broker %s: %v%s", p.view.broker(broker), err, mendFor(err))
-				}
-				got[partition{t.Topic, one.Partition}] = c
+		delete(open, one.Group)
+		// A group that is not there has committed nothing.
+		if err := kerr.ErrorForCode(one.ErrorCode); err != nil && err != kerr.GroupIDNotFound {
+			p.groupRefused(g, broker, one.ErrorCode)
+			continue
+		}
+		for _, t := range one.Topics {
+			if g.commits[t.Topic] == nil && g.match(t.Topic) {
+				g.takeCommits(t, "read its commit from broker "+p.view.broker(broker))
 			}
 		}
-		commits[g.Group] = got
+	}
+	p.groupsLeftOut(open, broker)
+	return nil
+}
+
+func (g *groupPoll) takeCommits(t kmsg.OffsetFetchResponseGroupTopic, what string) {
+	all := make([]commit, 0, len(t.Partitions))
+	for _, one := range t.Partitions {
+		c := commit{n: one.Partition, offset: max(one.Offset, lag.Unknown), lag: lag.Unknown}
+		if problem := refusal(one.ErrorCode); problem != "" {
+			c.offset, c.problem = lag.Unknown, what+": "+problem
+		}
+		if c.offset >= 0 || c.problem != "" {
+			all = append(all, c)
+		}
+	}
+	if len(all) > 0 {
+		g.commits[t.Topic] = order(all)
+	}
+}
+
+func byName(groups []*groupPoll) map[string]*groupPoll {
+	named := make(map[string]*groupPoll, len(groups))
+	for _, g := range groups {
+		named[g.name] = g
+	}
+	return named
+}
+
+func (p *Poller) groupRefused(g *groupPoll, broker int32, code int16) {
+	delete(p.view.coordinators, g.name)
+	g.problem = fmt.Sprintf("read the group's commits from broker %s: %s", p.view.broker(broker), refusal(code))
+}
+
+func (p *Poller) groupsLeftOut(open map[string]*groupPoll, broker int32) {
+	for _, g := range open {
+		g.problem = fmt.Sprintf("read the group's commits: broker %s left the group out of its answer", p.view.broker(broker))
 	}
 }
 
 // findCoordinators asks for the coordinators that are not known, all in one request.
-func (p *Poller) findCoordinators(ctx context.Context, groups []string, problems map[string]string) {
+func (p *Poller) findCoordinators(ctx context.Context, groups []*groupPoll) {
+	open := map[string]*groupPoll{}
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	for _, g := range groups {
-		if _, ok := p.view.coordinators[g]; !ok {
-			req.CoordinatorKeys = append(req.CoordinatorKeys, g)
+		if _, ok := p.view.coordinators[g.name]; !ok {
+			req.CoordinatorKeys = append(req.CoordinatorKeys, g.name)
+			open[g.name] = g
 		}
 	}
-	if len(req.CoordinatorKeys) == 0 {
+	if len(open) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.opts.Cluster.RequestTimeout.Duration)
-	defer cancel()
-	resp, err := req.RequestWith(ctx, p.client)
-	if err != nil {
-		for _, g := range req.CoordinatorKeys {
-			problems[g] = fmt.Sprintf("find the group's coordinator: %v", err)
-		}
-		return
+	resp, err := p.askAny(ctx, req)
+	if err == nil {
+		err = p.takeCoordinators(resp, open)
 	}
-	for _, c := range resp.Coordinators {
-		if err := kerr.ErrorForCode(c.ErrorCode); err != nil {
-			problems[c.Key] = fmt.Sprintf("find the group's coordinator: %v%s", err, mendFor(err))
-			continue
-		}
-		p.view.coordinators[c.Key] = c.NodeID
-		p.view.addBroker(c.NodeID, c.Host, c.Port)
-	}
-	for _, g := range req.CoordinatorKeys {
-		if _, ok := p.view.coordinators[g]; !ok && problems[g] == "" {
-			problems[g] = "find the group's coordinator: left out of the answer"
+	for _, g := range open {
+		if err != nil {
+			g.problem = fmt.Sprintf("find the group's coordinator: %v", err)
+		} else if g.problem == "" {
+			g.problem = "find the group's coordinator: left out of the answer"
 		}
 	}
 }
 
-// mendFor is what to do about an error that does not pass by itself.
-func mendFor(err error) string {
-	switch err {
-	case kerr.GroupAuthorizationFailed:
-		return ": allow swell-metrics to Describe the group"
-	case kerr.TopicAuthorizationFailed:
-		return ": allow swell-metrics to Describe the topic"
-	case kerr.UnknownTopicOrPartition:
-		return ": create the topic, or correct spec.kafka.topics"
+// takeCoordinators takes those that were found out of the open ones.
+func (p *Poller) takeCoordinators(resp kmsg.Response, open map[string]*groupPoll) error {
+	r, ok := resp.(*kmsg.FindCoordinatorResponse)
+	if !ok {
+		return errKind
 	}
-	return ""
+	if r.Version < 4 {
+		return fmt.Errorf("the broker speaks FindCoordinator version %d: swell needs Kafka 3.0 or newer", r.Version)
+	}
+	for _, c := range r.Coordinators {
+		g := open[c.Key]
+		switch {
+		case g == nil:
+		case c.ErrorCode != 0:
+			g.problem = "find the group's coordinator: " + refusal(c.ErrorCode)
+		case c.NodeID < 0:
+			g.problem = "find the group's coordinator: none is named in the answer"
+		default:
+			p.view.coordinators[c.Key] = c.NodeID
+			p.view.addBroker(c.NodeID, c.Host, c.Port)
+			delete(open, c.Key)
+		}
+	}
+	return nil
+}
+
+// unreachable is an error of the whole cluster.
+func (p *Poller) unreachable(err error) error {
+	return fmt.Errorf("poll Kafka cluster %q at brokers %s: %w: check that they run, and clusters[name=%s].brokers in swell-metrics' configuration",
+		p.Cluster(), joined(p.opts.Cluster.Brokers), err, p.Cluster())
+}
+
+// firstOf is one problem for all groups, the same in each poll.
+func firstOf(groups []*groupPoll) error {
+	least := ""
+	for _, g := range groups {
+		if g.problem != "" && (least == "" || g.problem < least) {
+			least = g.problem
+		}
+	}
+	return errors.New(least)
 }

@@ -1,116 +1,68 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"maps"
+	"math"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"swell/metrics/lag"
 )
 
-// pass is one round of ListOffsets over the leaders: one isolation and one timestamp, since a
-// partition may be named once in a request.
-type pass int
+// never stands for no offset at all where the least of several is looked for.
+const never = int64(math.MaxInt64)
 
+// Special timestamps of ListOffsets.
 const (
-	latest pass = iota
-	stable
-	earliest
+	stampLatest   = -1
+	stampEarliest = -2
 )
 
-func (s pass) isolation() int8 {
-	if s == stable {
-		return 1
+// survey finds out which topics and partitions this poll needs, and what of them.
+func (p *Poller) survey(groups []*groupPoll) {
+	for _, tv := range p.view.topics {
+		for n := range tv.parts {
+			tv.parts[n].begin()
+		}
 	}
-	return 0
-}
-
-func (s pass) timestamp() int64 {
-	if s == earliest {
-		return -2
-	}
-	return -1
-}
-
-// listed are the offsets that a poll read.
-type listed struct {
-	offsets  [3]map[partition]int64
-	problems map[partition]string
-	// answered counts the brokers' answers.
-	answered int
-}
-
-// fetchOffsets runs the passes that the wanted groups need, one request for each leader and pass. Log
-// starts move slowly, so they are read at the pace of the metadata and where one is missing.
-func (p *Poller) fetchOffsets(ctx context.Context, now time.Time, wants map[string]*want, commits map[string]groupCommits) listed {
-	asked := [3]map[partition]bool{{}, {}, {}}
-	for group, w := range wants {
-		for _, part := range p.partitions(w, commits[group]) {
-			if w.latest {
-				asked[latest][part] = true
+	asked := map[string]bool{}
+	for _, g := range groups {
+		if g.problem != "" {
+			continue
+		}
+		g.topics = p.topicsOf(g)
+		for _, topic := range g.topics {
+			asked[topic] = true
+			tv := p.view.topic(topic)
+			if tv.problem() != "" {
+				continue
 			}
-			if w.stable {
-				asked[stable][part] = true
-			}
-			if p.needsStart(now, part) {
-				asked[earliest][part] = true
+			for n := range tv.parts {
+				tv.parts[n].needs |= g.ends()
 			}
 		}
 	}
-	l := listed{problems: map[partition]string{}}
-	for s := range asked {
-		l.offsets[s] = map[partition]int64{}
-		p.runPass(ctx, pass(s), asked[s], &l)
-	}
-	if now.Sub(p.view.startsAt) >= p.opts.Cluster.MetadataEvery.Duration {
-		p.view.startsAt = now
-	}
-	for part := range asked[earliest] {
-		// One that was not answered is asked for again in the next poll.
-		delete(p.view.starts, part)
-		if offset, ok := l.offsets[earliest][part]; ok {
-			p.view.starts[part] = startOffset{p.view.topics[part.topic].id, offset}
-		}
-	}
-	return l
+	p.asked = slices.Sorted(maps.Keys(asked))
 }
 
-func (p *Poller) needsStart(now time.Time, part partition) bool {
-	known, ok := p.view.starts[part]
-	return !ok || known.topicID != p.view.topics[part.topic].id || now.Sub(p.view.startsAt) >= p.opts.Cluster.MetadataEvery.Duration
-}
-
-// partitions are those of the topics that a group is asked about, as far as they exist.
-func (p *Poller) partitions(w *want, commits groupCommits) []partition {
-	var parts []partition
-	for _, topic := range p.topicsOf(w, commits) {
-		for n, l := range p.view.topics[topic].leaders {
-			if l.problem == "" {
-				parts = append(parts, partition{topic, n})
-			}
-		}
-	}
-	return parts
+// begin forgets what belongs to one poll.
+func (pt *part) begin() {
+	pt.asking, pt.known, pt.needs, pt.failed, pt.lateFailed = 0, 0, 0, "", ""
+	pt.end, pt.stable = lag.Unknown, lag.Unknown
+	pt.late = pt.late[:0]
 }
 
 // topicsOf are the topics of one group: named, matched by an expression, or committed where none is named.
-func (p *Poller) topicsOf(w *want, commits groupCommits) []string {
+func (p *Poller) topicsOf(g *groupPoll) []string {
 	topics := map[string]bool{}
-	for part := range commits {
+	for topic := range g.commits {
 		// A commit outlives its topic: only what is not gone, or was asked for by name, counts.
-		if w.match(part.topic) && !p.view.topics[part.topic].gone() {
-			topics[part.topic] = true
+		if !p.view.topic(topic).gone() {
+			topics[topic] = true
 		}
 	}
-	for _, t := range w.topics {
+	for _, t := range g.want.topics {
 		for _, name := range t.names {
 			topics[name] = true
 		}
@@ -126,130 +78,128 @@ func (p *Poller) topicsOf(w *want, commits groupCommits) []string {
 	return slices.Sorted(maps.Keys(topics))
 }
 
-func (p *Poller) runPass(ctx context.Context, s pass, asked map[partition]bool, l *listed) {
-	byLeader := map[int32]map[string][]int32{}
-	for part := range asked {
-		id := p.view.topics[part.topic].leaders[part.n].broker
-		if byLeader[id] == nil {
-			byLeader[id] = map[string][]int32{}
-		}
-		byLeader[id][part.topic] = append(byLeader[id][part.topic], part.n)
+// fetchEnds reads end offsets, and log starts at the pace of the metadata where retention may have overtaken a
+// group that stands still, or where one is missing.
+func (p *Poller) fetchEnds(ctx context.Context, now time.Time) {
+	due := now.Sub(p.view.startsAt) >= p.opts.Cluster.MetadataEvery.Duration
+	if due {
+		p.view.startsAt = now
 	}
-	var (
-		wg sync.WaitGroup
-		mu sync.Mutex
-	)
-	for id, topics := range byLeader {
-		wg.Go(func() {
-			resp, err := p.askOffsets(ctx, id, s, topics)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				p.view.stale()
-				for topic, parts := range topics {
-					for _, n := range parts {
-						l.problems[partition{topic, n}] = fmt.Sprintf("read its offsets from broker %s: %v", p.view.broker(id), err)
-					}
+	fail := func(pt *part, problem string) { pt.failed = "read its offsets from " + problem }
+	end := func(kind bits, isolation int8, into func(*part) *int64) []job {
+		return p.listJobs(p.asked, listing{kind: kind, isolation: isolation, fail: fail,
+			stamp: func(pt *part) (int64, bool) { return stampLatest, pt.needs&kind != 0 },
+			take: func(pt *part, offset int64) {
+				if offset < 0 {
+					fail(pt, "its leader: it gave no offset")
+					return
 				}
-				return
+				*into(pt), pt.known = offset, pt.known|kind
+			}})
+	}
+	jobs := end(latest, 0, func(pt *part) *int64 { return &pt.end })
+	jobs = append(jobs, end(stable, 1, func(pt *part) *int64 { return &pt.stable })...)
+	starts := p.listJobs(p.asked, listing{kind: starting,
+		stamp: func(pt *part) (int64, bool) { return stampEarliest, pt.needsStart(due) },
+		take: func(pt *part, offset int64) {
+			pt.startDue = offset < 0
+			if offset >= 0 {
+				pt.start = offset
 			}
-			l.answered++
-			p.takeOffsets(resp, id, s, l)
-		})
-	}
-	wg.Wait()
-}
-
-func (p *Poller) askOffsets(ctx context.Context, broker int32, s pass, topics map[string][]int32) (*kmsg.ListOffsetsResponse, error) {
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID, req.IsolationLevel = -1, s.isolation()
-	for _, topic := range slices.Sorted(maps.Keys(topics)) {
-		t := kmsg.NewListOffsetsRequestTopic()
-		t.Topic = topic
-		slices.Sort(topics[topic])
-		for _, n := range topics[topic] {
-			one := kmsg.NewListOffsetsRequestTopicPartition()
-			one.Partition, one.Timestamp = n, s.timestamp()
-			t.Partitions = append(t.Partitions, one)
-		}
-		req.Topics = append(req.Topics, t)
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.opts.Cluster.RequestTimeout.Duration)
-	defer cancel()
-	resp, err := p.client.Broker(int(broker)).Request(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	r, ok := resp.(*kmsg.ListOffsetsResponse)
-	if !ok {
-		return nil, errors.New("its answer is of another kind")
-	}
-	return r, nil
-}
-
-func (p *Poller) takeOffsets(resp *kmsg.ListOffsetsResponse, broker int32, s pass, l *listed) {
-	for _, t := range resp.Topics {
-		for _, one := range t.Partitions {
-			part := partition{t.Topic, one.Partition}
-			if err := kerr.ErrorForCode(one.ErrorCode); err != nil {
-				p.view.stale()
-				l.problems[part] = fmt.Sprintf("read its offsets from broker %s: %v%s", p.view.broker(broker), err, mendFor(err))
-				continue
+		},
+		fail: func(pt *part, problem string) {
+			pt.startDue = true
+			if pt.start < 0 {
+				fail(pt, problem)
 			}
-			l.offsets[s][part] = one.Offset
-		}
-	}
+		}})
+	p.budget.spend(len(starts))
+	p.ask(ctx, append(jobs, starts...), false)
 }
 
-// readings puts one group's commits and offsets together, a reading for every partition that its topics have.
-func (p *Poller) readings(at time.Time, w *want, commits groupCommits, l listed) []lag.Reading {
-	var out []lag.Reading
-	for _, topic := range p.topicsOf(w, commits) {
-		tv := p.view.topics[topic]
-		if problem := tv.problem(); problem != "" {
-			out = append(out, failed(at, topic, lag.NoPartition, tv.id, problem))
+// needsStart says whether the log start must be read. A commit that has advanced since the last look is beyond
+// it, and where nobody lags it does not matter.
+func (pt *part) needsStart(due bool) bool {
+	if pt.needs == 0 {
+		return false
+	}
+	if pt.start < 0 || pt.startDue {
+		return true
+	}
+	if !due {
+		return false
+	}
+	stood := pt.least != never && pt.least <= pt.looked
+	pt.looked = pt.least
+	return stood
+}
+
+// atEnd is the end offset of a partition as far as one was read, else lag.Unknown.
+func (pt *part) atEnd() int64 { return max(pt.end, pt.stable) }
+
+// ended is the end of a partition whose course in time is followed: the high watermark, if anyone asks for it.
+func (pt *part) ended() int64 {
+	if pt.end >= 0 {
+		return pt.end
+	}
+	return pt.stable
+}
+
+// judge finds out who lags where, once the ends are known, and what else must be asked therefore.
+func (p *Poller) judge(groups []*groupPoll) {
+	for _, topic := range p.asked {
+		tv := p.view.topic(topic)
+		if tv == nil {
 			continue
 		}
-		for _, n := range slices.Sorted(maps.Keys(tv.leaders)) {
-			out = append(out, p.reading(at, w, partition{topic, n}, commits, l))
+		for n := range tv.parts {
+			tv.parts[n].least, tv.parts[n].oldest = never, never
 		}
 	}
-	return out
+	for _, g := range groups {
+		for _, topic := range g.topics {
+			tv := p.view.topic(topic)
+			if tv.problem() != "" {
+				continue
+			}
+			for n := range tv.parts {
+				g.judge(topic, int32(n), &tv.parts[n])
+			}
+		}
+	}
 }
 
-func (p *Poller) reading(at time.Time, w *want, part partition, commits groupCommits, l listed) lag.Reading {
-	tv := p.view.topics[part.topic]
-	c, committed := commits[part]
-	if !committed {
-		c.offset = lag.Unknown
+// judge notes a group's lag in one partition.
+func (g *groupPoll) judge(topic string, n int32, pt *part) {
+	c := g.commits.of(topic, n)
+	from, lagging := g.unread(c, pt)
+	if !lagging {
+		return
 	}
-	if problem := cmp.Or(tv.leaders[part.n].problem, c.problem, l.problems[part]); problem != "" {
-		return failed(at, part.topic, part.n, tv.id, problem)
+	g.lagging = true
+	pt.least = min(pt.least, c.offset)
+	if g.ages {
+		pt.oldest = min(pt.oldest, from)
 	}
-	r := lag.Reading{Topic: part.topic, Partition: part.n, TopicID: tv.id, At: at, Commit: max(c.offset, lag.Unknown),
-		End: offsetOf(l.offsets[latest], part), Stable: offsetOf(l.offsets[stable], part), Start: lag.Unknown}
-	if s, ok := p.view.starts[part]; ok && s.topicID == tv.id {
-		r.Start = s.offset
+	for _, age := range g.lateAfter {
+		if !slices.ContainsFunc(pt.late, func(l lag.LateFrom) bool { return l.Age == age }) {
+			pt.late = append(pt.late, lag.LateFrom{Age: age, Offset: lag.Unknown})
+		}
 	}
-	if (w.latest && r.End < 0) || (w.stable && r.Stable < 0) || r.Start < 0 {
-		return failed(at, part.topic, part.n, tv.id, fmt.Sprintf("broker %s left the partition out of its answer", p.view.broker(tv.leaders[part.n].broker)))
-	}
-	if end := max(r.End, r.Stable); r.Start > end || r.Commit > end {
-		// The topic may have been made anew, or truncated: look again before the next poll.
-		delete(p.view.starts, part)
-		p.view.stale()
-	}
-	return r
 }
 
-func failed(at time.Time, topic string, n int32, id [16]byte, problem string) lag.Reading {
-	return lag.Reading{Topic: topic, Partition: n, TopicID: id, At: at, Problem: problem,
-		Commit: lag.Unknown, End: lag.Unknown, Stable: lag.Unknown, Start: lag.Unknown}
-}
-
-func offsetOf(m map[partition]int64, part partition) int64 {
-	if o, ok := m[part]; ok {
-		return o
+// unread is the first offset that a group has not read in a partition, and whether there are messages from there on.
+func (g *groupPoll) unread(c commit, pt *part) (from int64, lagging bool) {
+	if c.problem != "" || pt.problem != "" || pt.failed != "" {
+		return 0, false
 	}
-	return lag.Unknown
+	from = max(c.offset, pt.start)
+	end := lag.Unknown
+	if g.latest {
+		end = pt.end
+	}
+	if g.stable {
+		end = max(end, pt.stable)
+	}
+	return from, from >= 0 && from < end
 }

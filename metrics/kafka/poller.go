@@ -3,33 +3,26 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"swell/api/config"
-	"swell/api/v1alpha1"
-	"swell/metrics/lag"
 	"swell/metrics/store"
 )
 
-// Want is a group that somebody asks about.
-type Want struct {
-	Group     string
-	Topics    Topics
-	Isolation v1alpha1.Isolation
-}
-
 // Sink takes what a poll has read. Every wanted group gets one of Record and Fail in each poll.
 type Sink interface {
-	Record(key store.Key, at time.Time, readings []lag.Reading)
+	Record(key store.Key, poll store.Poll)
 	Fail(key store.Key, at time.Time, problem string)
 	Keep(cluster string, wanted func(group string) bool)
 }
@@ -44,48 +37,61 @@ type Options struct {
 	// After is called at the end of each poll; may be nil.
 	After func(cluster string)
 	Log   *slog.Logger
+	// ClientOpts are more options of the client: TLS and SASL.
+	ClientOpts []kgo.Opt
+	// Now is the present in model time. Default: the Clock's.
+	Now func() time.Time
+	// Random scatters back-offs; from 0 to 1, without 1. Default: a random source.
+	Random func() float64
 }
 
 // Poller polls one Kafka cluster.
 type Poller struct {
 	opts   Options
+	now    func() time.Time
+	random func() float64
 	client *kgo.Client
 	stats  stats
+	budget *budget
 	view   clusterView
-	failed int
+	health map[int32]*health
+	// groups, looks and proofs are kept from poll to poll.
+	groups map[string]*groupMemory
+	looks  map[int32]*look
+	proofs map[proofKey]*proof
+	seed   maphash.Seed
+	// asked are the topics of this poll, turn its number; trial says that every broker has failed, so that all are
+	// asked; answered counts the answers of this poll.
+	asked    []string
+	turn     int
+	trial    bool
+	answered int
+	failed   int
 }
 
-// Stats counts what a poller has done since it started.
-type Stats struct {
-	Polls, FailedPolls, Requests, BytesOut, BytesIn int64
-}
-
-type stats struct{ polls, failed, requests, out, in atomic.Int64 }
-
-func (s *stats) OnBrokerWrite(_ kgo.BrokerMetadata, _ int16, n int, _, _ time.Duration, err error) {
-	if err == nil {
-		s.requests.Add(1)
-		s.out.Add(int64(n))
-	}
-}
-
-func (s *stats) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, n int, _, _ time.Duration, _ error) {
-	s.in.Add(int64(n))
-}
+// maxAnswer is the size of an answer, in bytes, that no honest broker reaches: the metadata of half a million partitions.
+const maxAnswer = 32 << 20
 
 // NewPoller makes a poller; nothing is dialled yet.
 func NewPoller(o Options) (*Poller, error) {
-	p := &Poller{opts: o}
+	p := &Poller{opts: o, now: o.Now, random: o.Random, seed: maphash.MakeSeed(), health: map[int32]*health{}, looks: map[int32]*look{}}
+	if p.now == nil {
+		p.now = o.Clock.Now
+	}
+	if p.random == nil {
+		p.random = rand.Float64
+	}
+	p.budget = newBudget(o.Cluster.MaxRequestsPerSecond, o.Clock.Wait(o.Cluster.PollEvery.Duration))
 	p.view.reset()
 	versions := kversion.Stable()
-	// From version 10 on the answer has topic ids only, which names a topic that was made anew by an id nobody knows.
-	versions.SetMaxKeyVersion(offsetFetchKey, 9)
+	versions.SetMaxKeyVersion(offsetFetchKey, offsetFetchMost)
 	timeout := o.Cluster.RequestTimeout.Duration
-	client, err := kgo.NewClient(
+	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(o.Cluster.Brokers...), kgo.ClientID("swell-metrics"), kgo.WithHooks(&p.stats),
 		kgo.MaxVersions(versions), kgo.DialTimeout(timeout), kgo.RetryTimeout(timeout), kgo.RequestRetries(1),
-		kgo.RequestTimeoutOverhead(timeout), kgo.DisableClientMetrics(),
-	)
+		kgo.RequestTimeoutOverhead(timeout), kgo.DisableClientMetrics(), kgo.BrokerMaxReadBytes(maxAnswer),
+		kgo.FetchMaxBytes(maxAnswer), kgo.MaxDecompressBatchBytes(maxAnswer), kgo.MetadataMaxAge(time.Hour),
+	}, o.ClientOpts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of Kafka cluster %q: %w: check its entry under clusters in swell-metrics' configuration", o.Cluster.Name, err)
 	}
@@ -93,26 +99,24 @@ func NewPoller(o Options) (*Poller, error) {
 	return p, nil
 }
 
-// Stats gives the counts so far.
-func (p *Poller) Stats() Stats {
-	return Stats{Polls: p.stats.polls.Load(), FailedPolls: p.stats.failed.Load(), Requests: p.stats.requests.Load(),
-		BytesOut: p.stats.out.Load(), BytesIn: p.stats.in.Load()}
-}
-
 // Cluster is the name of the cluster that it polls.
 func (p *Poller) Cluster() string { return p.opts.Cluster.Name }
 
+// Close gives the connections back. Run does so by itself.
+func (p *Poller) Close() { p.client.Close() }
+
+// machine is the present on the machine's clock.
+func (p *Poller) machine() time.Time { return p.opts.Clock.RealTime(p.now()) }
+
 // Run polls until the context ends, then closes the client.
 func (p *Poller) Run(ctx context.Context) error {
-	defer p.client.Close()
+	defer p.Close()
 	for {
-		began := p.opts.Clock.Now()
-		if err := p.Poll(ctx); err != nil && ctx.Err() == nil {
-			if p.failed == 1 {
-				p.opts.Log.Error("Kafka poll failed", "cluster", p.Cluster(), "error", err)
-			}
+		began := p.now()
+		if err := p.Poll(ctx); err != nil && ctx.Err() == nil && p.failed == 1 {
+			p.opts.Log.Error("Kafka poll failed", "cluster", p.Cluster(), "error", err)
 		}
-		wait := p.pause() - p.opts.Clock.Now().Sub(began)
+		wait := p.pause() - p.now().Sub(began)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -128,15 +132,22 @@ func (p *Poller) pause() time.Duration {
 	if p.failed == 0 {
 		return every
 	}
-	d := min(every<<min(p.failed, 10), max(every, p.opts.Cluster.StaleAfter.Duration))
-	return d/2 + rand.N(d/2+1)
+	return every + time.Duration(p.random()*float64(every))
 }
 
 // Poll asks once about every wanted group. It fails only where no broker could be asked.
 func (p *Poller) Poll(ctx context.Context) error {
 	wants := mergeWants(p.opts.Wanted(p.Cluster()))
 	p.opts.Sink.Keep(p.Cluster(), func(group string) bool { return wants[group] != nil })
-	err := p.poll(ctx, wants)
+	groups := make([]*groupPoll, 0, len(wants))
+	for name, w := range wants {
+		groups = append(groups, &groupPoll{name: name, want: w, commits: commits{}})
+	}
+	slices.SortFunc(groups, func(a, b *groupPoll) int { return cmp.Compare(a.name, b.name) })
+	err := p.poll(ctx, groups)
+	if ctx.Err() != nil {
+		return err
+	}
 	p.stats.polls.Add(1)
 	if err != nil {
 		p.failed++
@@ -148,89 +159,60 @@ func (p *Poller) Poll(ctx context.Context) error {
 		}
 		p.failed = 0
 	}
+	p.publishHealth()
 	if p.opts.After != nil {
 		p.opts.After(p.Cluster())
 	}
 	return err
 }
 
-func (p *Poller) poll(ctx context.Context, wants map[string]*want) error {
-	at := p.opts.Clock.Now()
-	commits, groupProblems, answered := p.fetchCommits(ctx, wants)
-	topics := neededTopics(wants, commits)
-	err := p.refreshView(ctx, at, topics)
-	if err != nil {
+// poll reads commits before ends, so that what is produced in between is not missed, then what is optional.
+func (p *Poller) poll(ctx context.Context, groups []*groupPoll) error {
+	at := p.now()
+	p.turn++
+	p.answered = 0
+	p.trial = p.allOpen()
+	p.budget.begin(p.machine(), len(p.view.brokers), int(p.stats.greetings.Swap(0)))
+	p.remember(groups)
+	p.fetchCommits(ctx, groups)
+	p.fetchTypes(ctx, groups, at)
+	known := len(p.view.topics) > 0
+	if err := p.refreshView(ctx, at, neededTopics(groups)); err != nil && (!known || p.answered == 0) {
 		err = p.unreachable(err)
-		for group := range wants {
-			p.opts.Sink.Fail(p.key(group), at, err.Error())
+		if ctx.Err() == nil {
+			p.record(at, groups, err)
 		}
 		return err
 	}
-	ends := p.fetchOffsets(ctx, at, wants, commits)
-	if len(wants) > 0 && len(groupProblems) == len(wants) && answered+ends.answered == 0 {
-		err = p.unreachable(fmt.Errorf("no broker answered: %s", firstOf(groupProblems)))
+	p.forgetHealth()
+	p.survey(groups)
+	endsAt := p.now()
+	p.fetchEnds(ctx, at)
+	p.judge(groups)
+	for _, g := range groups {
+		p.noteProgress(g)
 	}
-	for group, w := range wants {
-		switch problem := groupProblems[group]; {
-		case err != nil:
-			p.opts.Sink.Fail(p.key(group), at, err.Error())
-		case problem != "":
-			p.opts.Sink.Fail(p.key(group), at, problem)
-		default:
-			p.opts.Sink.Record(p.key(group), at, p.readings(at, w, commits[group], ends))
-		}
+	p.followAges(endsAt)
+	p.askMore(ctx, at, groups)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
+	var err error
+	if p.answered == 0 && len(groups) > 0 && !slices.ContainsFunc(groups, func(g *groupPoll) bool { return g.problem == "" }) {
+		err = p.unreachable(fmt.Errorf("no broker answered: %w", firstOf(groups)))
+	}
+	p.record(at, groups, err)
 	return err
 }
 
-func (p *Poller) key(group string) store.Key {
-	return store.Key{Cluster: p.Cluster(), Group: group}
+// askMore asks for what the lag does not need, the most important first.
+func (p *Poller) askMore(ctx context.Context, at time.Time, groups []*groupPoll) {
+	jobs := p.lateJobs(at)
+	jobs = append(jobs, p.ageJobs(at)...)
+	jobs = append(jobs, p.statesJobs(groups)...)
+	jobs = append(jobs, p.stampJobs(groups, at)...)
+	jobs = append(jobs, p.proofJobs(groups)...)
+	p.ask(ctx, jobs, true)
 }
 
-func (p *Poller) unreachable(err error) error {
-	return fmt.Errorf("poll Kafka cluster %q at brokers %s: %w: check that they run, and clusters[name=%s].brokers in swell-metrics' configuration",
-		p.Cluster(), strings.Join(p.opts.Cluster.Brokers, ","), err, p.Cluster())
-}
-
-// want is everything asked about one group.
-type want struct {
-	topics         []Topics
-	stable, latest bool
-}
-
-func (w *want) match(topic string) bool {
-	for _, t := range w.topics {
-		if t.Match(topic) {
-			return true
-		}
-	}
-	return false
-}
-
-func mergeWants(wants []Want) map[string]*want {
-	merged := map[string]*want{}
-	for _, one := range wants {
-		w := merged[one.Group]
-		if w == nil {
-			w = &want{}
-			merged[one.Group] = w
-		}
-		w.topics = append(w.topics, one.Topics)
-		if one.Isolation == v1alpha1.ReadUncommitted {
-			w.latest = true
-		} else {
-			w.stable = true
-		}
-	}
-	return merged
-}
-
-func firstOf(problems map[string]string) string {
-	least := ""
-	for _, s := range problems {
-		if least == "" || s < least {
-			least = s
-		}
-	}
-	return least
-}
+func joined(brokers []string) string { return strings.Join(brokers, ",") }

@@ -33,6 +33,7 @@ type bench struct {
 	store   *store.Store
 	wants   []Want
 	cluster config.KafkaCluster
+	now     time.Time
 }
 
 const brokers = 3
@@ -49,16 +50,30 @@ func newBench(t *testing.T, opts ...kfake.Opt) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b := &bench{t: t, kafka: k, client: client, admin: kadm.NewClient(client), store: store.New()}
+	b := &bench{t: t, kafka: k, client: client, admin: kadm.NewClient(client), store: store.New(), now: time.Now()}
 	b.cluster = config.KafkaCluster{Name: "main", Brokers: k.ListenAddrs(), PollEvery: metav1.Duration{Duration: 5 * time.Second},
 		StaleAfter: metav1.Duration{Duration: time.Minute}, MetadataEvery: metav1.Duration{Duration: time.Hour}, RequestTimeout: metav1.Duration{Duration: 5 * time.Second}}
-	b.poller, err = NewPoller(Options{Cluster: b.cluster, Wanted: func(string) []Want { return b.wants }, Sink: b.store, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.poller.client.Close)
+	b.start()
 	return b
 }
+
+// start makes a poller of the bench's cluster, in place of the one before.
+func (b *bench) start() {
+	b.t.Helper()
+	if b.poller != nil {
+		b.poller.Close()
+	}
+	var err error
+	b.poller, err = NewPoller(Options{Cluster: b.cluster, Wanted: func(string) []Want { return b.wants }, Sink: b.store,
+		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now }, Random: func() float64 { return 0.999 }})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(b.poller.Close)
+}
+
+// pass lets model time pass.
+func (b *bench) pass(d time.Duration) { b.now = b.now.Add(d) }
 
 func (b *bench) produce(topic string, partition int32, n int) {
 	b.t.Helper()
@@ -89,12 +104,17 @@ func (b *bench) want(group string, topics ...string) {
 }
 
 func (b *bench) lag(group string, rules lag.Rules) lag.Sum {
-	v := b.store.View(store.Key{Cluster: "main", Group: group}, time.Now(), time.Minute, func(string) bool { return true })
-	return lag.Add(v.Readings, rules)
+	return lag.Add(b.view(group).Readings, rules)
 }
 
+func (b *bench) view(group string) store.View {
+	return b.store.View(store.Key{Cluster: "main", Group: group}, b.now, time.Minute, func(string) bool { return true })
+}
+
+// poll polls once, when the time has come.
 func (b *bench) poll() {
 	b.t.Helper()
+	b.pass(b.cluster.PollEvery.Duration)
 	if err := b.poller.Poll(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
@@ -204,7 +224,7 @@ func TestOneBadGroupOrPartitionFailsAlone(t *testing.T) {
 	if got := b.lag("good", latestRules); !got.Complete() {
 		t.Errorf("the good group is not known: %v", got.Problems)
 	}
-	v := b.store.View(store.Key{Cluster: "main", Group: "bad"}, time.Now(), time.Minute, func(string) bool { return true })
+	v := b.view("bad")
 	if !strings.Contains(v.Problem, "GROUP_AUTHORIZATION_FAILED") || !strings.Contains(v.Problem, "Describe the group") {
 		t.Errorf("the bad group's problem is %q, want the broker's error and the mend", v.Problem)
 	}
@@ -305,7 +325,7 @@ func TestDeadClusterNamesItselfAndRecovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.client.Close()
+	defer p.Close()
 	if err := p.Poll(context.Background()); err != nil {
 		t.Fatal(err)
 	}

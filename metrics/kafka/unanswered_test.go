@@ -5,14 +5,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"swell/metrics/store"
 )
 
 // topicError makes the cluster's metadata tell an error of one topic, and its other topics as they are, until
@@ -139,7 +136,7 @@ func TestGroupLeftOutOfTheCoordinatorsIsAProblem(t *testing.T) {
 	if got := b.lag("g", latestRules); got.Complete() {
 		t.Errorf("a group that nobody could ask about has lag %d", got.Lag)
 	}
-	v := b.store.View(store.Key{Cluster: "main", Group: "g"}, time.Now(), time.Minute, func(string) bool { return true })
+	v := b.view("g")
 	if !strings.Contains(v.Problem, "find the group's coordinator: left out of the answer") {
 		t.Errorf("problem %q", v.Problem)
 	}
@@ -160,12 +157,12 @@ func TestLogStartThatWasNotAnsweredIsAskedForAgain(t *testing.T) {
 	refuse.Store(true)
 	b.kafka.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		b.kafka.KeepControl()
-		if refuse.Load() && r.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == earliest.timestamp() {
+		if refuse.Load() && r.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == stampEarliest {
 			return nil, errors.New("closed"), true
 		}
 		return nil, nil, false
 	})
-	b.poller.view.startsAt = time.Time{}
+	b.pass(b.cluster.MetadataEvery.Duration)
 	b.poll()
 	refuse.Store(false)
 	b.poll()
@@ -185,10 +182,11 @@ func TestBrokerThatRefusesEveryGroupHasAnswered(t *testing.T) {
 		resp.Groups = append(resp.Groups, g)
 		return resp, nil, true
 	})
+	b.pass(b.cluster.PollEvery.Duration)
 	if err := b.poller.Poll(t.Context()); err != nil {
 		t.Errorf("the poll failed although the broker answered: %v", err)
 	}
-	v := b.store.View(store.Key{Cluster: "main", Group: "g"}, time.Now(), time.Minute, func(string) bool { return true })
+	v := b.view("g")
 	if !strings.HasPrefix(v.Problem, "read the group's commits") || !strings.Contains(v.Problem, "Describe the group") {
 		t.Errorf("problem %q, want the group's own", v.Problem)
 	}
@@ -202,7 +200,7 @@ func TestViewForgetsWhatNobodyWants(t *testing.T) {
 	b.want("new", "mail")
 	b.poll()
 	v := b.poller.view
-	if len(v.coordinators) != 1 || len(v.starts) != 3 {
-		t.Errorf("%d coordinators and %d log starts are kept for one group and 3 partitions", len(v.coordinators), len(v.starts))
+	if len(v.coordinators) != 1 || len(v.topics) != 1 || len(b.poller.groups) != 1 {
+		t.Errorf("%d coordinators, %d topics and %d groups are kept for one group", len(v.coordinators), len(v.topics), len(b.poller.groups))
 	}
 }

@@ -1,0 +1,193 @@
+package kafka
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"swell/api/config"
+	"swell/api/v1alpha1"
+	"swell/metrics/lag"
+)
+
+// produceAged appends messages that are stamped as if they were so old now, in the machine's time.
+func (b *bench) produceAged(topic string, partition int32, ages ...time.Duration) {
+	b.t.Helper()
+	for i, age := range ages {
+		r := &kgo.Record{Topic: topic, Partition: partition, Value: fmt.Append(nil, i), Timestamp: b.now.Add(-age)}
+		if err := b.client.ProduceSync(b.t.Context(), r).FirstErr(); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// wantLate asks for the messages that are older than an age.
+func (b *bench) wantLate(group string, age time.Duration, topics ...string) {
+	b.want(group, topics...)
+	b.wants[len(b.wants)-1].LateAfter = age
+}
+
+func (b *bench) brokerStampedTopic(topic string) {
+	b.t.Helper()
+	if _, err := b.admin.CreateTopic(b.t.Context(), 1, 1, map[string]*string{stampConfig: kadm.StringPtr(brokerStamped)}, topic); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func lateRules(age time.Duration) lag.Rules {
+	r := latestRules
+	r.LateAfter = age
+	return r
+}
+
+func TestLateMessages(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(3, "orders"))
+	m := time.Minute
+	b.produceAged("orders", 0, 9*m, 5*m, 3*m, m, 0)
+	b.produceAged("orders", 1, 9*m, 8*m)
+	b.produceAged("orders", 2, 9*m)
+	b.commit("g", "orders", 0, 1)
+	b.commit("g", "orders", 1, 0)
+	b.commit("g", "orders", 2, 1)
+	b.wantLate("g", 2*m, "orders")
+	b.wantLate("g", 4*m, "orders")
+	b.wantLate("other", 6*m, "orders")
+	b.commit("other", "orders", 0, 0)
+	b.commit("other", "orders", 1, 2)
+	b.commit("other", "orders", 2, 0)
+	b.poll()
+	for _, tc := range []struct {
+		group string
+		age   time.Duration
+		late  int64
+	}{{"g", 2 * m, 2 + 2}, {"g", 4 * m, 1 + 2}, {"other", 6 * m, 1 + 1}} {
+		got := b.lag(tc.group, lateRules(tc.age))
+		if got.LateProblem != "" || got.Late != tc.late || got.LateExact {
+			t.Errorf("%s older than %s: %d, exact %v (%s), want %d", tc.group, tc.age, got.Late, got.LateExact, got.LateProblem, tc.late)
+		}
+	}
+	if got := b.lag("g", lateRules(time.Hour)); got.LateProblem == "" {
+		t.Errorf("an age that nobody asked Kafka about: %+v", got)
+	}
+}
+
+func TestLatenessAtABrokerStampedTopicIsExact(t *testing.T) {
+	b := newBench(t)
+	b.brokerStampedTopic("orders")
+	b.produce("orders", 0, 3)
+	b.commit("g", "orders", 0, 0)
+	b.wantLate("g", time.Minute, "orders")
+	b.poll()
+	b.poll()
+	if got := b.lag("g", lateRules(time.Minute)); !got.LateExact || got.Late != 0 || got.LateProblem != "" {
+		t.Errorf("young messages: %+v", got)
+	}
+	b.pass(2 * time.Minute)
+	b.poll()
+	if got := b.lag("g", lateRules(time.Minute)); !got.LateExact || got.Late != 3 {
+		t.Errorf("after two minutes: %+v", got)
+	}
+}
+
+func TestStampsThatMayNotBeReadAreProducers(t *testing.T) {
+	b := newBench(t)
+	b.brokerStampedTopic("orders")
+	refused := b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	b.produce("orders", 0, 3)
+	b.commit("g", "orders", 0, 0)
+	b.wantLate("g", time.Minute, "orders")
+	for range 4 {
+		b.poll()
+	}
+	if got := b.lag("g", lateRules(time.Minute)); got.LateExact || got.LateProblem != "" {
+		t.Errorf("%+v", got)
+	}
+	if refused.Hits() != 1 {
+		t.Errorf("%d requests for what is not allowed in 4 polls, want 1", refused.Hits())
+	}
+}
+
+func TestLatenessThatCannotBeReadLeavesTheLag(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(1, "orders"))
+	b.produceAged("orders", 0, time.Hour, time.Hour)
+	b.commit("g", "orders", 0, 0)
+	b.wantLate("g", time.Minute, "orders")
+	b.kafka.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.kafka.KeepControl()
+		req := r.(*kmsg.ListOffsetsRequest)
+		if req.Topics[0].Partitions[0].Timestamp < 0 {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, topic := range req.Topics {
+			one := kmsg.NewListOffsetsResponseTopic()
+			one.Topic = topic.Topic
+			for _, p := range topic.Partitions {
+				answer := kmsg.NewListOffsetsResponseTopicPartition()
+				answer.Partition, answer.ErrorCode = p.Partition, kerr.CorruptMessage.Code
+				one.Partitions = append(one.Partitions, answer)
+			}
+			resp.Topics = append(resp.Topics, one)
+		}
+		return resp, nil, true
+	})
+	b.poll()
+	got := b.lag("g", lateRules(time.Minute))
+	if got.Lag != 2 || !got.Complete() || got.LateProblem == "" || got.Late != 0 {
+		t.Errorf("%+v", got)
+	}
+	if why := b.poller.view.part("orders", 0).lateFailed; !strings.Contains(why, "not read in this poll") || !strings.Contains(why, "CORRUPT_MESSAGE") {
+		t.Errorf("why: %q", why)
+	}
+}
+
+func TestLatenessIsAskedInTheMachinesTime(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(1, "orders"))
+	// A day that runs ten times as fast: a model minute is six of the machine's seconds.
+	real := b.now
+	model := time.Date(2020, 1, 1, 9, 0, 0, 0, time.UTC)
+	b.now = real
+	b.produceAged("orders", 0, 9*time.Second, 7*time.Second, 5*time.Second)
+	b.commit("g", "orders", 0, 0)
+	b.wantLate("g", time.Minute, "orders")
+	b.now = model
+	var err error
+	b.poller.Close()
+	b.poller, err = NewPoller(Options{Cluster: b.cluster, Wanted: func(string) []Want { return b.wants }, Sink: b.store, Log: b.poller.opts.Log,
+		Clock: config.Clock{Speed: 10, Real: real, Model: model}, Now: func() time.Time { return b.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.poller.Close)
+	if err := b.poller.Poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.lag("g", lateRules(time.Minute)); got.Late != 2 || got.LateProblem != "" {
+		t.Errorf("%+v, want the 2 that are older than 6 s of the machine's", got)
+	}
+}
+
+func TestLateOfBothIsolations(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(1, "orders"))
+	b.produceAged("orders", 0, time.Hour)
+	b.commit("g", "orders", 0, 0)
+	tx := b.begin("tx")
+	b.inTransaction(tx, "orders", 0, 2)
+	b.wantLate("g", time.Minute, "orders")
+	b.wants = append(b.wants, Want{Group: "g", Topics: b.wants[0].Topics, Isolation: v1alpha1.ReadUncommitted, LateAfter: time.Minute})
+	b.poll()
+	committed := b.lag("g", lateRules(time.Minute))
+	rules := lateRules(time.Minute)
+	rules.Isolation = v1alpha1.ReadUncommitted
+	uncommitted := b.lag("g", rules)
+	if committed.Lag != 1 || committed.Late != 1 || uncommitted.Lag != 3 || uncommitted.Late != 1 {
+		t.Errorf("read committed: %d, %d late; read uncommitted: %d, %d late; want 1, 1, 3 and 1", committed.Lag, committed.Late, uncommitted.Lag, uncommitted.Late)
+	}
+}

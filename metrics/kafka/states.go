@@ -1,0 +1,197 @@
+package kafka
+
+import (
+	"context"
+	"hash/maphash"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// groupMemory is what is kept of a group from poll to poll.
+type groupMemory struct {
+	// share says that it is a share group; typed that its type was looked up, at typedAt.
+	share, typed bool
+	typedAt      time.Time
+	// print stands for its commits as last read.
+	print   uint64
+	printed bool
+	// quiet is how many polls in a row it has not committed with messages left; moved says that it has before.
+	quiet int
+	moved bool
+	// rebalancing is what the last look at its state said; a commit since then says no.
+	rebalancing bool
+}
+
+// look is when a coordinator was last asked for its groups' states, and how many polls to wait from then on.
+type look struct{ at, gap int }
+
+// Group types and states that are asked for. Those after the first two are of KIP-848's consumer groups.
+var (
+	shareTypes        = []string{"share"}
+	rebalancingStates = []string{"PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling"}
+)
+
+// remember finds or makes the memories of the wanted groups, and drops the others.
+func (p *Poller) remember(groups []*groupPoll) {
+	kept := make(map[string]*groupMemory, len(groups))
+	for _, g := range groups {
+		g.memory = p.groups[g.name]
+		if g.memory == nil {
+			g.memory = &groupMemory{}
+		}
+		kept[g.name] = g.memory
+	}
+	p.groups = kept
+	for group := range p.view.coordinators {
+		if kept[group] == nil {
+			delete(p.view.coordinators, group)
+		}
+	}
+}
+
+// noteProgress counts for how long a group has not committed although messages are left.
+func (p *Poller) noteProgress(g *groupPoll) {
+	if g.problem != "" {
+		return
+	}
+	var print uint64
+	for topic, all := range g.commits {
+		seed := maphash.String(p.seed, topic)
+		for _, c := range all {
+			print += (seed ^ uint64(c.n)<<40) * (uint64(c.offset)*2 + 1)
+		}
+	}
+	m := g.memory
+	stood, changed := m.printed && m.print == print, m.printed && m.print != print
+	m.print, m.printed = print, true
+	if stood && g.lagging && len(g.commits) > 0 {
+		m.quiet++
+		return
+	}
+	m.quiet, m.rebalancing = 0, false
+	m.moved = m.moved || changed
+}
+
+// fetchTypes looks up which of the groups without commits are share groups, at the pace of the metadata, and
+// reads those in place of commits. Until a group's type is known, it is not one that never committed.
+func (p *Poller) fetchTypes(ctx context.Context, groups []*groupPoll, now time.Time) {
+	due := map[int32][]*groupPoll{}
+	for _, g := range groups {
+		if g.problem != "" || len(g.commits) > 0 || g.memory.share || g.memory.typed && now.Sub(g.memory.typedAt) < p.opts.Cluster.MetadataEvery.Duration {
+			continue
+		}
+		broker := p.view.coordinators[g.name]
+		due[broker] = append(due[broker], g)
+	}
+	var jobs []job
+	for broker, untyped := range due {
+		jobs = append(jobs, p.typesJob(broker, untyped, now))
+	}
+	if len(jobs) == 0 {
+		return
+	}
+	p.budget.spend(len(jobs))
+	p.ask(ctx, sortJobs(jobs), false)
+	jobs = jobs[:0]
+	for broker, typed := range due {
+		var shares []*groupPoll
+		for _, g := range typed {
+			if g.memory.share && g.problem == "" {
+				shares = append(shares, g)
+			}
+		}
+		if len(shares) > 0 {
+			jobs = append(jobs, p.sharesJob(broker, shares))
+		}
+	}
+	p.ask(ctx, sortJobs(jobs), false)
+}
+
+func (p *Poller) typesJob(broker int32, groups []*groupPoll, now time.Time) job {
+	req := kmsg.NewPtrListGroupsRequest()
+	req.TypesFilter = shareTypes
+	return job{broker: broker, req: req,
+		take: func(resp kmsg.Response) error {
+			r, ok := resp.(*kmsg.ListGroupsResponse)
+			if !ok {
+				return errKind
+			}
+			for _, g := range groups {
+				g.memory.typed, g.memory.typedAt = true, now
+			}
+			open := byName(groups)
+			for _, one := range r.Groups {
+				// A broker that does not know of types says none, and has no share groups.
+				if g := open[one.Group]; g != nil && strings.EqualFold(one.GroupType, shareTypes[0]) {
+					g.memory.share = true
+				}
+			}
+			return nil
+		},
+		fail: func(problem string) {
+			for _, g := range groups {
+				if !g.memory.typed {
+					g.problem = "look up whether it is a share group: " + problem
+				}
+			}
+		}}
+}
+
+// statesJobs ask the coordinators of groups that stand still which of them are rebalancing: at once when one has
+// just stopped or still is, then less and less often, and no more than the spare requests allow.
+func (p *Poller) statesJobs(groups []*groupPoll) []job {
+	still := map[int32][]*groupPoll{}
+	news := map[int32]bool{}
+	for _, g := range groups {
+		if broker, ok := p.view.coordinators[g.name]; ok && g.problem == "" && g.memory.quiet > 0 && !g.memory.share {
+			still[broker] = append(still[broker], g)
+			news[broker] = news[broker] || g.memory.quiet == 1 && g.memory.moved || g.memory.rebalancing
+		}
+	}
+	var jobs []job
+	for broker, groups := range still {
+		l := p.looks[broker]
+		if l == nil || news[broker] {
+			l = &look{at: p.turn - 1, gap: 1}
+			p.looks[broker] = l
+		}
+		least := p.budget.reserve
+		if news[broker] {
+			least = 0
+		}
+		if p.turn-l.at < l.gap || p.budget.spare <= least {
+			continue
+		}
+		p.budget.spend(1)
+		l.at, l.gap = p.turn, min(2*l.gap, 16)
+		jobs = append(jobs, statesJob(broker, groups))
+	}
+	return sortJobs(jobs)
+}
+
+func statesJob(broker int32, groups []*groupPoll) job {
+	req := kmsg.NewPtrListGroupsRequest()
+	req.StatesFilter = rebalancingStates
+	return job{broker: broker, req: req, fail: func(string) {},
+		take: func(resp kmsg.Response) error {
+			r, ok := resp.(*kmsg.ListGroupsResponse)
+			if !ok || r.ErrorCode != 0 {
+				return errKind
+			}
+			open := byName(groups)
+			for _, g := range groups {
+				g.memory.rebalancing = false
+			}
+			for _, one := range r.Groups {
+				g := open[one.Group]
+				for _, state := range rebalancingStates {
+					if g != nil && strings.EqualFold(one.GroupState, state) {
+						g.memory.rebalancing = true
+					}
+				}
+			}
+			return nil
+		}}
+}

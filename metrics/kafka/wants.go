@@ -1,0 +1,84 @@
+package kafka
+
+import (
+	"slices"
+	"time"
+
+	"swell/api/v1alpha1"
+)
+
+// Want is a group that somebody asks about.
+type Want struct {
+	Group     string
+	Topics    Topics
+	Isolation v1alpha1.Isolation
+	// LateAfter asks how many messages are older than this; zero: not asked.
+	LateAfter time.Duration
+	// Ages asks how old the oldest unread message is.
+	Ages bool
+}
+
+// want is everything asked about one group.
+type want struct {
+	topics         []Topics
+	stable, latest bool
+	// lateAfter are the distinct ages, in order.
+	lateAfter []time.Duration
+	ages      bool
+}
+
+func (w *want) match(topic string) bool {
+	for _, t := range w.topics {
+		if t.Match(topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// ends says which of the end offsets are asked for.
+func (w *want) ends() (b bits) {
+	if w.latest {
+		b |= latest
+	}
+	if w.stable {
+		b |= stable
+	}
+	return b
+}
+
+func mergeWants(wants []Want) map[string]*want {
+	merged := map[string]*want{}
+	for _, one := range wants {
+		w := merged[one.Group]
+		if w == nil {
+			w = &want{}
+			merged[one.Group] = w
+		}
+		w.topics = append(w.topics, one.Topics)
+		if one.Isolation == v1alpha1.ReadUncommitted {
+			w.latest = true
+		} else {
+			w.stable = true
+		}
+		w.ages = w.ages || one.Ages
+		if i, there := slices.BinarySearch(w.lateAfter, one.LateAfter); one.LateAfter > 0 && !there {
+			w.lateAfter = slices.Insert(w.lateAfter, i, one.LateAfter)
+		}
+	}
+	return merged
+}
+
+// groupPoll is what one poll learns of one group.
+type groupPoll struct {
+	name string
+	*want
+	// memory is what is kept of the group from poll to poll.
+	memory  *groupMemory
+	commits commits
+	// topics are those that the group is asked about, sorted.
+	topics  []string
+	problem string
+	// lagging says that messages are left to read.
+	lagging bool
+}
