@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -30,8 +31,14 @@ func main() {
 		log.Error("read the flags", "error", err)
 		os.Exit(2)
 	}
+	if version, asked := s.Version(); asked {
+		fmt.Println(version)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A second signal ends the process at once, whatever is still served.
+	context.AfterFunc(ctx, stop)
 	if err := s.Run(ctx); err != nil {
 		log.Error("swell-metrics stopped", "error", err)
 		stop()

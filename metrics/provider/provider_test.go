@@ -20,11 +20,26 @@ import (
 type written struct {
 	results  map[types.NamespacedName]consumers.Result
 	sum      lag.Sum
+	readings []lag.Reading
+	groups   []consumers.GroupView
 	asked    []consumers.Question
 	stale    error
 	unknown  error
 	unlisted error
 }
+
+func (k *written) Partitions(types.NamespacedName) ([]lag.Reading, lag.Rules, error) {
+	return k.readings, lag.Rules{}, k.unknown
+}
+func (k *written) PartitionsOf(q consumers.Question) ([]lag.Reading, lag.Rules, error) {
+	k.asked = append(k.asked, q)
+	return k.readings, lag.Rules{}, k.unknown
+}
+func (k *written) Rates(q consumers.Question) (produce, consume float64, err error) {
+	k.asked = append(k.asked, q)
+	return 12.3456, 0.0001, k.unknown
+}
+func (k *written) Groups() []consumers.GroupView { return k.groups }
 
 func (k *written) Get(n types.NamespacedName) (consumers.Result, bool) {
 	r, ok := k.results[n]
@@ -160,13 +175,17 @@ func TestObjectMetric(t *testing.T) {
 func TestSelectorsThatNameNothingSayWhatToGive(t *testing.T) {
 	p := New(&written{}, config.Clock{})
 	for s, want := range map[string]string{
-		"":                                 "cluster and group, or consumer",
-		"group=orders":                     "cluster and group, or consumer",
-		"cluster=main,group in (a,b)":      "2 values",
-		"cluster=main,group!=orders":       "operator",
-		"cluster=main,group=a,partition=1": `"partition"`,
-		"consumer=orders,cluster=main":     "give it alone",
-		"consumer":                         "0 values",
+		"":                                     "cluster and group, or consumer",
+		"cluster=main,group=":                  "group is empty",
+		"cluster=main,group=a,topic=":          "topic is empty",
+		"cluster=main,group=a,topic=b,topic=c": "there twice",
+		"cluster=main,group=a,late_after=30s":  "does not use it",
+		"group=orders":                         "cluster and group, or consumer",
+		"cluster=main,group in (a,b)":          "2 values",
+		"cluster=main,group!=orders":           "operator",
+		"cluster=main,group=a,partition=1":     `"partition"`,
+		"consumer=orders,cluster=main":         "give it alone",
+		"consumer":                             "0 values",
 	} {
 		_, err := p.GetExternalMetric(t.Context(), "shop", selector(t, s), metrics.ExternalMetricInfo{Metric: Lag})
 		if !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), want) {

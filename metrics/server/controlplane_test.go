@@ -395,7 +395,7 @@ func (r *rig) checkMetrics(replicas int32) {
 	}
 	text := r.plain("/metrics")
 	for _, want := range []string{
-		`kafka_consumergroup_lag{cluster="main",consumer="orders",consumergroup="orders",namespace="shop"} 3000`,
+		`kafka_consumergroup_lag{cluster="main",consumergroup="orders",topic="orders"} 3000`,
 		fmt.Sprintf(`kafka_consumergroup_desired_replicas{cluster="main",consumer="orders",consumergroup="orders",namespace="shop"} %d`, replicas),
 		`swell_kafka_requests_total{cluster="main"}`,
 	} {

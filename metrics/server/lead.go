@@ -7,9 +7,7 @@ import (
 	"os"
 	"time"
 
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -18,8 +16,6 @@ import (
 
 	"swell/api/config"
 )
-
-func addScale(scheme *runtime.Scheme) error { return autoscalingv1.AddToScheme(scheme) }
 
 // lead runs work while this replica holds the lease. Losing it stops the work alone: the metrics are served
 // by every replica.

@@ -3,24 +3,17 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/rest"
-	"k8s.io/component-base/metrics/legacyregistry"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	basecmd "sigs.k8s.io/custom-metrics-apiserver/pkg/cmd"
@@ -29,17 +22,21 @@ import (
 	"swell/api/v1alpha1"
 	"swell/metrics/consumers"
 	"swell/metrics/kafka"
+	"swell/metrics/lag"
 	"swell/metrics/provider"
+	"swell/metrics/provider/passon"
 	"swell/metrics/store"
 )
 
 // Server is swell-metrics. Set its flags, then run it once.
 type Server struct {
 	basecmd.AdapterBase
-	configPath string
-	kubeconfig string
-	log        *slog.Logger
-	ready      atomic.Bool
+	configPath  string
+	kubeconfig  string
+	drain       time.Duration
+	reloadEvery time.Duration
+	version     bool
+	log         *slog.Logger
 }
 
 // New makes a server that is configured by flags.
@@ -50,8 +47,11 @@ func New(log *slog.Logger) *Server {
 	s.InstallFlags()
 	s.setDefault("client-qps", "50")
 	s.setDefault("client-burst", "100")
-	s.FlagSet.StringVar(&s.configPath, "config", "/etc/swell/metrics.yaml", "configuration file: Kafka clusters, clock and lease")
+	s.FlagSet.StringVar(&s.configPath, "config", "/etc/swell/metrics.yaml", "configuration file: Kafka clusters, clock and lease; read again when it changes")
 	s.FlagSet.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig for everything that names none of its own; empty: the pod's service account")
+	s.FlagSet.DurationVar(&s.drain, "drain", 5*time.Second, "how long to serve on after SIGTERM while /readyz fails, so that no request comes any more when the server ends")
+	s.FlagSet.DurationVar(&s.reloadEvery, "reload-every", 5*time.Second, "time between two looks at the configuration file")
+	s.FlagSet.BoolVar(&s.version, "version", false, "print the version and end")
 	return s
 }
 
@@ -65,171 +65,163 @@ func (s *Server) setDefault(flag, value string) {
 	f.DefValue = value
 }
 
-// Run serves until the context ends. An error says what could not be set up, or what broke.
+// instance is one run of the server: its parts and the configuration in force.
+type instance struct {
+	*Server
+	restConfig *rest.Config
+	file       *configFile
+	// config is changed by reload alone.
+	config    *config.Metrics
+	objects   cluster.Cluster
+	live      *consumers.Ready
+	known     *consumers.Consumers
+	provider  *provider.Provider
+	pollers   *pollers
+	others    *others
+	scrape    *scrape
+	readiness *readiness
+}
+
+// Run serves until the context ends and the requests are drained. An error says what could not be set up, or what broke.
 func (s *Server) Run(ctx context.Context) error {
+	if s.drain < 0 || s.reloadEvery <= 0 {
+		return fmt.Errorf("--drain is %s and --reload-every is %s: give zero or more, and a duration above zero", s.drain, s.reloadEvery)
+	}
 	for _, own := range []*string{&s.RemoteKubeConfigFile, &s.Authentication.RemoteKubeConfigFile, &s.Authorization.RemoteKubeConfigFile} {
 		if *own == "" {
 			*own = s.kubeconfig
 		}
 	}
-	cfg, err := config.LoadMetrics(s.configPath)
+	i, err := s.newInstance()
 	if err != nil {
 		return err
 	}
-	restConfig, err := s.ClientConfig()
-	if err != nil {
-		return fmt.Errorf("reach the Kubernetes API: %w: give --kubeconfig, or run in a pod", err)
-	}
-	objects, err := newObjects(restConfig, s.log)
-	if err != nil {
-		return err
-	}
-	live := &consumers.Ready{Live: objects.GetClient(), Cached: objects.GetCache(), Clock: cfg.Clock}
-	readings := store.New()
-	known := consumers.New(consumers.Options{Config: cfg, Store: readings, Objects: objects.GetCache(), Pods: live.Pods, Log: s.log})
-	pollers, err := s.pollers(cfg, readings, known)
-	if err != nil {
-		return err
-	}
-	if err := s.install(cfg, known); err != nil {
-		return err
-	}
-	collector := provider.Collector{Source: known, Pollers: func() map[string]kafka.Stats { return statsOf(pollers) }}
-	if err := legacyregistry.Registerer().Register(collector); err != nil {
-		return fmt.Errorf("register the Prometheus metrics: %w", err)
-	}
-	defer legacyregistry.Registerer().Unregister(collector)
-	return s.serve(ctx, cfg, restConfig, objects, known, live, pollers)
+	return i.serve(ctx)
 }
 
-// newObjects watches QueueConsumers and pods.
-func newObjects(restConfig *rest.Config, log *slog.Logger) (cluster.Cluster, error) {
-	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), addScale(scheme)); err != nil {
-		return nil, fmt.Errorf("register the kinds: %w", err)
+func (s *Server) newInstance() (*instance, error) {
+	i := &instance{Server: s, file: &configFile{path: s.configPath}}
+	var err error
+	if i.config, err = i.file.load(); err != nil {
+		return nil, err
 	}
-	objects, err := cluster.New(restConfig, func(o *cluster.Options) {
-		o.Scheme = scheme
-		o.Logger = logr.FromSlogHandler(log.Handler())
-		o.Cache = cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Pod{}: {Transform: consumers.Slim}}}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reach the Kubernetes API: %w", err)
+	if i.restConfig, err = s.ClientConfig(); err != nil {
+		return nil, fmt.Errorf("reach the Kubernetes API: %w: give --kubeconfig, or run in a pod", err)
 	}
-	return objects, nil
+	if i.objects, err = newObjects(i.restConfig, s.log); err != nil {
+		return nil, err
+	}
+	i.live = &consumers.Ready{Live: i.objects.GetClient(), Cached: i.objects.GetCache(), Clock: i.config.Clock}
+	if err := i.assemble(i.objects.GetCache(), i.live.Pods); err != nil {
+		return nil, err
+	}
+	return i, i.install()
 }
 
-func (s *Server) pollers(cfg *config.Metrics, sink kafka.Sink, known *consumers.Consumers) ([]*kafka.Poller, error) {
-	var pollers []*kafka.Poller
-	for _, k := range cfg.Clusters {
-		p, err := kafka.NewPoller(kafka.Options{Cluster: k, Clock: cfg.Clock, Wanted: known.Wanted, Sink: sink, After: known.Evaluate, Log: s.log})
-		if err != nil {
-			return nil, err
-		}
-		pollers = append(pollers, p)
-	}
-	return pollers, nil
+// assemble makes the parts between Kafka and the API, which need Kubernetes for its objects alone.
+func (i *instance) assemble(objects client.Reader, pods func(context.Context, string, v1alpha1.ScaleTarget) (lag.Pods, error)) error {
+	clock, readings := i.config.Clock, store.New()
+	i.known = consumers.New(consumers.Options{Config: i.config, Store: readings, Objects: objects, Pods: pods, Log: i.log})
+	i.provider = provider.New(i.known, clock)
+	i.pollers = &pollers{log: i.log, running: map[string]*polling{},
+		options: kafka.Options{Clock: clock, Wanted: i.known.Wanted, Sink: readings, After: i.known.Evaluate, Log: i.log}}
+	i.others = &others{own: i.restConfig, log: i.log}
+	i.readiness = &readiness{settled: i.pollers.settled}
+	i.scrape = newScrape()
+	i.scrape.note(nil)
+	return i.collect(i.config)
 }
 
-func statsOf(pollers []*kafka.Poller) map[string]kafka.Stats {
-	all := map[string]kafka.Stats{}
-	for _, p := range pollers {
-		all[p.Cluster()] = p.Stats()
-	}
-	return all
+// collect gives Prometheus what a configuration wants it to have.
+func (i *instance) collect(m *config.Metrics) error {
+	return i.scrape.use(provider.Collector{Source: i.known, Clock: m.Clock, Partitions: m.PartitionMetrics, Pollers: i.pollers.stats})
 }
 
 // install puts the APIs that are to be served into the API server.
-func (s *Server) install(cfg *config.Metrics, known *consumers.Consumers) error {
-	p := provider.New(known, cfg.Clock)
-	if slices.Contains(cfg.APIs, config.ExternalMetrics) {
-		s.WithExternalMetrics(p)
+func (i *instance) install() error {
+	if slices.Contains(i.config.APIs, config.ExternalMetrics) {
+		i.WithExternalMetrics(i.provider)
 	}
-	if slices.Contains(cfg.APIs, config.CustomMetrics) {
-		s.WithCustomMetrics(p)
+	if slices.Contains(i.config.APIs, config.CustomMetrics) {
+		i.WithCustomMetrics(i.provider)
 	}
-	api, err := s.AdapterBase.Server()
+	i.EnableMetrics = false
+	const mend = "check the flags for the secure port, certificates and kubeconfigs"
+	settings, err := i.Config()
 	if err != nil {
-		return fmt.Errorf("set up the metrics API server: %w: check the flags for the secure port, certificates and kubeconfigs", err)
+		return fmt.Errorf("set up the metrics API server: %w: %s", err, mend)
 	}
-	check := healthz.NamedCheck("queueconsumers", func(*http.Request) error {
-		if !s.ready.Load() {
-			return errors.New("QueueConsumers and pods are not listed yet")
-		}
-		return nil
-	})
-	if err := api.GenericAPIServer.AddReadyzChecks(check); err != nil {
+	settings.GenericConfig.ShutdownDelayDuration = i.drain
+	settings.GenericConfig.BuildHandlerChainFunc = func(h http.Handler, c *server.Config) http.Handler {
+		return server.DefaultBuildHandlerChain(passon.NoCircle(h), c)
+	}
+	api, err := i.AdapterBase.Server()
+	if err != nil {
+		return fmt.Errorf("set up the metrics API server: %w: %s", err, mend)
+	}
+	api.GenericAPIServer.Handler.NonGoRestfulMux.Handle("/metrics", i.scrape)
+	if err := api.GenericAPIServer.AddReadyzChecks(healthz.NamedCheck("metrics", i.readiness.check)); err != nil {
 		return fmt.Errorf("set up the readiness check: %w", err)
 	}
 	return nil
 }
 
-func (s *Server) serve(ctx context.Context, cfg *config.Metrics, restConfig *rest.Config, objects cluster.Cluster, known *consumers.Consumers, live *consumers.Ready, pollers []*kafka.Poller) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return objects.Start(ctx) })
+// serve runs all parts. When the context ends the API server drains first: what it serves from goes on until it has ended,
+// and only the lease is given up at once.
+func (i *instance) serve(ctx context.Context) error {
+	inner, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	group, inner := errgroup.WithContext(inner)
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	context.AfterFunc(inner, stop)
+	context.AfterFunc(serving, func() { i.readiness.draining.Store(true) })
 	group.Go(func() error {
-		if err := s.AdapterBase.Run(ctx); err != nil {
+		defer end()
+		if err := i.AdapterBase.Run(serving); err != nil {
 			return fmt.Errorf("serve the metrics API: %w", err)
 		}
 		return nil
 	})
-	group.Go(func() error { return s.listen(ctx, cfg.Listen) })
+	group.Go(func() error { return i.objects.Start(inner) })
+	address := i.config.Listen
+	group.Go(func() error { return listen(inner, address, i.scrape, i.readiness) })
 	group.Go(func() error {
-		if err := awaitObjects(ctx, objects); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+		err := i.poll(inner, serving, group)
+		if inner.Err() != nil {
+			return nil
 		}
-		s.ready.Store(true)
-		group.Go(func() error { live.Run(ctx); return nil })
-		s.log.Info("polling", "clusters", len(pollers))
-		for _, p := range pollers {
-			group.Go(func() error { return p.Run(ctx) })
-		}
-		return lead(ctx, cfg.Lease, restConfig, s.log, func(ctx context.Context) { known.WriteStatuses(ctx, objects.GetClient()) })
+		return err
 	})
-	return group.Wait()
+	err := group.Wait()
+	i.pollers.stop(nil)
+	return err
 }
 
-// awaitObjects waits until everything that is watched was listed once.
-func awaitObjects(ctx context.Context, objects cluster.Cluster) error {
-	if _, err := objects.GetCache().GetInformer(ctx, &v1alpha1.QueueConsumer{}); err != nil {
-		return fmt.Errorf("watch QueueConsumers: %w: install the CRDs of charts/swell/crds, and let swell-metrics list and watch queueconsumers.capacity.swell", err)
+// poll starts what needs the objects in memory.
+func (i *instance) poll(inner, serving context.Context, group *errgroup.Group) error {
+	if err := awaitObjects(inner, i.objects); err != nil {
+		return err
 	}
-	if _, err := objects.GetCache().GetInformer(ctx, &corev1.Pod{}); err != nil {
-		return fmt.Errorf("watch pods: %w: let swell-metrics list and watch pods", err)
+	if groups, err := askForAutoscalers(inner, i.objects.GetAPIReader(), i.known); err != nil {
+		i.log.Warn("groups that HorizontalPodAutoscalers select are not known before they ask", "error", err)
+	} else {
+		i.log.Info("groups that HorizontalPodAutoscalers select without a QueueConsumer", "selectors", groups)
 	}
-	if !objects.GetCache().WaitForCacheSync(ctx) {
-		return errors.New("watch QueueConsumers and pods: stopped before they were listed")
+	if err := i.others.use(inner, i.config.PassOn, i.provider); err != nil {
+		return err
 	}
-	return nil
-}
-
-// listen serves the plain port, where one is wanted.
-func (s *Server) listen(ctx context.Context, address string) error {
-	if address == "" {
-		return nil
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", legacyregistry.Handler())
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !s.ready.Load() {
-			http.Error(w, "QueueConsumers and pods are not listed yet", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = w.Write([]byte("ok"))
-	})
-	l, err := net.Listen("tcp", address)
+	made, err := i.pollers.prepare(i.config.Clusters)
 	if err != nil {
-		return fmt.Errorf("listen for /metrics: %w: change listen in swell-metrics' configuration", err)
+		return err
 	}
-	plain := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = plain.Close() })
-	defer stop()
-	if err := plain.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve /metrics: %w", err)
-	}
+	i.pollers.start(inner, made, i.config.Clusters)
+	i.readiness.listed.Store(true)
+	group.Go(func() error { i.live.Run(inner); return nil })
+	group.Go(func() error { i.watchConfig(inner); return nil })
+	lease := i.config.Lease
+	group.Go(func() error {
+		return lead(serving, lease, i.restConfig, i.log, func(ctx context.Context) { i.known.WriteStatuses(ctx, i.objects.GetClient()) })
+	})
 	return nil
 }

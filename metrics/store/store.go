@@ -23,27 +23,34 @@ type Store struct {
 	groups map[Key]*group
 }
 
+// Poll is what one poll read of a group.
+type Poll struct {
+	// At is the time before the first request of the poll.
+	At time.Time
+	// Readings are of all the partitions that the group's topics have.
+	Readings []lag.Reading
+	// Rebalancing says that the group was changing its members' partitions when it was last looked at.
+	Rebalancing bool
+}
+
 type group struct {
-	polled  time.Time
-	problem string
-	since   time.Time
-	parts   map[partition]entry
-	commits map[partition]mark
+	polled time.Time
+	// rebalancing is what the last poll that read the group saw.
+	rebalancing bool
+	problem     string
+	since       time.Time
+	parts       parts
+	commits     map[partition]mark
+
+	summing sync.Mutex
+	// sums are of parts: each new poll begins an empty map.
+	sums map[sumKey]cachedSum
 }
 
 // mark is the last commit that was seen in one making of a topic.
 type mark struct {
 	topicID [16]byte
 	commit  int64
-}
-
-// entry is a partition's last good reading, or the last bad one while there never was a good one.
-type entry struct {
-	last lag.Reading
-	good bool
-	// problem is why the last poll could not read it, since when; empty if it could.
-	problem string
-	since   time.Time
 }
 
 type partition struct {
@@ -57,23 +64,17 @@ func New() *Store { return &Store{groups: map[Key]*group{}} }
 // Record takes in one poll's readings of a group: all the partitions that its topics have. A good reading
 // replaces the last one; a bad one leaves it and says since when; a topic made anew forgets it. One without
 // the commit that was there before is bad: offsets that expired are not a group that never committed.
-func (s *Store) Record(key Key, at time.Time, readings []lag.Reading) {
+func (s *Store) Record(key Key, poll Poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.group(key)
-	next := make(map[partition]entry, len(readings))
-	marks := make(map[partition]mark, len(readings))
-	for _, r := range readings {
-		r = g.missCommit(r, marks)
-		p := partition{r.Topic, r.Partition}
-		before := g.parts[p]
-		if before.last.TopicID != r.TopicID {
-			before = entry{}
-		}
-		next[p] = before.follow(r)
+	marks := make(map[partition]mark, len(poll.Readings))
+	readings := slices.Clone(poll.Readings)
+	for i := range readings {
+		readings[i] = g.missCommit(readings[i], marks)
 	}
-	g.commits = marks
-	g.parts, g.polled, g.problem, g.since = next, at, "", time.Time{}
+	g.parts, g.commits, g.sums = g.parts.follow(readings), marks, nil
+	g.polled, g.problem, g.since, g.rebalancing = poll.At, "", time.Time{}, poll.Rebalancing
 }
 
 // missCommit marks the commit of a reading, or makes one that lost its commit a problem.
@@ -100,21 +101,6 @@ func (g *group) missCommit(r lag.Reading, marks map[partition]mark) lag.Reading 
 	return r
 }
 
-func (e entry) follow(r lag.Reading) entry {
-	if r.Problem == "" {
-		return entry{last: r, good: true}
-	}
-	since := e.since
-	if e.problem == "" {
-		since = r.At
-	}
-	if !e.good {
-		e.last = r
-	}
-	e.problem, e.since = r.Problem, since
-	return e
-}
-
 // Fail notes that nothing of a group could be read.
 func (s *Store) Fail(key Key, at time.Time, problem string) {
 	s.mu.Lock()
@@ -129,7 +115,7 @@ func (s *Store) Fail(key Key, at time.Time, problem string) {
 func (s *Store) group(key Key) *group {
 	g := s.groups[key]
 	if g == nil {
-		g = &group{parts: map[partition]entry{}}
+		g = &group{}
 		s.groups[key] = g
 	}
 	return g
@@ -144,13 +130,16 @@ func (s *Store) Keep(cluster string, wanted func(group string) bool) {
 
 // View is what is known of a group at one time.
 type View struct {
-	// Readings are those young enough to be used, and in place of the others their problem; sorted.
+	// Readings are those young enough to be used, and in place of the others their problem; sorted. They may be
+	// shared with other views: read only.
 	Readings []lag.Reading
 	// Polled is when the group was last looked at; zero: never.
 	Polled time.Time
 	// Problem is why the last poll read nothing of it; Since when.
 	Problem string
 	Since   time.Time
+	// Rebalancing says that the group was changing its members' partitions when it was last looked at.
+	Rebalancing bool
 }
 
 // View gives the partitions of the topics that match, with every reading older than staleAfter turned into a problem.
@@ -161,21 +150,33 @@ func (s *Store) View(key Key, now time.Time, staleAfter time.Duration, match fun
 	if g == nil {
 		return View{}
 	}
-	v := View{Polled: g.polled, Problem: g.problem, Since: g.since}
-	for _, e := range g.parts {
-		if match(e.last.Topic) {
-			v.Readings = append(v.Readings, g.judge(e, now, staleAfter))
-		}
-	}
-	slices.SortFunc(v.Readings, func(a, b lag.Reading) int {
-		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
+	v := g.about()
+	v.Readings = g.readings(now, staleAfter, match)
 	return v
 }
 
+func (g *group) about() View {
+	return View{Polled: g.polled, Problem: g.problem, Since: g.since, Rebalancing: g.rebalancing}
+}
+
+// readings copies only what cannot be shared: more than one topic of several, or something that is no longer young.
+func (g *group) readings(now time.Time, staleAfter time.Duration, match func(topic string) bool) []lag.Reading {
+	runs := g.parts.runs(match)
+	if len(runs) == 1 && g.parts.usable(now, staleAfter) {
+		return runs[0].of(g.parts.last)
+	}
+	var out []lag.Reading
+	for _, r := range runs {
+		for i := r.from; i < r.to; i++ {
+			out = append(out, g.judge(i, now, staleAfter))
+		}
+	}
+	return out
+}
+
 // judge serves a good reading while it is young, whatever the last poll saw, and turns it into a problem after that.
-func (g *group) judge(e entry, now time.Time, staleAfter time.Duration) lag.Reading {
-	r := e.last
+func (g *group) judge(i int, now time.Time, staleAfter time.Duration) lag.Reading {
+	r, e := g.parts.last[i], g.parts.states[i]
 	age := now.Sub(r.At)
 	if e.good && age <= staleAfter {
 		return r
@@ -189,4 +190,8 @@ func (g *group) judge(e entry, now time.Time, staleAfter time.Duration) lag.Read
 		r.Problem, r.Since = fmt.Sprintf("last read %s ago, older than %s: is the poller of its cluster running", age.Round(time.Second), staleAfter), r.At
 	}
 	return r
+}
+
+func byPartition(a, b lag.Reading) int {
+	return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 }

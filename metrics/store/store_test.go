@@ -24,10 +24,10 @@ func bad(at time.Time, problem string) lag.Reading {
 
 func TestLastGoodReadingIsServedUntilStale(t *testing.T) {
 	s := New()
-	s.Record(key, start, []lag.Reading{good(start, 10)})
+	s.Record(key, Poll{At: start, Readings: []lag.Reading{good(start, 10)}})
 	failed := start.Add(5 * time.Second)
-	s.Record(key, failed, []lag.Reading{bad(failed, "broker 2 (b:9092): EOF")})
-	s.Record(key, failed.Add(5*time.Second), []lag.Reading{bad(failed.Add(5*time.Second), "broker 2 (b:9092): EOF again")})
+	s.Record(key, Poll{At: failed, Readings: []lag.Reading{bad(failed, "broker 2 (b:9092): EOF")}})
+	s.Record(key, Poll{At: failed.Add(5 * time.Second), Readings: []lag.Reading{bad(failed.Add(5*time.Second), "broker 2 (b:9092): EOF again")}})
 
 	if r := s.View(key, start.Add(15*time.Second), 15*time.Second, all).Readings[0]; r.Problem != "" || r.End != 10 || !r.At.Equal(start) {
 		t.Errorf("at staleAfter: %+v, want the good one of %s", r, start)
@@ -36,7 +36,7 @@ func TestLastGoodReadingIsServedUntilStale(t *testing.T) {
 	if !strings.Contains(r.Problem, "EOF again") || !r.Since.Equal(failed) {
 		t.Errorf("after staleAfter: %+v, want the last problem, since %s", r, failed)
 	}
-	s.Record(key, start.Add(20*time.Second), []lag.Reading{good(start.Add(20*time.Second), 12)})
+	s.Record(key, Poll{At: start.Add(20 * time.Second), Readings: []lag.Reading{good(start.Add(20*time.Second), 12)}})
 	if r := s.View(key, start.Add(20*time.Second), 15*time.Second, all).Readings[0]; r.Problem != "" || r.End != 12 {
 		t.Errorf("after recovery: %+v", r)
 	}
@@ -44,7 +44,7 @@ func TestLastGoodReadingIsServedUntilStale(t *testing.T) {
 
 func TestNeverGoodIsAProblemAtOnce(t *testing.T) {
 	s := New()
-	s.Record(key, start, []lag.Reading{bad(start, "no leader")})
+	s.Record(key, Poll{At: start, Readings: []lag.Reading{bad(start, "no leader")}})
 	if r := s.View(key, start, time.Minute, all).Readings[0]; r.Problem != "no leader" || !r.Since.Equal(start) {
 		t.Errorf("%+v", r)
 	}
@@ -52,10 +52,10 @@ func TestNeverGoodIsAProblemAtOnce(t *testing.T) {
 
 func TestTopicMadeAnewForgetsTheOldReading(t *testing.T) {
 	s := New()
-	s.Record(key, start, []lag.Reading{good(start, 10)})
+	s.Record(key, Poll{At: start, Readings: []lag.Reading{good(start, 10)}})
 	again := bad(start.Add(time.Second), "no leader")
 	again.TopicID[0] = 1
-	s.Record(key, start.Add(time.Second), []lag.Reading{again})
+	s.Record(key, Poll{At: start.Add(time.Second), Readings: []lag.Reading{again}})
 	if r := s.View(key, start.Add(time.Second), time.Minute, all).Readings[0]; r.Problem == "" {
 		t.Errorf("the old topic's offsets are served for the new one: %+v", r)
 	}
@@ -71,7 +71,7 @@ func TestGroupFailureAndPollerThatStopped(t *testing.T) {
 	if v := s.View(key, start, time.Minute, all); v.Problem != "second" || !v.Since.Equal(start) {
 		t.Errorf("%+v", v)
 	}
-	s.Record(key, start, []lag.Reading{good(start, 1)})
+	s.Record(key, Poll{At: start, Readings: []lag.Reading{good(start, 1)}})
 	if r := s.View(key, start.Add(time.Hour), time.Minute, all).Readings[0]; !strings.Contains(r.Problem, "poller") {
 		t.Errorf("a reading that nobody renews: %+v", r)
 	}
@@ -91,7 +91,7 @@ func TestCommitThatVanishedIsAProblem(t *testing.T) {
 	record := func(r lag.Reading) lag.Reading {
 		now = now.Add(time.Hour)
 		r.At = now
-		s.Record(key, now, []lag.Reading{r})
+		s.Record(key, Poll{At: now, Readings: []lag.Reading{r}})
 		return s.View(key, now, time.Minute, all).Readings[0]
 	}
 	if r := record(committed(now, lag.Unknown)); r.Problem != "" {

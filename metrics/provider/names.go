@@ -1,0 +1,78 @@
+package provider
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	metrics "sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
+
+	"swell/api/v1alpha1"
+)
+
+// Names of the metrics.
+const (
+	Lag             = "kafka_consumergroup_lag"
+	LateMessages    = "kafka_consumergroup_late_messages"
+	LagSeconds      = "kafka_consumergroup_lag_seconds"
+	ProduceRate     = "kafka_topic_produce_rate"
+	ConsumeRate     = "kafka_consumergroup_consume_rate"
+	DesiredReplicas = "kafka_consumergroup_desired_replicas"
+	// PartitionLag has an item for each partition, with the labels topic and partition; the sum is the group's lag.
+	PartitionLag = "kafka_consumergroup_partition_lag"
+)
+
+// own are all of them, sorted.
+var own = []string{ConsumeRate, DesiredReplicas, Lag, LagSeconds, LateMessages, PartitionLag, ProduceRate}
+
+// Resource is what the object metrics describe.
+var Resource = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "queueconsumers"}
+
+// PassOn is who answers for metrics that are not swell's own; nil: nobody.
+type PassOn struct {
+	External metrics.ExternalMetricsProvider
+	Custom   metrics.CustomMetricsProvider
+}
+
+// SetPassOn changes who answers for metrics that are not swell's own.
+func (p *Provider) SetPassOn(others PassOn) { p.others.Store(&others) }
+
+// Own says that a metric is one of swell's.
+func Own(metric string) bool { return slices.Contains(own, metric) }
+
+// isOwnObject says that an object metric is swell's; the group of the resource may be left out.
+func isOwnObject(info metrics.CustomMetricInfo) bool {
+	r := info.GroupResource
+	return r.Resource == Resource.Resource && (r.Group == "" || r.Group == Resource.Group) && Own(info.Metric)
+}
+
+// ListAllExternalMetrics names the external metrics: swell's own, then those that are passed on.
+func (p *Provider) ListAllExternalMetrics() []metrics.ExternalMetricInfo {
+	var all []metrics.ExternalMetricInfo
+	for _, name := range own {
+		all = append(all, metrics.ExternalMetricInfo{Metric: name})
+	}
+	if other := p.others.Load().External; other != nil {
+		for _, one := range other.ListAllExternalMetrics() {
+			if !Own(one.Metric) {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}
+
+// ListAllMetrics names the object metrics: swell's own, then those that are passed on.
+func (p *Provider) ListAllMetrics() []metrics.CustomMetricInfo {
+	var all []metrics.CustomMetricInfo
+	for _, name := range own {
+		all = append(all, metrics.CustomMetricInfo{GroupResource: Resource, Namespaced: true, Metric: name})
+	}
+	if other := p.others.Load().Custom; other != nil {
+		for _, one := range other.ListAllMetrics() {
+			if !isOwnObject(one) {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}
