@@ -162,6 +162,13 @@ func TestCheck(t *testing.T) {
 		"schedule":       {"apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: Asia/Tokio\n", []string{":5: spec.timeZone: \"Asia/Tokio\" is not a time zone"}},
 		"metrics config": {"clusters:\n- name: main\n  brokrs: [\"a:1\"]\n", []string{`:3: clusters[0].brokrs: unknown field; did you mean "brokers"?`}},
 		"broker":         {"clusters:\n- name: main\n  brokers: [a]\n", []string{`:3: clusters[0].brokers[0]: `, "give host:port"}},
+		"kafka TLS":      {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  tls: {caPath: c}\n", []string{`:4: clusters[0].tls.caPath: unknown field`}},
+		"kafka login":    {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  tls: {}\n  sasl:\n    mechanism: OAUTHBEARER\n    oauth:\n      tokenURL: http://a/t\n      clientID: c\n      clientSecretFile: s\n", []string{`:8: clusters[0].sasl.oauth.tokenURL: `, "https"}},
+		"extensions":     {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  sasl:\n    mechanism: OAUTHBEARER\n    oauth: {tokenURL: \"https://a\", clientID: c, clientSecretFile: s, extensions: {any: thing}}\n", nil},
+		"namespace rule": {"clusters: [{name: main, brokers: [\"a:1\"]}]\nnamespaceRules:\n- namespaces: [shop]\n  groups: [/(/]\n", []string{`:4: namespaceRules[0].groups[0]: `, "RE2"}},
+		"rule's field":   {"clusters: [{name: main, brokers: [\"a:1\"]}]\nnamespaceRules:\n- namespace: [shop]\n  groups: [a]\n", []string{`:3: namespaceRules[0].namespace: unknown field; did you mean "namespaces"?`}},
+		"pass on":        {"clusters: [{name: main, brokers: [\"a:1\"]}]\npassOn:\n  external:\n    uri: https://a\n", []string{`:4: passOn.external.uri: unknown field; did you mean "url"?`}},
+		"all of kafka":   {"clusters:\n- {name: main, brokers: [\"a:1\"], pollEvery: 5s, staleAfter: 15s, metadataEvery: 75s, requestTimeout: 5s, maxRequestsPerSecond: 50, proveEmpty: true, tls: {caFile: a, certFile: b, keyFile: c, serverName: d}, sasl: {mechanism: AWS_MSK_IAM, aws: {region: eu-west-1, roleARN: \"arn:aws:iam::123456789012:role/a\"}}}\npartitionMetrics: true\npassOn: {external: {url: \"https://a\", caFile: b, serverName: c, tokenFile: d}, custom: {url: \"https://a\", insecureSkipVerify: true}}\n", nil},
 		"scaler config":  {"aws:\n  regoin: x\nledgerDir: l\n", []string{`:2: aws.regoin: unknown field; did you mean "region"?`}},
 		"something else": {"a: 1\n", []string{":1: neither an object nor a configuration"}},
 	} {

@@ -1,5 +1,5 @@
 // Package consumers knows who asks about which consumer group: QueueConsumers, and selectors of late. It
-// judges every QueueConsumer after each poll and lets one replica write the statuses.
+// judges every QueueConsumer after each poll; one replica learns, writes the statuses, and takes idle workloads to no replicas and back.
 package consumers
 
 import (
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -21,53 +22,53 @@ import (
 	"swell/metrics/store"
 )
 
-// askedFor is how long a group stays wanted after a selector last asked about it, in the machine's time,
-// as is the HPA's own period.
-const askedFor = 10 * time.Minute
-
-// maxAsked is how many selectors are wanted at a time, so that a caller that makes them up fills neither memory nor polls.
-const maxAsked = 1000
-
 const notSampled = "not sampled yet: the next poll asks for it"
 
 // Options are what the consumers are judged with.
 type Options struct {
+	// Config is what holds until SetConfig is called.
 	Config *config.Metrics
 	Store  *store.Store
-	// Objects reads QueueConsumers, and Pods by label, from memory.
+	// Objects reads QueueConsumers from memory; what it gives is never changed.
 	Objects client.Reader
-	// Pods counts the ready pods of a scale target.
+	// Pods counts the ready pods of a scale target, without waiting for anyone.
 	Pods func(ctx context.Context, namespace string, target v1alpha1.ScaleTarget) (lag.Pods, error)
 	Log  *slog.Logger
 }
 
-// Consumers is safe for concurrent use.
+// Consumers is safe for concurrent use. What is asked is answered from the last results, which judging replaces as a whole.
 type Consumers struct {
 	opts     Options
-	clusters map[string]config.KafkaCluster
+	settings atomic.Pointer[settings]
+	results  atomic.Pointer[map[types.NamespacedName]Result]
+	// leading says that this replica learns.
+	leading atomic.Bool
+	// evaluated has room for one word that there are new results.
+	evaluated chan struct{}
+	asked     asked
+	zero      zeroKeeper
 
-	// judging lets one poll's results be made at a time.
+	// judging lets one poll's results be made at a time; it guards trackers.
 	judging  sync.Mutex
-	mu       sync.RWMutex
-	asked    map[Question]time.Time
 	trackers map[types.UID]*tracked
-	results  map[types.NamespacedName]Result
 }
 
-// Question is what a selector asks about: a group, and its topics or none for all that it has committed.
-type Question struct {
-	Cluster, Group string
-	// Topics are joined by commas; empty: all.
-	Topics string
+// settings are a configuration in force; never changed.
+type settings struct {
+	*config.Metrics
+	clusters map[string]config.KafkaCluster
+	gate     *gate
 }
 
-// tracked is one QueueConsumer's memory from poll to poll.
-type tracked struct {
-	*lag.Tracker
-	spec v1alpha1.QueueConsumerSpec
+func newSettings(m *config.Metrics) *settings {
+	s := &settings{Metrics: m, clusters: map[string]config.KafkaCluster{}, gate: &gate{rules: m.NamespaceRules}}
+	for _, k := range m.Clusters {
+		s.clusters[k.Name] = k
+	}
+	return s
 }
 
-// Result is what was last known of a QueueConsumer.
+// Result is what was last known of a QueueConsumer. In Why stands what its replicas were counted from.
 type Result struct {
 	lag.Estimate
 	// Labels are the QueueConsumer's own.
@@ -79,122 +80,85 @@ type Result struct {
 	Reason, Problem string
 	// LagProblem says why the lag is not known; Problem may be set for the replicas alone.
 	LagProblem string
+
+	// reads is what of the group it reads; nil where that is not known, or not allowed.
+	reads *reads
+	// pods is how many are ready, -1 unknown.
+	pods int
+	// sight and idle are what going to zero and back is decided by.
+	sight sight
+	idle  idleness
+}
+
+// reads is which topics of a group are read, and how.
+type reads struct {
+	topics kafka.Topics
+	rules  lag.Rules
 }
 
 // New makes the consumers of a configuration.
 func New(o Options) *Consumers {
-	c := &Consumers{opts: o, clusters: map[string]config.KafkaCluster{}, asked: map[Question]time.Time{},
-		trackers: map[types.UID]*tracked{}, results: map[types.NamespacedName]Result{}}
-	for _, k := range o.Config.Clusters {
-		c.clusters[k.Name] = k
-	}
+	c := &Consumers{opts: o, evaluated: make(chan struct{}, 1), trackers: map[types.UID]*tracked{}}
+	c.asked.questions, c.asked.rates = map[question]*times{}, map[selection]*rated{}
+	c.settings.Store(newSettings(o.Config))
+	c.results.Store(&map[types.NamespacedName]Result{})
 	return c
 }
 
-// Wanted are the groups of a cluster that somebody asks about.
+// SetConfig puts another configuration in force. What is known of clusters that it no longer has is forgotten, the rest stays.
+// The pollers of those clusters must have stopped. The clock must be the one that it was.
+func (c *Consumers) SetConfig(m *config.Metrics) {
+	next := newSettings(m)
+	c.judging.Lock()
+	before := c.settings.Swap(next)
+	c.judging.Unlock()
+	for name := range before.clusters {
+		if _, stays := next.clusters[name]; !stays {
+			c.opts.Store.Keep(name, func(string) bool { return false })
+			c.asked.forget(name)
+		}
+	}
+	if next.RateWindow != before.RateWindow {
+		c.asked.forgetRates()
+	}
+	c.Evaluate("")
+}
+
+// Wanted are the groups of a cluster that somebody asks about and may.
 func (c *Consumers) Wanted(cluster string) []kafka.Want {
+	s := c.settings.Load()
+	if _, ok := s.clusters[cluster]; !ok {
+		return nil
+	}
 	var wants []kafka.Want
 	objects, _ := c.list()
-	for _, q := range objects {
-		if q.Spec.Kafka.Cluster != cluster {
+	for i := range objects {
+		q := &objects[i]
+		if q.Spec.Kafka.Cluster != cluster || s.gate.refuse(q.Namespace, cluster, q.Spec.Kafka.Group) != nil {
 			continue
 		}
 		if topics, err := kafka.ParseTopics(q.Spec.Kafka.Topics); err == nil {
-			wants = append(wants, kafka.Want{Group: q.Spec.Kafka.Group, Topics: topics, Isolation: q.Spec.Isolation})
+			wants = append(wants, kafka.Want{Group: q.Spec.Kafka.Group, Topics: topics, Isolation: q.Spec.Isolation,
+				LateAfter: q.Spec.LateAfter.Duration, Ages: true})
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for q, at := range c.asked {
-		if time.Since(at) > askedFor {
-			delete(c.asked, q)
-			continue
-		}
-		if topics, err := q.topics(); err == nil && q.Cluster == cluster {
-			wants = append(wants, kafka.Want{Group: q.Group, Topics: topics, Isolation: v1alpha1.ReadCommitted})
-		}
-	}
-	return wants
-}
-
-func (q Question) topics() (kafka.Topics, error) {
-	if q.Topics == "" {
-		return kafka.ParseTopics(nil)
-	}
-	return kafka.ParseTopics(strings.Split(q.Topics, ","))
-}
-
-// Ask is the lag of a group without a QueueConsumer. The first time it is asked about, the group becomes
-// wanted and the answer is an error.
-func (c *Consumers) Ask(q Question) (lag.Sum, error) {
-	k, ok := c.clusters[q.Cluster]
-	if !ok {
-		return lag.Sum{}, c.unknownCluster("selector label cluster", q.Cluster)
-	}
-	topics, err := q.topics()
-	if err != nil {
-		return lag.Sum{}, fmt.Errorf("read selector label topic: %w", err)
-	}
-	if err := c.remember(q); err != nil {
-		return lag.Sum{}, err
-	}
-	view := c.opts.Store.View(store.Key{Cluster: q.Cluster, Group: q.Group}, c.opts.Config.Clock.Now(), k.StaleAfter.Duration, topics.Match)
-	sum := lag.Add(view.Readings, lag.Rules{Isolation: v1alpha1.ReadCommitted, Uncommitted: v1alpha1.UncommittedLatest})
-	if problem := lagProblem(view, sum); problem != "" {
-		return sum, fmt.Errorf("lag of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, problem)
-	}
-	return sum, nil
-}
-
-// remember makes a group wanted for a while.
-func (c *Consumers) remember(q Question) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.asked[q]; !ok && len(c.asked) >= maxAsked {
-		return fmt.Errorf("lag of group %q in Kafka cluster %q: %d other selectors were asked about in the last %s: make a QueueConsumer for each group that is asked for always",
-			q.Group, q.Cluster, len(c.asked), askedFor)
-	}
-	c.asked[q] = time.Now()
-	return nil
-}
-
-// lagProblem says why a lag must not be served.
-func lagProblem(v store.View, sum lag.Sum) string {
-	switch {
-	case v.Polled.IsZero():
-		return notSampled
-	case sum.Complete():
-		return ""
-	case sum.Total == 0 && v.Problem != "":
-		return v.Problem + since(v.Since)
-	case sum.Total == 0:
-		return "none of its partitions are known: check its topics, and that the group has committed where no topic is named"
-	}
-	return fmt.Sprintf("%d of %d partitions are known: %s", sum.Known, sum.Total, sum.Problems[0])
-}
-
-func since(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return ", since " + t.UTC().Format(time.RFC3339)
+	return append(wants, c.asked.wanted(cluster, time.Now())...)
 }
 
 // Get is what is known of one QueueConsumer.
 func (c *Consumers) Get(name types.NamespacedName) (Result, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	r, ok := c.results[name]
+	r, ok := (*c.results.Load())[name]
 	return r, ok
 }
 
 // All is what is known of every QueueConsumer in a namespace; empty: in all of them. One that was not judged
 // yet is there too, as unknown. It fails where the QueueConsumers cannot be listed.
 func (c *Consumers) All(namespace string) (map[types.NamespacedName]Result, error) {
-	objects, err := c.list()
+	objects, err := c.list(client.InNamespace(namespace))
 	if err != nil {
 		return nil, fmt.Errorf("list QueueConsumers: %w", err)
 	}
+	results := *c.results.Load()
 	all := map[types.NamespacedName]Result{}
 	for i := range objects {
 		q := &objects[i]
@@ -202,9 +166,9 @@ func (c *Consumers) All(namespace string) (map[types.NamespacedName]Result, erro
 			continue
 		}
 		name := types.NamespacedName{Namespace: q.Namespace, Name: q.Name}
-		r, ok := c.Get(name)
+		r, ok := results[name]
 		if !ok || r.UID != q.UID {
-			r = about(q, Result{Reason: reasonNotSampled, Problem: notSampled, LagProblem: notSampled})
+			r = about(q, unread(reasonNotSampled, notSampled))
 		}
 		r.Labels = q.Labels
 		all[name] = r
@@ -214,16 +178,17 @@ func (c *Consumers) All(namespace string) (map[types.NamespacedName]Result, erro
 
 // Fresh says whether a result may still be served, else why not.
 func (c *Consumers) Fresh(r Result) error {
-	age := c.opts.Config.Clock.Now().Sub(r.Oldest)
-	if limit := c.clusters[r.Cluster].StaleAfter.Duration; age > limit {
+	s := c.settings.Load()
+	age := s.Clock.Now().Sub(r.Oldest)
+	if limit := s.clusters[r.Cluster].StaleAfter.Duration; age > limit {
 		return fmt.Errorf("last sampled %s ago, older than %s: is Kafka cluster %q answering", age.Round(time.Second), limit, r.Cluster)
 	}
 	return nil
 }
 
-func (c *Consumers) unknownCluster(field, name string) error {
-	known := make([]string, 0, len(c.clusters))
-	for k := range c.clusters {
+func (s *settings) unknownCluster(field, name string) error {
+	known := make([]string, 0, len(s.clusters))
+	for k := range s.clusters {
 		known = append(known, k)
 	}
 	slices.Sort(known)
@@ -231,9 +196,10 @@ func (c *Consumers) unknownCluster(field, name string) error {
 		field, name, strings.Join(known, ", "))
 }
 
-func (c *Consumers) list() ([]v1alpha1.QueueConsumer, error) {
+// list gives objects that are shared with others: read only.
+func (c *Consumers) list(opts ...client.ListOption) ([]v1alpha1.QueueConsumer, error) {
 	var l v1alpha1.QueueConsumerList
-	if err := c.opts.Objects.List(context.Background(), &l); err != nil {
+	if err := c.opts.Objects.List(context.Background(), &l, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		c.opts.Log.Error("list QueueConsumers", "error", err)
 		return nil, err
 	}

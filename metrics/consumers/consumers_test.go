@@ -42,11 +42,15 @@ func consumer(name, cluster string) v1alpha1.QueueConsumer {
 	}
 }
 
+func newConfig() *config.Metrics {
+	stale := metav1.Duration{Duration: 15 * time.Second}
+	return &config.Metrics{RateWindow: metav1.Duration{Duration: 30 * time.Second},
+		Clusters: []config.KafkaCluster{{Name: "main", StaleAfter: stale}, {Name: "second", StaleAfter: stale}}}
+}
+
 func newConsumers(items ...v1alpha1.QueueConsumer) (*Consumers, *store.Store) {
 	st := store.New()
-	cfg := &config.Metrics{RateWindow: metav1.Duration{Duration: 30 * time.Second}, Clusters: []config.KafkaCluster{
-		{Name: "main", StaleAfter: metav1.Duration{Duration: 15 * time.Second}}, {Name: "second", StaleAfter: metav1.Duration{Duration: 15 * time.Second}}}}
-	return New(Options{Config: cfg, Store: st, Objects: &objects{items: items}, Log: slog.New(slog.DiscardHandler),
+	return New(Options{Config: newConfig(), Store: st, Objects: &objects{items: items}, Log: slog.New(slog.DiscardHandler),
 		Pods: func(context.Context, string, v1alpha1.ScaleTarget) (lag.Pods, error) {
 			return lag.Pods{}, errors.New("no pods here")
 		}}), st
@@ -58,7 +62,7 @@ func named(n string) types.NamespacedName { return types.NamespacedName{Namespac
 func polls(c *Consumers, st *store.Store, group string, n int, backlog int64) {
 	for i := range n {
 		at := time.Now().Add(time.Duration(i-n) * time.Second)
-		st.Record(store.Key{Cluster: "main", Group: group}, at, []lag.Reading{{Topic: "orders", At: at, Commit: 0, End: backlog, Stable: backlog}})
+		st.Record(store.Key{Cluster: "main", Group: group}, store.Poll{At: at, Readings: []lag.Reading{{Topic: "orders", At: at, Commit: 0, End: backlog, Stable: backlog}}})
 		c.Evaluate("main")
 	}
 }
@@ -86,7 +90,7 @@ func TestEvaluate(t *testing.T) {
 	}
 	c.opts.Objects.(*objects).items = nil
 	c.Evaluate("main")
-	if all, err := c.All(""); err != nil || len(all) != 0 || len(c.results) != 0 || len(c.trackers) != 0 {
+	if all, err := c.All(""); err != nil || len(all) != 0 || len(*c.results.Load()) != 0 || len(c.trackers) != 0 {
 		t.Errorf("deleted objects are still known: %v, %v", all, err)
 	}
 }
@@ -108,7 +112,7 @@ func TestAskedGroupBecomesWanted(t *testing.T) {
 	if sum, err := c.Ask(q); err != nil || sum.Lag != 9 {
 		t.Errorf("after a poll: %+v, %v", sum, err)
 	}
-	c.asked[q] = time.Now().Add(-askedFor - time.Second)
+	c.asked.questions[question{q.selection(), 0}].asked = time.Now().Add(-askedFor - time.Second)
 	if wants := c.Wanted("main"); len(wants) != 0 {
 		t.Errorf("still wanted long after: %+v", wants)
 	}
@@ -157,7 +161,7 @@ func TestRestartResumesFromTheStatus(t *testing.T) {
 		for p := range readings {
 			readings[p] = lag.Reading{Topic: "orders", Partition: int32(p), At: at, Commit: 0, End: 100, Stable: 100}
 		}
-		st.Record(store.Key{Cluster: "main", Group: "orders"}, at, readings)
+		st.Record(store.Key{Cluster: "main", Group: "orders"}, store.Poll{At: at, Readings: readings})
 		c.Evaluate("main")
 	}
 	r, _ := c.Get(named("orders"))
@@ -171,7 +175,7 @@ func TestGroupThatNeverCommittedSaysSo(t *testing.T) {
 	c, st := newConsumers(q)
 	for i := range 4 {
 		at := time.Now().Add(time.Duration(i-4) * time.Second)
-		st.Record(store.Key{Cluster: "main", Group: "orders"}, at, []lag.Reading{{Topic: "orders", At: at, Commit: lag.Unknown, End: 600, Stable: 600}})
+		st.Record(store.Key{Cluster: "main", Group: "orders"}, store.Poll{At: at, Readings: []lag.Reading{{Topic: "orders", At: at, Commit: lag.Unknown, End: 600, Stable: 600}}})
 		c.Evaluate("main")
 	}
 	r, _ := c.Get(named("orders"))
@@ -220,7 +224,7 @@ func TestAnotherGroupStartsAfresh(t *testing.T) {
 			for p := range readings {
 				readings[p] = lag.Reading{Topic: group, Partition: int32(p), At: at, End: backlog, Stable: backlog}
 			}
-			st.Record(store.Key{Cluster: "main", Group: group}, at, readings)
+			st.Record(store.Key{Cluster: "main", Group: group}, store.Poll{At: at, Readings: readings})
 			c.Evaluate("main")
 		}
 		r, _ := c.Get(named("orders"))

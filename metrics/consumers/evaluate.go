@@ -3,14 +3,11 @@ package consumers
 import (
 	"context"
 	"fmt"
-	"reflect"
-	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"swell/api/v1alpha1"
-	"swell/metrics/kafka"
 	"swell/metrics/lag"
 	"swell/metrics/store"
 )
@@ -20,45 +17,70 @@ const (
 	reasonSampled        = "Sampled"
 	reasonNotSampled     = "NotSampled"
 	reasonNeverCommitted = "NeverCommitted"
-	reasonSaturated      = "MorePodsDoNotHelp"
 	reasonUnknown        = "LagUnknown"
 	reasonRatesUnknown   = "ReplicasUnknown"
 	reasonCluster        = "UnknownCluster"
+	reasonForbidden      = "Forbidden"
 	reasonInvalid        = "InvalidSpec"
 )
 
-// Evaluate judges the QueueConsumers of a cluster after a poll of it, and those whose cluster nobody polls.
+// Evaluate judges the QueueConsumers of a cluster after a poll of it, and those that nobody polls for.
 func (c *Consumers) Evaluate(cluster string) {
 	c.judging.Lock()
 	defer c.judging.Unlock()
-	now := c.opts.Config.Clock.Now()
+	s := c.settings.Load()
+	now := s.Clock.Now()
+	c.followRates(s, now, cluster)
 	objects, err := c.list()
 	if err != nil {
 		return
 	}
-	next := map[types.NamespacedName]Result{}
-	alive := map[types.UID]bool{}
+	before := *c.results.Load()
+	next := make(map[types.NamespacedName]Result, len(objects))
+	alive := make(map[types.UID]bool, len(objects))
 	for i := range objects {
 		q := &objects[i]
 		name := types.NamespacedName{Namespace: q.Namespace, Name: q.Name}
 		alive[q.UID] = true
-		_, polled := c.clusters[q.Spec.Kafka.Cluster]
-		if polled && q.Spec.Kafka.Cluster != cluster {
-			if r, ok := c.Get(name); ok && r.UID == q.UID {
+		if problem, reason := c.refused(s, q); reason != "" {
+			delete(c.trackers, q.UID)
+			next[name] = about(q, unread(reason, problem))
+			continue
+		}
+		if q.Spec.Kafka.Cluster != cluster {
+			if r, ok := before[name]; ok && r.UID == q.UID {
 				next[name] = r
 			}
 			continue
 		}
-		next[name] = about(q, c.judge(now, q))
+		next[name] = about(q, c.judge(s, now, q))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.results = next
 	for uid := range c.trackers {
 		if !alive[uid] {
 			delete(c.trackers, uid)
 		}
 	}
+	c.results.Store(&next)
+	select {
+	case c.evaluated <- struct{}{}:
+	default:
+	}
+}
+
+// refused says why nobody polls for a QueueConsumer.
+func (c *Consumers) refused(s *settings, q *v1alpha1.QueueConsumer) (problem, reason string) {
+	if err := s.gate.refuse(q.Namespace, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group); err != nil {
+		return err.Error(), reasonForbidden
+	}
+	if _, polled := s.clusters[q.Spec.Kafka.Cluster]; !polled {
+		return s.unknownCluster("spec.kafka.cluster", q.Spec.Kafka.Cluster).Error(), reasonCluster
+	}
+	return "", ""
+}
+
+// unread is the result of a QueueConsumer whose group is not read.
+func unread(reason, problem string) Result {
+	return Result{Reason: reason, Problem: problem, LagProblem: problem, pods: int(lag.Unknown), sight: sight{unknown: problem}}
 }
 
 // about says whom a result is of.
@@ -67,27 +89,19 @@ func about(q *v1alpha1.QueueConsumer, r Result) Result {
 	return r
 }
 
-func (c *Consumers) judge(now time.Time, q *v1alpha1.QueueConsumer) Result {
-	k, ok := c.clusters[q.Spec.Kafka.Cluster]
-	if !ok {
-		problem := c.unknownCluster("spec.kafka.cluster", q.Spec.Kafka.Cluster).Error()
-		return Result{Reason: reasonCluster, Problem: problem, LagProblem: problem}
-	}
-	topics, err := kafka.ParseTopics(q.Spec.Kafka.Topics)
+func (c *Consumers) judge(s *settings, now time.Time, q *v1alpha1.QueueConsumer) Result {
+	t, err := c.tracker(s, now, q)
 	if err != nil {
-		problem := fmt.Sprintf("spec.kafka.topics: %v", err)
-		return Result{Reason: reasonInvalid, Problem: problem, LagProblem: problem}
+		return unread(reasonInvalid, err.Error())
 	}
-	t, err := c.tracker(now, q)
-	if err != nil {
-		return Result{Reason: reasonInvalid, Problem: err.Error(), LagProblem: err.Error()}
-	}
-	view := c.opts.Store.View(store.Key{Cluster: k.Name, Group: q.Spec.Kafka.Group}, now, k.StaleAfter.Duration, topics.Match)
+	c.align(s, now, t, &q.Status)
+	staleAfter := s.clusters[q.Spec.Kafka.Cluster].StaleAfter.Duration
+	view := c.opts.Store.View(store.Key{Cluster: q.Spec.Kafka.Cluster, Group: q.Spec.Kafka.Group}, now, staleAfter, t.reads.topics.Match)
 	pods, err := c.opts.Pods(context.Background(), q.Namespace, q.Spec.ScaleTargetRef)
 	if err != nil {
-		pods = lag.Pods{Ready: -1}
+		pods = lag.Pods{Ready: int(lag.Unknown)}
 	}
-	r := Result{Estimate: t.Observe(now, view.Readings, pods)}
+	r := Result{Estimate: t.Observe(now, view.Readings, lag.Members{Pods: pods, Rebalancing: view.Rebalancing}), reads: t.reads, pods: pods.Ready}
 	r.LagProblem = lagProblem(view, r.Sum)
 	switch {
 	case view.Polled.IsZero():
@@ -96,90 +110,46 @@ func (c *Consumers) judge(now time.Time, q *v1alpha1.QueueConsumer) Result {
 		r.Reason, r.Problem = reasonUnknown, r.LagProblem
 	case r.Unknown != "":
 		r.Reason, r.Problem = reasonRatesUnknown, r.Unknown
+	default:
+		r.Why = why(r, t.perPod)
+	}
+	if q.Spec.Zero != nil {
+		r.sight = see(view.Readings, t.reads.rules, r.Sum, r.LagProblem)
+		t.idle = t.idle.next(r.sight, staleAfter)
+		r.idle = t.idle
 	}
 	return r
 }
 
-// tracker finds or makes the memory of a QueueConsumer; the first one resumes what its status says. Of another
-// group nothing is remembered.
-func (c *Consumers) tracker(now time.Time, q *v1alpha1.QueueConsumer) (*tracked, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	old := c.trackers[q.UID]
-	if t := old; t != nil && reflect.DeepEqual(t.spec.Kafka, q.Spec.Kafka) {
-		if reflect.DeepEqual(t.spec, q.Spec) {
-			return t, nil
-		}
-		opts, err := c.options(&q.Spec)
-		if err != nil {
-			return nil, err
-		}
-		if err := t.SetOptions(opts); err != nil {
-			return nil, err
-		}
-		t.spec = *q.Spec.DeepCopy()
-		return t, nil
+// why says what the replicas were counted from. The time of the sample stands beside it in the status: with it in
+// here, every poll of an idle group would be a write.
+func why(r Result, declared float64) string {
+	learned := "declared"
+	if r.PerPod != declared {
+		learned = fmt.Sprintf("learned, %.4g/s declared", declared)
 	}
-	opts, err := c.options(&q.Spec)
-	if err != nil {
-		return nil, err
-	}
-	inner, err := lag.NewTracker(opts)
-	if err != nil {
-		return nil, err
-	}
-	if old == nil {
-		c.resume(now, inner, &q.Status)
-	}
-	t := &tracked{Tracker: inner, spec: *q.Spec.DeepCopy()}
-	c.trackers[q.UID] = t
-	return t, nil
+	return fmt.Sprintf("lag %d in %d partitions; λ %.4g/s produced, %.4g/s read; μ %.4g/s a pod (%s); N = %s",
+		r.Lag, r.Total, r.Produce, r.Consume, r.PerPod, learned, r.Why)
 }
 
-// resumeWithin is how old a status may be to hold the replicas while its backlog drains.
-const resumeWithin = 5 * time.Minute
-
-func (c *Consumers) resume(now time.Time, t *lag.Tracker, s *v1alpha1.QueueConsumerStatus) {
-	if s.SampledAt == nil {
-		return
+// lagProblem says why a lag must not be served.
+func lagProblem(v store.View, sum lag.Sum) string {
+	switch {
+	case v.Polled.IsZero():
+		return notSampled
+	case sum.Complete():
+		return ""
+	case sum.Total == 0 && v.Problem != "":
+		return v.Problem + since(v.Since)
+	case sum.Total == 0:
+		return "none of its partitions are known: check its topics, and that the group has committed where no topic is named"
 	}
-	var perPod float64
-	if s.PerPodRate != nil {
-		perPod, _ = strconv.ParseFloat(string(*s.PerPodRate), 64)
-	}
-	replicas := 0
-	if s.DesiredReplicas != nil && now.Sub(c.opts.Config.Clock.At(s.SampledAt.Time)) < resumeWithin {
-		replicas = int(*s.DesiredReplicas)
-	}
-	t.Resume(replicas, perPod)
+	return fmt.Sprintf("%d of %d partitions are known: %s", sum.Known, sum.Total, sum.Problems[0])
 }
 
-func (c *Consumers) options(s *v1alpha1.QueueConsumerSpec) (lag.Options, error) {
-	u, err := number("spec.utilization", s.Utilization, 0.8)
-	if err != nil {
-		return lag.Options{}, err
+func since(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-	mu, err := number("spec.perPodRate.initial", s.PerPodRate.Initial, 0)
-	if err != nil {
-		return lag.Options{}, err
-	}
-	return lag.Options{
-		Rules: lag.Rules{Isolation: s.Isolation, Uncommitted: s.Uncommitted},
-		Policy: lag.Policy{DrainTarget: s.DrainTarget.Duration, RebalanceTime: s.RebalanceTime.Duration, Utilization: u,
-			Snap: s.SnapToPartitions == nil || *s.SnapToPartitions},
-		Window: c.opts.Config.RateWindow.Duration,
-		PerPod: mu,
-		Learn:  s.PerPodRate.Learn == nil || *s.PerPodRate.Learn,
-	}, nil
-}
-
-func number(field string, d v1alpha1.Decimal, missing float64) (float64, error) {
-	if d == "" {
-		return missing, nil
-	}
-	f, err := strconv.ParseFloat(string(d), 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s is %q: give a decimal number in quotes", field, d)
-	}
-	return f, nil
+	return ", since " + t.UTC().Format(time.RFC3339)
 }

@@ -6,11 +6,9 @@ import (
 	"sync"
 	"time"
 
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -162,20 +160,13 @@ func (r *Ready) learn(key targetKey, selector labels.Selector, err error) {
 }
 
 func (r *Ready) ask(ctx context.Context, key targetKey) (labels.Selector, error) {
-	object := &unstructured.Unstructured{}
-	object.SetAPIVersion(key.target.APIVersion)
-	object.SetKind(key.target.Kind)
-	object.SetNamespace(key.namespace)
-	object.SetName(key.target.Name)
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	scale := &autoscalingv1.Scale{}
-	if err := r.Live.SubResource("scale").Get(ctx, object, scale); err != nil {
-		return nil, fmt.Errorf("read the scale of %s %s/%s: %w: check spec.scaleTargetRef", key.target.Kind, key.namespace, key.target.Name, err)
+	s, err := readScale(ctx, r.Live, key.namespace, key.target)
+	if err != nil {
+		return nil, err
 	}
-	selector, err := labels.Parse(scale.Status.Selector)
+	selector, err := labels.Parse(s.selector())
 	if err != nil || selector.Empty() {
-		return nil, fmt.Errorf("read the scale of %s %s/%s: its selector %q selects nothing of its own", key.target.Kind, key.namespace, key.target.Name, scale.Status.Selector)
+		return nil, fmt.Errorf("read the scale of %s %s/%s: its selector %q selects nothing of its own", key.target.Kind, key.namespace, key.target.Name, s.selector())
 	}
 	return selector, nil
 }

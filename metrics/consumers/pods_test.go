@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -33,7 +33,7 @@ func (s *scales) Get(_ context.Context, object, scale client.Object, _ ...client
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	scale.(*autoscalingv1.Scale).Status.Selector = "app=" + object.GetName()
+	scale.(*unstructured.Unstructured).Object = map[string]any{"status": map[string]any{"selector": "app=" + object.GetName()}}
 	return s.fail
 }
 
@@ -123,4 +123,20 @@ func TestSelectorOutlivesAFailureButNotItsTarget(t *testing.T) {
 			t.Errorf("%d selectors are kept and %d requests made for what nobody counts", kept, api.count()-before)
 		}
 	})
+}
+
+func TestPodsOfAnythingWithAScale(t *testing.T) {
+	for _, target := range []v1alpha1.ScaleTarget{{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"}, {APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "orders"}} {
+		a := newAPI(t)
+		a.scale(target, 2)
+		a.pods = []corev1.Pod{{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}}
+		r := &Ready{Live: a, Cached: a}
+		key := targetKey{"shop", target}
+		_, _ = r.Pods(t.Context(), "shop", target)
+		selector, err := r.ask(t.Context(), key)
+		r.learn(key, selector, err)
+		if p, err := r.Pods(t.Context(), "shop", target); err != nil || p.Ready != 1 {
+			t.Errorf("%s: %+v, %v; want 1 ready", target.Kind, p, err)
+		}
+	}
 }

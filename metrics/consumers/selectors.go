@@ -1,0 +1,201 @@
+package consumers
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"swell/api/v1alpha1"
+	"swell/metrics/kafka"
+	"swell/metrics/lag"
+	"swell/metrics/store"
+)
+
+// askedFor is how long a group stays wanted after a selector last asked about it, in the machine's time,
+// as is the HPA's own period.
+const askedFor = 10 * time.Minute
+
+// maxAsked is how many selectors are wanted at a time, so that a caller that makes them up fills neither memory nor polls.
+const maxAsked = 1000
+
+// maxAges is how many ages selectors may ask about at a time: each is one more pass of requests a poll.
+const maxAges = 4
+
+// Question is what a selector asks about: a group, and its topics or none for all that it has committed.
+type Question struct {
+	Cluster, Group string
+	// Topics are joined by commas; empty: all.
+	Topics string
+	// Namespace is who asks.
+	Namespace string
+	// LateAfter asks how many messages are older than this; zero: not asked.
+	LateAfter time.Duration
+	// Ages asks how old the oldest unread message is.
+	Ages bool
+}
+
+func (q Question) selection() selection {
+	return selection{cluster: q.Cluster, group: q.Group, topics: q.Topics}
+}
+
+func (q Question) rules() lag.Rules {
+	return lag.Rules{Isolation: v1alpha1.ReadCommitted, Uncommitted: v1alpha1.UncommittedLatest, LateAfter: q.LateAfter}
+}
+
+// selection is what a question selects, whoever asks.
+type selection struct{ cluster, group, topics string }
+
+func (s selection) parse() (kafka.Topics, error) {
+	if s.topics == "" {
+		return kafka.ParseTopics(nil)
+	}
+	return kafka.ParseTopics(strings.Split(s.topics, ","))
+}
+
+type question struct {
+	selection
+	lateAfter time.Duration
+}
+
+// times are when a question was last asked, and when with ages; in the machine's time.
+type times struct{ asked, ages time.Time }
+
+// asked are the selectors of late.
+type asked struct {
+	mu        sync.Mutex
+	questions map[question]*times
+	rates     map[selection]*rated
+}
+
+// Ask is the lag of a group without a QueueConsumer. The first time it is asked about, the group becomes
+// wanted and the answer is an error. Where namespace rules refuse, the error wraps ErrForbidden. What is not known
+// besides the lag has its problem in the sum.
+func (c *Consumers) Ask(q Question) (lag.Sum, error) {
+	k, topics, err := c.admit(q)
+	if err != nil {
+		return lag.Sum{}, err
+	}
+	sum, view := c.opts.Store.Sum(store.Key{Cluster: q.Cluster, Group: q.Group}, store.Ask{Now: c.settings.Load().Clock.Now(),
+		StaleAfter: k, Topics: q.Topics, Match: topics.Match, Rules: q.rules()})
+	if problem := lagProblem(view, sum); problem != "" {
+		return sum, fmt.Errorf("lag of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, problem)
+	}
+	return sum, nil
+}
+
+// PartitionsOf are the partitions that Ask adds up, and by which rules. One that is not known is there with its problem and must not be
+// left out of a sum. The readings are shared: read only.
+func (c *Consumers) PartitionsOf(q Question) ([]lag.Reading, lag.Rules, error) {
+	staleAfter, topics, err := c.admit(q)
+	if err != nil {
+		return nil, lag.Rules{}, err
+	}
+	view := c.opts.Store.View(store.Key{Cluster: q.Cluster, Group: q.Group}, c.settings.Load().Clock.Now(), staleAfter, topics.Match)
+	if len(view.Readings) == 0 {
+		return nil, lag.Rules{}, fmt.Errorf("partitions of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, lagProblem(view, lag.Sum{}))
+	}
+	return view.Readings, q.rules(), nil
+}
+
+// admit checks a question, makes its group wanted for a while, and gives the age from which its readings are stale, and its topics.
+func (c *Consumers) admit(q Question) (staleAfter time.Duration, topics kafka.Topics, err error) {
+	s := c.settings.Load()
+	if err := s.gate.refuse(q.Namespace, q.Cluster, q.Group); err != nil {
+		return 0, topics, err
+	}
+	k, ok := s.clusters[q.Cluster]
+	if !ok {
+		return 0, topics, s.unknownCluster("selector label cluster", q.Cluster)
+	}
+	if q.LateAfter < 0 {
+		return 0, topics, fmt.Errorf("late messages of group %q: their age is %s: give a duration above zero", q.Group, q.LateAfter)
+	}
+	if topics, err = q.selection().parse(); err != nil {
+		return 0, topics, fmt.Errorf("read selector label topic: %w", err)
+	}
+	return k.StaleAfter.Duration, topics, c.asked.remember(q, time.Now())
+}
+
+// remember makes a group wanted for a while.
+func (a *asked) remember(q Question, now time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := question{q.selection(), q.LateAfter}
+	t, ok := a.questions[key]
+	if !ok {
+		if err := a.room(key); err != nil {
+			return err
+		}
+		t = &times{}
+		a.questions[key] = t
+	}
+	t.asked = now
+	if q.Ages {
+		t.ages = now
+	}
+	return nil
+}
+
+// room refuses one question more than can be asked at a time.
+func (a *asked) room(key question) error {
+	if len(a.questions) >= maxAsked {
+		return fmt.Errorf("lag of group %q in Kafka cluster %q: %d other selectors were asked about in the last %s: make a QueueConsumer for each group that is asked for always",
+			key.group, key.cluster, len(a.questions), askedFor)
+	}
+	if key.lateAfter == 0 {
+		return nil
+	}
+	ages := map[time.Duration]bool{key.lateAfter: true}
+	for other := range a.questions {
+		if other.lateAfter > 0 && other.cluster == key.cluster {
+			ages[other.lateAfter] = true
+		}
+	}
+	if len(ages) > maxAges {
+		return fmt.Errorf("late messages of group %q in Kafka cluster %q: selectors asked about %d other ages in the last %s: take one of theirs, or make a QueueConsumer with spec.lateAfter",
+			key.group, key.cluster, len(ages)-1, askedFor)
+	}
+	return nil
+}
+
+// wanted are the groups of a cluster that were asked about of late; those that were not are forgotten.
+func (a *asked) wanted(cluster string, now time.Time) []kafka.Want {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var wants []kafka.Want
+	for q, t := range a.questions {
+		if now.Sub(t.asked) > askedFor {
+			delete(a.questions, q)
+			continue
+		}
+		if topics, err := q.parse(); err == nil && q.cluster == cluster {
+			wants = append(wants, kafka.Want{Group: q.group, Topics: topics, Isolation: v1alpha1.ReadCommitted, LateAfter: q.lateAfter,
+				Ages: !t.ages.IsZero() && now.Sub(t.ages) <= askedFor})
+		}
+	}
+	maps.DeleteFunc(a.rates, func(_ selection, r *rated) bool { return now.Sub(r.asked) > askedFor })
+	return wants
+}
+
+// forget drops what was asked about a cluster.
+func (a *asked) forget(cluster string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.questions, func(q question, _ *times) bool { return q.cluster == cluster })
+	maps.DeleteFunc(a.rates, func(s selection, _ *rated) bool { return s.cluster == cluster })
+}
+
+// selections are what is asked about in a cluster.
+func (a *asked) selections(cluster string) []selection {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []selection
+	for q := range a.questions {
+		if q.cluster == cluster || cluster == "" {
+			all = append(all, q.selection)
+		}
+	}
+	return all
+}

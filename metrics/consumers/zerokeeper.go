@@ -1,0 +1,258 @@
+package consumers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/v1alpha1"
+	"swell/metrics/lag"
+)
+
+const (
+	// lookEvery is how often a target's replicas are read while no pod of it is ready, in the machine's time.
+	lookEvery = 30 * time.Second
+	// scaledAtOnce is how many targets are read or scaled at a time.
+	scaledAtOnce = 8
+)
+
+// zeroKeeper carries out what decideZero says, in the replica that leads, and remembers workloads between polls.
+type zeroKeeper struct {
+	mu      sync.Mutex
+	targets map[types.UID]*zeroTarget
+}
+
+// zeroTarget is one QueueConsumer's workload.
+type zeroTarget struct {
+	workload
+	target v1alpha1.ScaleTarget
+	// pods is how many were ready a poll ago, appended what the group's count was then.
+	pods     int
+	appended int64
+	looked   time.Time
+	said     metav1.Condition
+}
+
+// keepZero acts on each poll's results until the context ends.
+func (c *Consumers) keepZero(ctx context.Context, live client.Client, events told) {
+	defer c.zero.forget()
+	for {
+		c.actOnZero(ctx, live, events)
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.evaluated:
+		}
+	}
+}
+
+// actOnZero goes through the QueueConsumers once.
+func (c *Consumers) actOnZero(ctx context.Context, live client.Client, events told) {
+	objects, err := c.list()
+	if err != nil {
+		return
+	}
+	results := *c.results.Load()
+	var group errgroup.Group
+	group.SetLimit(scaledAtOnce)
+	alive := map[types.UID]bool{}
+	for i := range objects {
+		q := &objects[i]
+		r, ok := results[types.NamespacedName{Namespace: q.Namespace, Name: q.Name}]
+		if !ok || r.UID != q.UID || q.Spec.Zero == nil && !writtenZero(&q.Status) {
+			continue
+		}
+		alive[q.UID] = true
+		t := c.zero.target(q)
+		t.observe(r)
+		group.Go(func() error {
+			c.decide(ctx, live, events, q, r, t)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	c.zero.keep(alive)
+}
+
+// writtenZero says that a status tells of a workload that swell took to no replicas.
+func writtenZero(s *v1alpha1.QueueConsumerStatus) bool {
+	idle := meta.FindStatusCondition(s.Conditions, conditionIdle)
+	return idle != nil && idle.Reason == reasonScaledToZero
+}
+
+// observe takes in how many pods are ready. They may be on their way out, so that only a look says that replicas are there again.
+func (t *zeroTarget) observe(r Result) {
+	ready, were := r.pods > 0, t.pods > 0
+	if ready != were || ready && (t.replicas == 0 || t.ours) {
+		t.looked = time.Time{}
+	}
+	if ready && t.replicas != 0 {
+		t.replicas = -1
+	}
+	if r.sight.unknown == "" && (r.pods > 0 || t.appended < 0) {
+		t.appended = r.sight.appended
+	}
+	if t.replicas == 0 && t.workload.appended < 0 {
+		t.workload.appended = t.appended
+	}
+	t.pods = r.pods
+}
+
+// decide carries out one decision.
+func (c *Consumers) decide(ctx context.Context, live client.Client, events told, q *v1alpha1.QueueConsumer, r Result, t *zeroTarget) {
+	s := c.settings.Load()
+	now := s.Clock.Now()
+	z := zeroCase{sight: r.sight, idle: r.idle, staleAfter: s.clusters[r.Cluster].StaleAfter.Duration, desired: int(lag.Unknown)}
+	if q.Spec.Zero != nil {
+		z.after = q.Spec.Zero.After.Duration
+	}
+	if r.Problem == "" {
+		z.desired = r.Replicas
+	}
+	z.workload = t.workload
+	v := decideZero(now, z)
+	if t.due() {
+		v.action = look
+	}
+	if v.action == leave {
+		c.zero.say(t, idleCondition(z, v, s))
+		return
+	}
+	current, err := readScale(ctx, live, q.Namespace, q.Spec.ScaleTargetRef)
+	if err == nil {
+		t.found(current.replicas(), now)
+		z.workload = t.workload
+		v = decideZero(now, z)
+		err = c.carryOut(ctx, live, current, v, t, r)
+	}
+	switch {
+	case ctx.Err() != nil || apierrors.IsConflict(err):
+		// Somebody else changed it meanwhile: the next poll looks again.
+		return
+	case err != nil:
+		v = zeroVerdict{reason: reasonScaleFailed, message: err.Error()}
+		if t.said.Reason != reasonScaleFailed {
+			c.opts.Log.Error("scale to zero or back", "namespace", q.Namespace, "name", q.Name, "error", err)
+			events.tell(q, note{corev1.EventTypeWarning, v.reason, v.message})
+		}
+	case v.action != leave:
+		c.opts.Log.Info("scaled", "namespace", q.Namespace, "name", q.Name, "reason", v.reason, "message", v.message)
+		events.tell(q, note{corev1.EventTypeNormal, v.reason, v.message})
+	}
+	c.zero.say(t, idleCondition(z, v, s))
+}
+
+// due says that the replicas are to be read although no decision hangs on it: somebody else may have scaled to none, or up from there.
+func (t *zeroTarget) due() bool {
+	if t.pods > 0 {
+		return t.looked.IsZero() && (t.replicas == 0 || t.ours)
+	}
+	return t.looked.IsZero() || t.replicas != 0 && time.Since(t.looked) > lookEvery
+}
+
+// found takes in how many replicas a target is to have.
+func (t *zeroTarget) found(replicas int, now time.Time) {
+	switch {
+	case replicas > 0:
+		if t.replicas == 0 || t.ours {
+			t.raised = now
+		}
+		t.ours, t.workload.appended = false, -1
+	case t.replicas != 0:
+		t.workload.appended = t.appended
+	}
+	t.replicas, t.looked = replicas, time.Now()
+}
+
+// carryOut scales where the verdict, which was made on the current scale, says so.
+func (c *Consumers) carryOut(ctx context.Context, live client.Client, current scale, v zeroVerdict, t *zeroTarget, r Result) error {
+	switch v.action {
+	case toZero:
+		if err := current.write(ctx, live, 0); err != nil {
+			return err
+		}
+		t.replicas, t.ours, t.workload.appended = 0, true, r.sight.appended
+	case toOne:
+		if err := current.write(ctx, live, 1); err != nil {
+			return err
+		}
+		t.replicas, t.ours, t.workload.appended, t.raised = 1, false, -1, c.settings.Load().Clock.Now()
+	case leave, look:
+	}
+	return nil
+}
+
+// idleCondition is the Idle condition for a verdict; since when the group is empty outlives a fail-over in its time.
+func idleCondition(z zeroCase, v zeroVerdict, s *settings) metav1.Condition {
+	c := metav1.Condition{Type: conditionIdle, Status: metav1.ConditionFalse, Reason: v.reason, Message: v.message}
+	switch {
+	case v.reason == "":
+		return metav1.Condition{}
+	case z.sight.unknown != "":
+		c.Status = metav1.ConditionUnknown
+	case !z.idle.since.IsZero():
+		c.Status = metav1.ConditionTrue
+		c.LastTransitionTime = metav1.NewTime(s.Clock.RealTime(z.idle.since).Truncate(time.Second))
+	}
+	return c
+}
+
+// target finds or makes the memory of a workload. The first one takes over from the status whose doing its state is; another target of
+// the same QueueConsumer starts afresh.
+func (k *zeroKeeper) target(q *v1alpha1.QueueConsumer) *zeroTarget {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.targets[q.UID]
+	if t == nil || t.target != q.Spec.ScaleTargetRef {
+		ours := t == nil && writtenZero(&q.Status)
+		t = &zeroTarget{workload: workload{replicas: -1, ours: ours, appended: -1}, target: q.Spec.ScaleTargetRef, pods: -1, appended: -1}
+		if k.targets == nil {
+			k.targets = map[types.UID]*zeroTarget{}
+		}
+		k.targets[q.UID] = t
+	}
+	return t
+}
+
+// say notes the condition for the status.
+func (k *zeroKeeper) say(t *zeroTarget, c metav1.Condition) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t.said = c
+}
+
+// condition is what was last said of a QueueConsumer.
+func (k *zeroKeeper) condition(uid types.UID) (metav1.Condition, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.targets[uid]
+	if t == nil || t.said.Type == "" {
+		return metav1.Condition{}, false
+	}
+	return t.said, true
+}
+
+func (k *zeroKeeper) keep(alive map[types.UID]bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for uid := range k.targets {
+		if !alive[uid] {
+			delete(k.targets, uid)
+		}
+	}
+}
+
+// forget drops everything: whoever leads next has seen other things meanwhile.
+func (k *zeroKeeper) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.targets = nil
+}
