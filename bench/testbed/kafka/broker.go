@@ -17,10 +17,13 @@ import (
 type Broker struct {
 	// Bootstrap is what clients dial, "127.0.0.1:port"; it stays the same over restarts.
 	Bootstrap string
+	// SASL and MutualTLS are the listeners of a real broker with Security; empty without.
+	SASL, MutualTLS string
 	// Dir is the folder of its data and log.
 	Dir string
 
 	process *process.Process
+	tools   tools
 	remove  func() error // removes Dir; does nothing where the caller gave it
 }
 

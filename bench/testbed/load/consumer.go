@@ -25,6 +25,8 @@ type ConsumerOptions struct {
 	Selector     labels.Selector
 	// PerPodRate is what one pod reads, messages a model second.
 	PerPodRate float64
+	// Ceiling is what the pods together read at most, messages a model second: what they write to takes no more. Default: none.
+	Ceiling float64
 	// Rebalance is how long the whole group stands still when its members change. Default 5s.
 	Rebalance time.Duration
 	// CommitEvery is the time between two commits. Default 5s.
@@ -72,6 +74,9 @@ func (o ConsumerOptions) Validate() error {
 	}
 	if o.PerPodRate <= 0 {
 		return fmt.Errorf("consumers: the rate of a pod is %g: give messages a model second, above zero", o.PerPodRate)
+	}
+	if o.Ceiling < 0 {
+		return fmt.Errorf("consumers: the ceiling is %g: give messages a model second, or leave it out", o.Ceiling)
 	}
 	if o.Rebalance < 0 || o.CommitEvery < 0 || o.LateAfter < 0 || o.CommitTimeout < 0 || o.Tick < 0 {
 		return errors.New("consumers: a duration is negative: give all of them from zero up")
@@ -155,7 +160,7 @@ func (c *Consumers) tick(ctx context.Context, now time.Time) {
 		from = c.stillUntil
 	}
 	if now.After(from) {
-		c.read(now.Sub(from).Seconds() * c.opt.PerPodRate * speed(c.opt.Clock))
+		c.read(now.Sub(from).Seconds() * c.rate() * speed(c.opt.Clock))
 		for p, position := range c.position {
 			c.ledger.read(int32(p), position, now)
 		}
@@ -186,6 +191,14 @@ func (c *Consumers) join(now time.Time) {
 	defer c.mu.Unlock()
 	c.ready = len(names)
 	c.rebalances++
+}
+
+// rate is what one pod reads, messages a model second.
+func (c *Consumers) rate() float64 {
+	if n := float64(len(c.members)); c.opt.Ceiling > 0 && n*c.opt.PerPodRate > c.opt.Ceiling {
+		return c.opt.Ceiling / n
+	}
+	return c.opt.PerPodRate
 }
 
 // read moves every member's own partitions on by up to budget messages in total; a rest below one message is kept for the next tick.

@@ -28,6 +28,8 @@ type PlayerOptions struct {
 	Tick time.Duration
 	// MaxBuffered messages wait in the client at once; what is beyond waits as a number. Default 50000.
 	MaxBuffered int
+	// Hot is the share of the messages that all go to partition 0, from 0 to 1. Default: 0, all partitions get the same.
+	Hot float64
 	// Seed picks the partition that the first message goes to.
 	Seed uint64
 	// FlushTimeout bounds the wait for the last acknowledgements, machine time. Default 10s.
@@ -60,6 +62,9 @@ func (o PlayerOptions) Validate() error {
 	}
 	if o.Rate == nil {
 		return errors.New("player: no rate: give a curve in messages a model second")
+	}
+	if o.Hot < 0 || o.Hot > 1 {
+		return fmt.Errorf("player: the hot share is %g: give one from 0 to 1", o.Hot)
 	}
 	if o.Tick < 0 || o.MaxBuffered < 0 {
 		return fmt.Errorf("player: tick %s, max buffered %d: give numbers above zero", o.Tick, o.MaxBuffered)
@@ -199,7 +204,7 @@ func (p *Player) take(limit int64) (burst, int64) {
 func (p *Player) produce(number int64, due time.Time) {
 	record := &kgo.Record{
 		Topic:     p.opt.Topic,
-		Partition: int32(number % int64(p.ledger.Partitions())),
+		Partition: p.partition(number),
 		Timestamp: due,
 		Value:     binary.BigEndian.AppendUint64(nil, uint64(number)),
 	}
@@ -214,6 +219,14 @@ func (p *Player) produce(number int64, due time.Time) {
 			p.enqueue(burst{due, 1})
 		}
 	})
+}
+
+// partition takes turns, but for the hot share: of every hundred messages the first ones go to partition 0.
+func (p *Player) partition(number int64) int32 {
+	if float64(number%100) < 100*p.opt.Hot {
+		return 0
+	}
+	return int32(number % int64(p.ledger.Partitions()))
 }
 
 // finish hands over and waits for everything that was due.

@@ -121,6 +121,12 @@ type MetricsOptions struct {
 	Cluster string
 	// PollEvery and StaleAfter in model time. Default 5s and 30s: on a busy machine a compressed poll may be late.
 	PollEvery, StaleAfter time.Duration
+	// RateWindow in model time. Default: swell-metrics' own.
+	RateWindow time.Duration
+	// More are clusters besides the stack's own Kafka.
+	More []config.KafkaCluster
+	// PassOn names services behind swell-metrics. Default: none.
+	PassOn config.PassOn
 }
 
 // StartMetrics starts swell-metrics and has the API server pass both metrics APIs on to it.
@@ -136,7 +142,9 @@ func (s *Stack) StartMetrics(ctx context.Context, o MetricsOptions) error {
 	}
 	k := config.KafkaCluster{Name: o.Cluster, Brokers: []string{s.Kafka.Bootstrap}}
 	k.PollEvery.Duration, k.StaleAfter.Duration = o.PollEvery, o.StaleAfter
-	path, err := s.writeConfig("metrics.yaml", config.Metrics{Clock: s.Clock, Clusters: []config.KafkaCluster{k}})
+	c := config.Metrics{Clock: s.Clock, Clusters: append([]config.KafkaCluster{k}, o.More...), PassOn: o.PassOn}
+	c.RateWindow.Duration = o.RateWindow
+	path, err := s.writeConfig("metrics.yaml", c)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,83 @@
+package backlog_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"swell/api/config"
+	"swell/bench/testbed/stack"
+)
+
+// A certificate that nobody knows is a condition on the object and an error on the metric; once the file is right it goes on
+// without a restart, and the other cluster was never touched by it.
+func TestABrokenCertificateIsSaid(t *testing.T) {
+	r := newRig(t, map[string]int{"plain": partitions}, stack.MetricsOptions{})
+	dir := t.TempDir()
+	authority := filepath.Join(dir, "ca.crt")
+	write := func(pem []byte) {
+		t.Helper()
+		if err := os.WriteFile(authority, pem, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(r.Cluster.FrontProxyCA())
+	cert, key, err := r.Cluster.ServingCert("kafka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "secret"), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(secure.Close)
+	r.Metrics.Stop()
+	more := config.KafkaCluster{Name: "secure", Brokers: secure.ListenAddrs(), TLS: &config.KafkaTLS{CAFile: authority}}
+	if err := r.StartMetrics(t.Context(), stack.MetricsOptions{More: []config.KafkaCluster{more}}); err != nil {
+		t.Fatal(err)
+	}
+	r.apply(t, workload{Name: "secret", Replicas: 1, PerPod: 10, Cluster: "secure"})
+	r.apply(t, workload{Name: "plain", Replicas: 1, PerPod: 10})
+
+	r.eventually(t, "the object says what is wrong", func() error {
+		c := r.condition(t, "secret", "Ready")
+		if c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "certificate") || !strings.Contains(c.Message, "caFile") {
+			return fmt.Errorf("condition %+v", c)
+		}
+		return nil
+	})
+	if _, err := r.external(t.Context(), "kafka_consumergroup_desired_replicas", "consumer=secret"); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("the metric gives %v, want an error that names the certificate", err)
+	}
+	r.eventually(t, "the other cluster is read", func() error {
+		_, err := r.external(t.Context(), "kafka_consumergroup_desired_replicas", "consumer=plain")
+		return err
+	})
+	write(r.Cluster.CA())
+	r.eventually(t, "the mended file is used", func() error {
+		_, err := r.external(t.Context(), "kafka_consumergroup_desired_replicas", "consumer=secret")
+		return err
+	})
+}
+
+// external reads an external metric through the API server.
+func (r *rig) external(ctx context.Context, metric, selector string) (string, error) {
+	raw, err := r.Kube.Discovery().RESTClient().Get().AbsPath("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/"+metric).
+		Param("labelSelector", selector).DoRaw(ctx)
+	if err != nil {
+		return "", errors.Join(err, errors.New(string(raw)))
+	}
+	return string(raw), nil
+}
