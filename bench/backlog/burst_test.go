@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"swell/bench/testbed/load"
-	"swell/bench/testbed/stack"
 	"swell/metrics/lag"
 )
 
@@ -32,7 +31,7 @@ func TestABurstIsDrainedInTime(t *testing.T) {
 	for _, ratio := range ratios {
 		topics[fmt.Sprintf("ratio-%d", ratio)] = partitions
 	}
-	r := newRig(t, topics, stack.MetricsOptions{})
+	r := newRig(t, topics, nil)
 	policy := lag.Policy{DrainTarget: drain, RebalanceTime: 5 * time.Second, Utilization: 0.8, Snap: true}
 	usual := lag.Level(lag.Need(lag.Load{Produce: rate, PerPod: perPod, Partitions: partitions}, policy), partitions, true)
 	for _, ratio := range ratios {

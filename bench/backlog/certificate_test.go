@@ -20,34 +20,18 @@ import (
 // A certificate that nobody knows is a condition on the object and an error on the metric; once the file is right it goes on
 // without a restart, and the other cluster was never touched by it.
 func TestABrokenCertificateIsSaid(t *testing.T) {
-	r := newRig(t, map[string]int{"plain": partitions}, stack.MetricsOptions{})
-	dir := t.TempDir()
-	authority := filepath.Join(dir, "ca.crt")
+	authority := filepath.Join(t.TempDir(), "ca.crt")
 	write := func(pem []byte) {
 		t.Helper()
 		if err := os.WriteFile(authority, pem, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(r.Cluster.FrontProxyCA())
-	cert, key, err := r.Cluster.ServingCert("kafka")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secure, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "secret"), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(secure.Close)
-	r.Metrics.Stop()
-	more := config.KafkaCluster{Name: "secure", Brokers: secure.ListenAddrs(), TLS: &config.KafkaTLS{CAFile: authority}}
-	if err := r.StartMetrics(t.Context(), stack.MetricsOptions{More: []config.KafkaCluster{more}}); err != nil {
-		t.Fatal(err)
-	}
+	r := newRig(t, map[string]int{"plain": partitions}, func(r *rig) stack.MetricsOptions {
+		write(r.Cluster.FrontProxyCA())
+		more := config.KafkaCluster{Name: "secure", Brokers: r.secureKafka(t).ListenAddrs(), TLS: &config.KafkaTLS{CAFile: authority}}
+		return stack.MetricsOptions{More: []config.KafkaCluster{more}}
+	})
 	r.apply(t, workload{Name: "secret", Replicas: 1, PerPod: 10, Cluster: "secure"})
 	r.apply(t, workload{Name: "plain", Replicas: 1, PerPod: 10})
 
@@ -70,6 +54,25 @@ func TestABrokenCertificateIsSaid(t *testing.T) {
 		_, err := r.external(t.Context(), "kafka_consumergroup_desired_replicas", "consumer=secret")
 		return err
 	})
+}
+
+// secureKafka is a Kafka cluster whose certificate the control plane's authority signed.
+func (r *rig) secureKafka(t *testing.T) *kfake.Cluster {
+	t.Helper()
+	cert, key, err := r.Cluster.ServingCert("kafka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "secret"), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(secure.Close)
+	return secure
 }
 
 // external reads an external metric through the API server.

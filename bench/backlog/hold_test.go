@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/bench/testbed/load"
-	"swell/bench/testbed/stack"
 )
 
 // What must not change the replicas, or not raise them, although the backlog grows.
@@ -23,7 +22,7 @@ func TestReplicasAreHeld(t *testing.T) {
 	for _, name := range []string{"brokers", "storm", "saturated", "hot"} {
 		topics[name] = partitions
 	}
-	r := newRig(t, topics, stack.MetricsOptions{})
+	r := newRig(t, topics, nil)
 	t.Run("a saturated downstream", r.saturatedDownstream)
 	t.Run("one hot partition", r.hotPartition)
 	t.Run("a rebalance storm", r.rebalanceStorm)
@@ -95,37 +94,44 @@ func (r *rig) rebalanceStorm(t *testing.T) {
 	read := func(c *kgo.Client) {
 		defer c.Close()
 		for ctx.Err() == nil {
-			c.PollRecords(ctx, 5)
-			c.AllowRebalance()
-			time.Sleep(20 * time.Millisecond)
+			c.PollRecords(ctx, 4)
+			time.Sleep(25 * time.Millisecond)
 		}
 	}
 	for range 2 {
 		c := member()
 		running.Go(func() { read(c) })
 	}
-	// the Ledger's consumers do not take part: what is read is read by real members
-	r.produceSteadily(t, ctx, &running, "storm", 30)
+	// what is read is read by real members: both together 30 a model second while the group is left in peace
+	r.produceSteadily(t, ctx, &running, "storm", 26)
 	r.eventually(t, "the group is known", func() error {
 		if q := r.consumer(t, "storm"); q.Status.DesiredReplicas == nil {
 			return fmt.Errorf("%+v", q.Status.Conditions)
 		}
 		return nil
 	})
-	running.Go(func() {
-		for ctx.Err() == nil {
-			c := member()
-			c.PollRecords(ctx, 1)
-			c.Close()
-		}
-	})
+	for range 2 {
+		running.Go(func() {
+			for ctx.Err() == nil {
+				c := member()
+				c.PollRecords(ctx, 1)
+				c.Close()
+			}
+		})
+	}
 	r.eventually(t, "the storm is seen", func() error {
 		if c := r.condition(t, "storm", "Rebalancing"); c.Status != metav1.ConditionTrue {
 			return fmt.Errorf("condition %+v: %s", c, r.consumer(t, "storm").Status.Why)
 		}
 		return nil
 	})
-	r.hold(t, "storm", 3*time.Minute, r.replicas(t, "storm"))
+	held := r.replicas(t, "storm")
+	r.hold(t, "storm", 3*time.Minute, held)
+	after := r.consumer(t, "storm").Status
+	t.Logf("%d replicas: %s", held, after.Why)
+	if !strings.Contains(after.Why, "held at") {
+		t.Errorf("what waits by now asks for no more pods, so that nothing was held: %s", after.Why)
+	}
 }
 
 // produceSteadily produces so many messages a model second, without an account of them.

@@ -45,9 +45,9 @@ func other(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A cluster has one external metrics server: what is not swell's is answered by the one behind it.
-func TestAnotherMetricsServerBehindStillAnswers(t *testing.T) {
-	r := newRig(t, map[string]int{"plain": partitions}, stack.MetricsOptions{})
+// serveOther runs it and says how swell-metrics reaches it.
+func (r *rig) serveOther(t *testing.T) *config.MetricsService {
+	t.Helper()
 	cert, key, err := r.Cluster.ServingCert("other")
 	if err != nil {
 		t.Fatal(err)
@@ -59,18 +59,20 @@ func TestAnotherMetricsServerBehindStillAnswers(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(other)}
 	go func() { _ = server.ServeTLS(l, cert, key) }()
 	t.Cleanup(func() { _ = server.Close() })
-
 	dir := t.TempDir()
 	for name, text := range map[string][]byte{"ca.crt": r.Cluster.CA(), "token": []byte(token)} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.Metrics.Stop()
-	behind := &config.MetricsService{URL: "https://" + l.Addr().String(), CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")}
-	if err := r.StartMetrics(t.Context(), stack.MetricsOptions{PassOn: config.PassOn{External: behind}}); err != nil {
-		t.Fatal(err)
-	}
+	return &config.MetricsService{URL: "https://" + l.Addr().String(), CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")}
+}
+
+// A cluster has one external metrics server: what is not swell's is answered by the one behind it.
+func TestAnotherMetricsServerBehindStillAnswers(t *testing.T) {
+	r := newRig(t, map[string]int{"plain": partitions}, func(r *rig) stack.MetricsOptions {
+		return stack.MetricsOptions{PassOn: config.PassOn{External: r.serveOther(t)}}
+	})
 	r.commitEnds(t, "plain")
 	for metric, c := range map[string]struct{ selector, want string }{
 		"page_views":              {"site=main", `"value":"1234"`},

@@ -42,8 +42,9 @@ type rig struct {
 	pods    *load.PodWatch
 }
 
-// newRig boots everything; topics are made with so many partitions each.
-func newRig(t *testing.T, topics map[string]int, o stack.MetricsOptions) *rig {
+// newRig boots everything; topics are made with so many partitions each. What swell-metrics needs besides is made by configure,
+// which may be nil, when all but swell-metrics is there.
+func newRig(t *testing.T, topics map[string]int, configure func(*rig) stack.MetricsOptions) *rig {
 	t.Helper()
 	controlplane.BinaryForTest(t)
 	fleet := aws.Fleet{
@@ -81,6 +82,10 @@ func newRig(t *testing.T, topics map[string]int, o stack.MetricsOptions) *rig {
 	}
 	now := time.Now()
 	st.Clock = config.Clock{Speed: speed, Real: now, Model: now}
+	var o stack.MetricsOptions
+	if configure != nil {
+		o = configure(r)
+	}
 	if err := st.StartMetrics(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}

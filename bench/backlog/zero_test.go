@@ -6,14 +6,12 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"swell/bench/testbed/stack"
 )
 
 // A workload that has nothing to read goes to no replicas after a proven time, comes back at the first message, and is never
 // taken away while Kafka does not answer.
 func TestToZeroAndBack(t *testing.T) {
-	r := newRig(t, map[string]int{"idle": partitions}, stack.MetricsOptions{})
+	r := newRig(t, map[string]int{"idle": partitions}, nil)
 	r.commitEnds(t, "idle")
 	r.apply(t, workload{Name: "idle", Replicas: 1, PerPod: 10, Spec: "  zero: {after: 60s}"})
 	r.goesToZero(t)

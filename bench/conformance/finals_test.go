@@ -108,19 +108,19 @@ func (f final) compare(t *testing.T, lines []kafka.GroupLine) int {
 			want[key] = text
 		}
 	}
-	var lines2 []string
+	var wrong []string
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if said[key] != want[key] {
-			lines2 = append(lines2, fmt.Sprintf("%s is %q, want %q", key, said[key], want[key]))
+			wrong = append(wrong, fmt.Sprintf("%s is %q, want %q", key, said[key], want[key]))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(said)) {
 		if _, ok := want[key]; !ok {
-			lines2 = append(lines2, fmt.Sprintf("%s is %q, want no line", key, said[key]))
+			wrong = append(wrong, fmt.Sprintf("%s is %q, want no line", key, said[key]))
 		}
 	}
-	if len(lines2) > 0 {
-		t.Errorf("Kafka's own tool says of %s: %s", f.ask.group, strings.Join(lines2, "; "))
+	if len(wrong) > 0 {
+		t.Errorf("Kafka's own tool says of %s: %s", f.ask.group, strings.Join(wrong, "; "))
 	}
 	return len(want)
 }

@@ -43,7 +43,7 @@ type pollerReport struct {
 	Wall    float64 `json:"wall"`
 	Longest float64 `json:"longest"`
 	// Complete counts the groups with all of their partitions known, Partitions those partitions, Late and Aged the
-	// ones whose lateness and, where there is lag, whose oldest message's time are known.
+	// ones without lag, or whose lateness and whose oldest message's time are known.
 	Complete   int   `json:"complete"`
 	Partitions int   `json:"partitions"`
 	Late       int   `json:"late"`
@@ -204,10 +204,11 @@ func (r *rig) check(report *pollerReport) error {
 		report.Partitions += sum.Known
 		report.Lag += sum.Lag
 		for _, one := range v.Readings {
-			if len(one.Late) > 0 {
+			messages, _ := lag.Of(one, lag.Rules{Isolation: v1alpha1.ReadCommitted})
+			if messages == 0 || len(one.Late) > 0 {
 				report.Late++
 			}
-			if messages, _ := lag.Of(one, lag.Rules{Isolation: v1alpha1.ReadCommitted}); messages == 0 || !one.OldestAt.IsZero() {
+			if messages == 0 || !one.OldestAt.IsZero() {
 				report.Aged++
 			}
 		}

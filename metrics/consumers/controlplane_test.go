@@ -39,12 +39,18 @@ type world struct {
 
 var groups = []string{"orders", "roll"}
 
-func newWorld(t *testing.T) *world {
+func kinds(t *testing.T) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), autoscalingv2.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
+	return scheme
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	scheme := kinds(t)
 	running, err := controlplane.Start(context.WithoutCancel(t.Context()), controlplane.Options{Binary: controlplane.BinaryForTest(t), Log: t.Output(), HPASyncPeriod: time.Second})
 	if err != nil {
 		t.Fatal(err)

@@ -94,7 +94,7 @@ type result struct {
 func (p *Poller) request(ctx context.Context, j *job) result {
 	began := time.Now()
 	resp, err := p.client.Broker(int(j.broker)).Request(ctx, j.req)
-	return result{j, resp, err, time.Since(began)}
+	return result{j, resp, p.opts.Explain(err), time.Since(began)}
 }
 
 // handle gives a result to its job and says whether it was an answer.
@@ -191,7 +191,7 @@ func (p *Poller) askSeeds(ctx context.Context, req kmsg.Request) (kmsg.Response,
 	if err == nil {
 		p.answered++
 	}
-	return resp, err
+	return resp, p.opts.Explain(err)
 }
 
 // refusal is a broker's error with what to do about it; empty where there is none.

@@ -181,3 +181,10 @@ func TestRetentionThatGoesOnOvertakesAStandingGroup(t *testing.T) {
 		}
 	}
 }
+
+// An expression that is whole only inside the brackets put around it would match more than it says.
+func TestAnExpressionIsWholeByItself(t *testing.T) {
+	if topics, err := ParseTopics([]string{"/orders)|(?:.*/"}); err == nil {
+		t.Errorf("it was taken, and matches secrets: %t", topics.Match("secrets"))
+	}
+}

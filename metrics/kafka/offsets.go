@@ -117,8 +117,8 @@ func (p *Poller) fetchEnds(ctx context.Context, now time.Time) {
 	p.ask(ctx, append(jobs, starts...), false)
 }
 
-// needsStart says whether the log start must be read. A commit that has advanced since the last look is beyond
-// it, and where nobody lags it does not matter.
+// needsStart says whether the log start must be read. Where nobody lags it does not matter; a commit that moves proves nothing,
+// as consumers commit what they had fetched before retention took it.
 func (pt *part) needsStart(due bool) bool {
 	if pt.needs == 0 {
 		return false
@@ -129,9 +129,7 @@ func (pt *part) needsStart(due bool) bool {
 	if !due {
 		return false
 	}
-	stood := pt.least != never && pt.least <= pt.looked
-	pt.looked = pt.least
-	return stood
+	return pt.least != never
 }
 
 // atEnd is the end offset of a partition as far as one was read, else lag.Unknown.
@@ -176,7 +174,7 @@ func (g *groupPoll) judge(topic string, n int32, pt *part) {
 	if !lagging {
 		return
 	}
-	g.lagging = true
+	g.left += max(pt.atEnd()-from, 0)
 	pt.least = min(pt.least, c.offset)
 	if g.ages {
 		pt.oldest = min(pt.oldest, from)

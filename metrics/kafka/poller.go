@@ -39,6 +39,8 @@ type Options struct {
 	Log   *slog.Logger
 	// ClientOpts are more options of the client: TLS and SASL.
 	ClientOpts []kgo.Opt
+	// Explain adds to an error of TLS or SASL what to do about it. Default: errors stay as they are.
+	Explain func(error) error
 	// Now is the present in model time. Default: the Clock's.
 	Now func() time.Time
 	// Random scatters back-offs; from 0 to 1, without 1. Default: a random source.
@@ -74,6 +76,9 @@ const maxAnswer = 32 << 20
 
 // NewPoller makes a poller; nothing is dialled yet.
 func NewPoller(o Options) (*Poller, error) {
+	if o.Explain == nil {
+		o.Explain = func(err error) error { return err }
+	}
 	p := &Poller{opts: o, now: o.Now, random: o.Random, seed: maphash.MakeSeed(), health: map[int32]*health{}, looks: map[int32]*look{}}
 	if p.now == nil {
 		p.now = o.Clock.Now

@@ -62,7 +62,7 @@ func (p *Poller) reading(at time.Time, g *groupPoll, topic string, tv *topicView
 	}
 	r := lag.Reading{Topic: topic, Partition: n, TopicID: tv.id, At: at, Commit: c.offset, End: pt.end, Stable: pt.stable, Start: pt.start,
 		Share: g.memory.share, ShareLag: c.lag, BrokerStamped: tv.stamped,
-		Late: g.lateFor(c, pt), OldestAt: g.oldestAt(c, pt), Readable: p.readableOf(g, tv, c, pt)}
+		Late: g.lateFor(c, pt), LateProblem: pt.lateFailed, OldestAt: g.oldestAt(c, pt), Readable: p.readableOf(g, tv, c, pt)}
 	if end := pt.atEnd(); r.Start > end || r.Commit > end {
 		// The topic may have been made anew, or truncated: look again before the next poll.
 		pt.startDue = true

@@ -197,6 +197,35 @@ func TestRebalancingGroup(t *testing.T) {
 	}
 }
 
+// In a storm a group commits a little between two rebalances and falls behind all the same.
+func TestRebalancingGroupThatStillCommits(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(1, "orders"))
+	set := b.stateOf("g", "Stable")
+	b.want("g", "orders")
+	step := func(offset int64, produced int) {
+		b.produce("orders", 0, produced)
+		b.commit("g", "orders", 0, offset)
+		b.poll()
+	}
+	for offset := range int64(4) {
+		step(offset, 1)
+	}
+	set("PreparingRebalance")
+	step(4, 3)
+	if b.view("g").Rebalancing {
+		t.Error("one poll with more left than before is looked at")
+	}
+	step(5, 3)
+	step(6, 3)
+	if !b.view("g").Rebalancing {
+		t.Error("a group that commits and falls behind is not seen rebalancing")
+	}
+	step(15, 0)
+	if b.view("g").Rebalancing {
+		t.Error("a group that catches up counts as rebalancing")
+	}
+}
+
 func TestStatesThatMayNotBeListedChangeNothing(t *testing.T) {
 	b := newBench(t, kfake.SeedTopics(1, "orders"))
 	b.produce("orders", 0, 20)

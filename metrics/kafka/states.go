@@ -17,15 +17,20 @@ type groupMemory struct {
 	// print stands for its commits as last read.
 	print   uint64
 	printed bool
-	// quiet is how many polls in a row it has not committed with messages left; moved says that it has before.
-	quiet int
-	moved bool
-	// rebalancing is what the last look at its state said; a commit since then says no.
+	// quiet is how many polls in a row it has not committed with messages left; moved says that it has before. behind is how
+	// many in a row it has committed and yet had more left than before, which left was.
+	quiet, behind int
+	moved         bool
+	left          int64
+	// rebalancing is what the last look at its state said; a poll since then in which it caught up says no.
 	rebalancing bool
 }
 
 // look is when a coordinator was last asked for its groups' states, and how many polls to wait from then on.
 type look struct{ at, gap int }
+
+// fallsBehind is how many polls in a row a group must have more left to read before its state is looked at although it commits.
+const fallsBehind = 2
 
 // Group types and states that are asked for. Those after the first two are of KIP-848's consumer groups.
 var (
@@ -64,14 +69,19 @@ func (p *Poller) noteProgress(g *groupPoll) {
 		}
 	}
 	m := g.memory
-	stood, changed := m.printed && m.print == print, m.printed && m.print != print
-	m.print, m.printed = print, true
-	if stood && g.lagging && len(g.commits) > 0 {
+	stood, changed, grew := m.printed && m.print == print, m.printed && m.print != print, m.printed && g.left > m.left
+	m.print, m.printed, m.left = print, true, g.left
+	switch {
+	case stood && g.left > 0 && len(g.commits) > 0:
 		m.quiet++
 		return
+	case changed && grew:
+		// In a storm a group still commits now and then.
+		m.behind++
+	default:
+		m.behind, m.rebalancing = 0, false
 	}
-	m.quiet, m.rebalancing = 0, false
-	m.moved = m.moved || changed
+	m.quiet, m.moved = 0, m.moved || changed
 }
 
 // fetchTypes looks up which of the groups without commits are share groups, at the pace of the metadata, and
@@ -145,9 +155,10 @@ func (p *Poller) statesJobs(groups []*groupPoll) []job {
 	still := map[int32][]*groupPoll{}
 	news := map[int32]bool{}
 	for _, g := range groups {
-		if broker, ok := p.view.coordinators[g.name]; ok && g.problem == "" && g.memory.quiet > 0 && !g.memory.share {
+		m := g.memory
+		if broker, ok := p.view.coordinators[g.name]; ok && g.problem == "" && (m.quiet > 0 || m.behind >= fallsBehind) && !m.share {
 			still[broker] = append(still[broker], g)
-			news[broker] = news[broker] || g.memory.quiet == 1 && g.memory.moved || g.memory.rebalancing
+			news[broker] = news[broker] || m.quiet == 1 && m.moved || m.behind == fallsBehind || m.rebalancing
 		}
 	}
 	var jobs []job

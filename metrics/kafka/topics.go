@@ -18,7 +18,12 @@ func ParseTopics(specs []string) (Topics, error) {
 	var t Topics
 	for _, s := range specs {
 		if len(s) > 2 && strings.HasPrefix(s, "/") && strings.HasSuffix(s, "/") {
-			e, err := regexp.Compile("^(?:" + s[1:len(s)-1] + ")$")
+			inner := s[1 : len(s)-1]
+			// By itself first: "a)|(b" is whole only inside the brackets, and would match more than it says.
+			e, err := regexp.Compile(inner)
+			if err == nil {
+				e, err = regexp.Compile("^(?:" + inner + ")$")
+			}
 			if err != nil {
 				return Topics{}, fmt.Errorf("read topic expression %q: %w: give a regular expression in RE2's syntax", s, err)
 			}

@@ -53,8 +53,8 @@ type part struct {
 	// start is the log start as last read, or lag.Unknown; startDue says that it must be read again.
 	start    int64
 	startDue bool
-	// least is the least commit of the groups that lag, or never; looked was the least when the start was last looked at.
-	least, looked int64
+	// least is the least commit of the groups that lag, or never.
+	least int64
 	// late are the ages that are asked about in this poll, with what was answered; lateFailed is why something was not.
 	late       []lag.LateFrom
 	lateFailed string
@@ -267,7 +267,7 @@ func (v *clusterView) takeTopic(t kmsg.MetadataResponseTopic, before *topicView)
 }
 
 func newPart(problem string) part {
-	return part{leader: lag.NoPartition, problem: problem, start: lag.Unknown, least: never, looked: never, oldest: never}
+	return part{leader: lag.NoPartition, problem: problem, start: lag.Unknown, least: never, oldest: never}
 }
 
 // countMissing counts on from the last read, and has the metadata read again soon where an error may pass.

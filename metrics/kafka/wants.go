@@ -79,6 +79,6 @@ type groupPoll struct {
 	// topics are those that the group is asked about, sorted.
 	topics  []string
 	problem string
-	// lagging says that messages are left to read.
-	lagging bool
+	// left is how many offsets it has still to read.
+	left int64
 }

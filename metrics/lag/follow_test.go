@@ -101,3 +101,26 @@ func TestFollowerOfADeclaredRateUsesItsOwn(t *testing.T) {
 		t.Errorf("μ is %g, declared 10", e.PerPod)
 	}
 }
+
+// What was learned is handed on as it is: drawn towards the declared μ a second time, it would lose half of what was learned.
+func TestLearnedRateSurvivesAHandOver(t *testing.T) {
+	o := options()
+	resumed, led := tracker(t, o), tracker(t, o)
+	resumed.Resume(0, 3*o.PerPod)
+	led.Follow(4, 3*o.PerPod)
+	led.Lead()
+	g := &group{at: start}
+	for name, tr := range map[string]*Tracker{"resumed": resumed, "led": led} {
+		if e := tr.Observe(g.at, g.readings(), Members{}); e.PerPod != 3*o.PerPod {
+			t.Errorf("%s: μ is %g, %g was learned", name, e.PerPod, 3*o.PerPod)
+		}
+	}
+	o.PerPod *= 2
+	if err := resumed.SetOptions(o); err != nil {
+		t.Fatal(err)
+	}
+	g.step(0, 0)
+	if e := resumed.Observe(g.at, g.readings(), Members{}); e.PerPod != o.PerPod {
+		t.Errorf("μ is %g after another was declared, want %g", e.PerPod, o.PerPod)
+	}
+}

@@ -40,6 +40,8 @@ type Reading struct {
 	ShareLag int64
 	// Late has the first offset stamped at or after At less an age, for each age that is asked for, in the ages' order.
 	Late []LateFrom
+	// LateProblem says why an age that is asked for is missing from Late; empty where none is.
+	LateProblem string
 	// BrokerStamped says that the topic's messages are stamped by brokers, so that stamps are in the order of offsets.
 	BrokerStamped bool
 	// OldestAt is when the message at the commit was appended; zero where that is not known.

@@ -10,7 +10,11 @@ const (
 )
 
 // learned is μ as it was seen.
-type learned struct{ samples []float64 }
+type learned struct {
+	samples []float64
+	// known is μ as an earlier run or another replica had learned it, in place of what was declared; zero: nothing.
+	known float64
+}
 
 func (l *learned) observe(rate float64) {
 	l.samples = append(l.samples, rate)
@@ -19,15 +23,14 @@ func (l *learned) observe(rate float64) {
 	}
 }
 
-// resume counts an earlier estimate, which was already drawn towards what was declared, as a few samples.
-func (l *learned) resume(rate float64) {
-	for range declaredWeight {
-		l.observe(rate)
-	}
-}
+// resume goes on from an earlier estimate. It was drawn towards what was declared already, and is not a second time.
+func (l *learned) resume(rate float64) { *l = learned{known: rate} }
 
-// estimate is the samples' median, drawn towards the declared value the more the fewer there are.
+// estimate is the samples' median, drawn the more the fewer there are towards what was learned before, or declared.
 func (l *learned) estimate(declared float64) float64 {
+	if l.known > 0 {
+		declared = l.known
+	}
 	n := len(l.samples)
 	if n == 0 {
 		return declared

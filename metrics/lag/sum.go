@@ -92,6 +92,9 @@ func lateOf(p Reading, rules Rules, messages int64, problem string) (late int64,
 			offset = l.Offset
 		}
 	}
+	if offset < 0 && p.LateProblem != "" {
+		return 0, p.LateProblem
+	}
 	if offset < 0 {
 		return 0, fmt.Sprintf("where its messages older than %s end was not read", rules.LateAfter)
 	}

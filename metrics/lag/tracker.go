@@ -119,6 +119,10 @@ func (t *Tracker) SetOptions(o Options) error {
 	if o.Isolation != t.opts.Isolation {
 		t.rates = rates{}
 	}
+	if o.PerPod != t.opts.PerPod {
+		// What was declared anew is believed more than what an earlier run had learned.
+		t.mu.known = 0
+	}
 	t.rates.window = o.Window
 	t.opts = o
 	return nil

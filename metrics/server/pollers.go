@@ -49,7 +49,7 @@ func (p *pollers) prepare(clusters []config.KafkaCluster) ([]*kafka.Poller, erro
 			abandon(made)
 			return nil, fmt.Errorf("poll Kafka cluster %q: %w", k.Name, err)
 		}
-		o.ClientOpts = identity.Options()
+		o.ClientOpts, o.Explain = identity.Options(), identity.Explain
 		poller, err := kafka.NewPoller(o)
 		if err != nil {
 			abandon(made)
