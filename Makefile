@@ -22,10 +22,10 @@ KAFKA ?=
 TRACE ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench generate clean
+.PHONY: help build demo test lint bench bench-metrics generate clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 	@echo
 	@echo '  make demo SEED=n        another rise of the trace'
 	@echo '  make demo COMPARE=1     the same hour with prediction and balloons off as well'
@@ -37,7 +37,7 @@ help: ## list the targets
 build: ## the programs and the testbed, into bin/
 	@mkdir -p bin
 	@n=0; for p in $(PROGRAMS:%=cmd/%) bench/testbed bench/demo; do n=$$((n+1)); \
-	  printf '%s  [%d/5] building %s (the first time takes minutes)\n' "$$(date +%T)" $$n $$p; \
+	  printf '%s  [%d/5] building %s (the first time takes minutes)\n' "$$(date +%T)" $$n $$p >&2; \
 	  go build -ldflags '$(LDFLAGS)' -o bin/$$(basename $$p) ./$$p; done
 
 demo: build ## a steep morning on a real control plane: out/demo/report.html, summary.json
@@ -62,6 +62,12 @@ generate: ## deep copies and CRDs from api/
 
 bench: ## benchmarks, one JSON line a figure
 	@go test -run '^$$' -bench . -benchtime 1x ./scaler/... ./metrics/... ./balloon/... | go run ./bench/jsonlines
+
+bench-metrics: build ## what the lag metrics cost, beside KEDA's scaler (its first build takes minutes)
+	@printf '%s  building bench/metrics and bench/keda\n' "$$(date +%T)" >&2
+	@go build -o bin/bench-metrics ./bench/metrics
+	@cd bench/keda && go build -o ../../bin/bench-keda .
+	@bin/bench-metrics --keda bin/bench-keda
 
 clean: ## remove bin/ and out/
 	@rm -rf bin out

@@ -113,6 +113,7 @@ func newWatch(t *testing.T, cluster config.KafkaCluster, asks ...ask) *watch {
 		t.Fatal(err)
 	}
 	options.ClientOpts = identity
+	options.Explain = func(err error) error { return auth.Explain(cluster, err) }
 	poller, err := kafka.NewPoller(options)
 	if err != nil {
 		t.Fatal(err)

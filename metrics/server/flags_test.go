@@ -4,12 +4,16 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestClientRateIsEnoughForAHundredConsumers(t *testing.T) {
 	s := New(slog.New(slog.DiscardHandler))
 	if err := s.Flags().Parse(nil); err != nil {
 		t.Fatal(err)
+	}
+	if ttl := s.Authorization.AllowCacheTTL; ttl != time.Minute {
+		t.Errorf("without flags an allowed question is remembered for %s, want a minute", ttl)
 	}
 	if s.ClientQPS != 50 || s.ClientBurst != 100 {
 		t.Errorf("without flags %g requests a second and a burst of %d, want 50 and 100", s.ClientQPS, s.ClientBurst)

@@ -47,6 +47,8 @@ func New(log *slog.Logger) *Server {
 	s.InstallFlags()
 	s.setDefault("client-qps", "50")
 	s.setDefault("client-burst", "100")
+	// An HPA asks every 15 s: a shorter memory asks the API server again each time whether it may.
+	s.setDefault("authorization-webhook-cache-authorized-ttl", "1m")
 	s.FlagSet.StringVar(&s.configPath, "config", "/etc/swell/metrics.yaml", "configuration file: Kafka clusters, clock and lease; read again when it changes")
 	s.FlagSet.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig for everything that names none of its own; empty: the pod's service account")
 	s.FlagSet.DurationVar(&s.drain, "drain", 5*time.Second, "how long to serve on after SIGTERM while /readyz fails, so that no request comes any more when the server ends")
