@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"swell/bench/testbed/controlplane"
 	"swell/bench/testbed/load"
 )
 
@@ -74,6 +77,29 @@ func (r *rig) hotPartition(t *testing.T) {
 	if got := r.replicas(t, "hot"); got > 4 {
 		t.Errorf("%d replicas for one hot partition: %s", got, r.consumer(t, "hot").Status.Why)
 	}
+	text := r.why(t, "hot")
+	t.Logf("swell why says:\n%s", text)
+	if !strings.Contains(text, "hot/0") {
+		t.Error("swell why does not name the partition")
+	}
+}
+
+// why is what the command prints about a QueueConsumer.
+func (r *rig) why(t *testing.T, name string) string {
+	t.Helper()
+	kubeconfig, err := r.Cluster.Kubeconfig("why", "system:masters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := exec.CommandContext(t.Context(), filepath.Join(root, "bin", "swell"), "why", namespace+"/"+name, "--kubeconfig", kubeconfig).CombinedOutput()
+	if err != nil {
+		t.Errorf("swell why: %v", err)
+	}
+	return string(text)
 }
 
 // rebalanceStorm has a member come and go, so that the group hardly reads.

@@ -5,8 +5,9 @@ import "fmt"
 const (
 	// morePods is the rise of the ready pods, as a factor, from which more pods should show.
 	morePods = 1.2
-	// moreRead is the rise of what the group reads, as a factor, below which they do not.
-	moreRead = 1.05
+	// helping is the share of its own that an added pod must read at least to count as help: what a group reads is known by its
+	// commits, which come now in one poll and now in the next.
+	helping = 0.25
 )
 
 // saturation tells whether more pods still help while one backlog drains. What the pods write to may take no
@@ -22,7 +23,8 @@ type saturation struct {
 // observe takes in what a number of pods, as many as have partitions and the same for a whole window, read
 // from a backlog.
 func (s *saturation) observe(pods int, consume float64) {
-	if s.pods == 0 || pods <= s.pods || consume >= s.consume*moreRead {
+	more := float64(pods)/float64(s.pods) - 1
+	if s.pods == 0 || pods <= s.pods || consume >= s.consume*(1+helping*more) {
 		*s = saturation{pods: pods, consume: consume}
 		return
 	}

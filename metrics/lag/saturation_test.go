@@ -112,3 +112,22 @@ func TestSaturationEndsWithTheBacklog(t *testing.T) {
 		t.Errorf("without a backlog: draining %t, %q", e.Draining, e.Saturated)
 	}
 }
+
+// What a group reads is seen by its commits, and a poll may have one more or less of them: a tenth more read by twice the pods
+// is noise, not help.
+func TestNoiseIsNoHelp(t *testing.T) {
+	var s saturation
+	s.observe(15, 50)
+	s.observe(30, 50)
+	if s.why == "" {
+		t.Fatal("30 pods that read no more than 15 are not held")
+	}
+	s.observe(30, 55)
+	if s.why == "" {
+		t.Error("a tenth more read by twice the pods lets more be asked for")
+	}
+	s.observe(30, 70)
+	if s.why != "" {
+		t.Errorf("two fifths more by twice the pods: %s", s.why)
+	}
+}
