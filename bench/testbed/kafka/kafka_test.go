@@ -33,38 +33,10 @@ func client(t *testing.T, b *kafka.Broker, options ...kgo.Opt) *kgo.Client {
 // was acknowledged with what is there.
 func survivesKill(t *testing.T, b *kafka.Broker) {
 	ctx := t.Context()
-	producer := client(t, b, kgo.RecordDeliveryTimeout(60*time.Second), kgo.MetadataMinAge(50*time.Millisecond), kgo.MaxBufferedRecords(50))
-	var mu sync.Mutex
-	acked := map[string]bool{}
-	ackedReaches := func(n int) {
-		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
-			mu.Lock()
-			have := len(acked)
-			mu.Unlock()
-			if have >= n {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%d messages acknowledged, want %d", have, n)
-			}
-		}
-	}
-	producing, enough := context.WithCancel(ctx)
-	var done sync.WaitGroup
-	done.Go(func() {
-		for i := 0; producing.Err() == nil; i++ {
-			// the client buffers 50 at most, so this goes at the broker's pace
-			producer.Produce(ctx, &kgo.Record{Topic: "orders", Value: []byte(fmt.Sprint(i))}, func(r *kgo.Record, err error) {
-				if err == nil {
-					mu.Lock()
-					acked[string(r.Value)] = true
-					mu.Unlock()
-				}
-			})
-		}
-	})
-	defer done.Wait()
-	defer enough()
+	p := &producing{client: client(t, b, kgo.RecordDeliveryTimeout(60*time.Second), kgo.MetadataMinAge(50*time.Millisecond), kgo.MaxBufferedRecords(50)),
+		acked: map[string]bool{}}
+	stop := p.start(ctx)
+	defer stop()
 
 	admin := kadm.NewClient(client(t, b))
 	committed := kadm.Offsets{}
@@ -74,24 +46,21 @@ func survivesKill(t *testing.T, b *kafka.Broker) {
 	if err := admin.CommitAllOffsets(ctx, "orders", committed); err != nil {
 		t.Fatal(err)
 	}
-	ackedReaches(500)
+	p.reaches(t, 500)
 	b.Kill()
 	if err := b.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	mu.Lock()
-	before := len(acked)
-	mu.Unlock()
-	ackedReaches(before + 500)
-	enough()
-	done.Wait()
-	if err := producer.Flush(ctx); err != nil {
+	before := p.count()
+	p.reaches(t, before+500)
+	stop()
+	if err := p.client.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d acknowledged at the kill, %d at the end", before, len(acked))
+	t.Logf("%d acknowledged at the kill, %d at the end", before, p.count())
 
 	have := readAll(t, ctx, b)
-	for value := range acked {
+	for value := range p.acked {
 		if !have[value] {
 			t.Errorf("message %s was acknowledged and is lost", value)
 		}
@@ -103,6 +72,47 @@ func survivesKill(t *testing.T, b *kafka.Broker) {
 	for partition := range int32(6) {
 		if got, ok := offsets.Lookup("orders", partition); !ok || got.At != int64(partition)+7 {
 			t.Errorf("commit of partition %d is %v, want %d", partition, got.At, partition+7)
+		}
+	}
+}
+
+// producing is a producer that knows which messages were acknowledged.
+type producing struct {
+	client *kgo.Client
+	mu     sync.Mutex
+	acked  map[string]bool
+}
+
+// start produces at the broker's pace, as the client buffers little, until stop is called.
+func (p *producing) start(ctx context.Context) (stop func()) {
+	running, enough := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for i := 0; running.Err() == nil; i++ {
+			p.client.Produce(ctx, &kgo.Record{Topic: "orders", Value: []byte(fmt.Sprint(i))}, func(r *kgo.Record, err error) {
+				if err == nil {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					p.acked[string(r.Value)] = true
+				}
+			})
+		}
+	})
+	return func() { enough(); done.Wait() }
+}
+
+func (p *producing) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.acked)
+}
+
+// reaches waits until so many messages are acknowledged.
+func (p *producing) reaches(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); p.count() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d messages acknowledged, want %d", p.count(), n)
 		}
 	}
 }
