@@ -12,10 +12,10 @@ import (
 
 // seen is one look at a workload while it works off a backlog.
 type seen struct {
-	at              time.Time // model time
-	wanted, ready   int
-	lag             int64
-	drained, landed bool
+	at            time.Time // model time
+	wanted, ready int
+	lag           int64
+	drained       bool
 }
 
 // A burst is drained within T from the last pod Ready, without more pods than the next level above what it needs, and without
