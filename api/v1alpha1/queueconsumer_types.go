@@ -119,9 +119,36 @@ type QueueConsumerStatus struct {
 	Why             string           `json:"why,omitempty"`
 	SampledAt       *metav1.Time     `json:"sampledAt,omitempty"`
 	Partitions      *PartitionsKnown `json:"partitions,omitempty"`
+	// Cluster and Group are what the numbers are of.
+	Cluster string `json:"cluster,omitempty"`
+	Group   string `json:"group,omitempty"`
+	// Hold is the last count that was asked for, kept while the lag is unknown: who takes over does not fall below it.
+	Hold *ReplicaHold `json:"hold,omitempty"`
+	// Saturation is there while more pods do not help.
+	Saturation *SaturationSeen `json:"saturation,omitempty"`
+	// Zero is there from just before swell takes the workload to no replicas until it has brought it back.
+	Zero *ZeroMark `json:"zero,omitempty"`
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ReplicaHold is a number of replicas and when it was last known to be right.
+type ReplicaHold struct {
+	Replicas int32       `json:"replicas"`
+	At       metav1.Time `json:"at"`
+}
+
+// SaturationSeen is the stretch that later ones are held against: so many pods read so many messages a second.
+type SaturationSeen struct {
+	Pods        int32   `json:"pods"`
+	ConsumeRate Decimal `json:"consumeRate"`
+}
+
+// ZeroMark says that a workload has no replicas by swell's doing, since when, and what its partitions' ends added up to then.
+type ZeroMark struct {
+	Since    metav1.Time `json:"since"`
+	Appended int64       `json:"appended"`
 }
 
 // LateCount is what a number of late messages means.
