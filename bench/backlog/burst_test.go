@@ -37,7 +37,8 @@ func TestABurstIsDrainedInTime(t *testing.T) {
 	for _, ratio := range ratios {
 		t.Run(fmt.Sprintf("L/λ=%d", ratio), func(t *testing.T) {
 			name := fmt.Sprintf("ratio-%d", ratio)
-			r.apply(t, workload{Name: name, Replicas: usual, PerPod: perPod})
+			// one of them learns μ on the way, which is what was declared
+			r.apply(t, workload{Name: name, Replicas: usual, PerPod: perPod, Learn: ratio == 100})
 			backlog := float64(ratio) * rate
 			at := r.Clock.Now().Add(90 * time.Second)
 			traffic := r.play(t, name, load.PlayerOptions{Rate: burst(rate, backlog, at)}, load.ConsumerOptions{PerPodRate: perPod})
@@ -70,18 +71,22 @@ func (r *rig) settled(t *testing.T, name string, usual int, before time.Time) {
 	}
 }
 
-// watch looks on until the backlog is gone and the replicas are few again.
+// calm is how long the replicas are watched for after they fell, so that going up once more would be seen.
+const calm = 3 * time.Minute
+
+// watch looks on until the backlog is gone and the replicas are few again, and for a while after that.
 func (r *rig) watch(t *testing.T, name string, traffic *traffic, from time.Time, usual int, rate float64) []seen {
 	t.Helper()
-	time.Sleep(time.Until(r.Clock.RealTime(from)))
+	inHand := r.inHand(traffic, from) + int64(rate)
 	var looks []seen
 	peak, drained := 0, false
+	var fell time.Time
 	r.eventually(t, "the burst is drained and the replicas fall", func() error {
 		s := traffic.consumers.Stats()
 		look := seen{at: r.Clock.Now(), wanted: r.replicas(t, name), ready: s.Ready, lag: s.Queue.Lag}
 		peak = max(peak, look.wanted)
-		// what comes within ten seconds is no backlog; a burst is there from the second look on
-		drained = drained || look.at.Sub(from) > 5*time.Second && float64(look.lag) <= rate*10
+		// the burst takes two seconds to come
+		drained = drained || look.at.Sub(from) > 5*time.Second && look.lag <= inHand
 		look.drained = drained
 		looks = append(looks, look)
 		switch {
@@ -89,10 +94,26 @@ func (r *rig) watch(t *testing.T, name string, traffic *traffic, from time.Time,
 			return fmt.Errorf("%d messages wait, %d pods: %s", look.lag, look.ready, r.consumer(t, name).Status.Why)
 		case look.wanted > usual+1 && look.wanted >= peak && peak > usual:
 			return errors.New("the replicas do not fall")
+		case fell.IsZero():
+			fell = look.at
+		}
+		if left := calm - look.at.Sub(fell); left > 0 {
+			return fmt.Errorf("looking on for %s", left)
 		}
 		return nil
 	})
 	return looks
+}
+
+// inHand is the most messages that waited in the half minute before a time, when nothing was behind: what is between two reads.
+func (r *rig) inHand(traffic *traffic, until time.Time) (most int64) {
+	for now := r.Clock.Now(); now.Before(until); now = r.Clock.Now() {
+		if until.Sub(now) < 30*time.Second {
+			most = max(most, traffic.consumers.Stats().Queue.Lag)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return most
 }
 
 // checkDrain holds what was seen against the promise.
