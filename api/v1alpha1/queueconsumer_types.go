@@ -55,7 +55,8 @@ type QueueConsumerSpec struct {
 	Zero *ScaleToZero `json:"zero,omitempty"`
 }
 
-// ScaleToZero is when an idle workload goes to no replicas. It comes back with one at the first message.
+// ScaleToZero is when an idle workload goes to no replicas, from one: an HPA takes it there first. It comes back with one at the
+// first message. All QueueConsumers of one workload must agree.
 type ScaleToZero struct {
 	// After is how long the group must be known to have nothing to read, and nothing to be produced.
 	// +kubebuilder:default="5m"

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -158,7 +159,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(path, "/pods"):
 		reply(w, corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: a.pods})
 	case strings.HasSuffix(path, "/status") && r.Method == http.MethodPatch:
-		a.apply(w, path, body)
+		a.apply(w, path, r.Header.Get("Content-Type"), body)
 	case a.scales[path] != nil:
 		a.answerScale(w, r.Method, a.scales[path], body)
 	case strings.HasSuffix(path, "/events") && r.Method == http.MethodPost:
@@ -171,8 +172,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// apply takes a status as server-side apply does by its only owner: what is left out is gone.
-func (a *api) apply(w http.ResponseWriter, path string, body []byte) {
+// apply takes a status as server-side apply does by its only owner: what is left out is gone, but for status.zero, which another
+// owns and merges in.
+func (a *api) apply(w http.ResponseWriter, path, how string, body []byte) {
 	for i := range a.consumers {
 		q := &a.consumers[i]
 		if !strings.HasSuffix(path, "/"+q.Name+"/status") {
@@ -183,7 +185,12 @@ func (a *api) apply(w http.ResponseWriter, path string, body []byte) {
 			refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest)
 			return
 		}
-		q.Status = next.Status
+		if how == string(types.MergePatchType) {
+			q.Status.Zero = next.Status.Zero
+		} else {
+			next.Status.Zero = q.Status.Zero
+			q.Status = next.Status
+		}
 		next = *q.DeepCopy()
 		next.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("QueueConsumer"))
 		reply(w, next)

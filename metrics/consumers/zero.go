@@ -24,7 +24,8 @@ type sight struct {
 	lag     int64
 	// uncommitted names a partition without a commit whose first message the group might miss; empty: none.
 	uncommitted string
-	// appended counts all that was ever appended; log is another for any other set of partitions and ends. Without a meaning while unknown.
+	// appended counts all that was ever appended to the partitions whose ends are known: while the lag is unknown it is the least that
+	// it can be. log is another for any other set of partitions and ends, without a meaning while unknown.
 	appended int64
 	log      uint64
 }
@@ -34,9 +35,6 @@ var seed = maphash.MakeSeed()
 // see sums up the readings of a poll.
 func see(readings []lag.Reading, rules lag.Rules, sum lag.Sum, unknown string) sight {
 	s := sight{at: sum.Oldest, unknown: unknown, lag: sum.Lag}
-	if unknown != "" {
-		return s
-	}
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for _, r := range readings {
@@ -44,11 +42,14 @@ func see(readings []lag.Reading, rules lag.Rules, sum lag.Sum, unknown string) s
 		if rules.Isolation == v1alpha1.ReadUncommitted {
 			end = r.End
 		}
+		s.appended += max(end, 0)
+		if unknown != "" {
+			continue
+		}
 		_, _ = h.WriteString(r.Topic)
 		maphash.WriteComparable(&h, r.TopicID)
 		maphash.WriteComparable(&h, r.Partition)
 		maphash.WriteComparable(&h, end)
-		s.appended += end
 		if r.Commit < 0 && !r.Share && s.uncommitted == "" && rules.Uncommitted != v1alpha1.UncommittedEarliest {
 			s.uncommitted = fmt.Sprintf("%s/%d", r.Topic, r.Partition)
 		}
@@ -101,8 +102,10 @@ type zeroCase struct {
 	// staleAfter is how old the last reading may be to count as knowledge.
 	staleAfter time.Duration
 	workload   workload
-	// desired is how many replicas the backlog needs, -1 unknown.
-	desired int
+	// unproven says that what waits may be markers alone, which is still being found out.
+	unproven bool
+	// busy names another consumer of the same workload that is known to have messages waiting, unsure one that is not known to be empty.
+	busy, unsure string
 }
 
 // zeroAction is what is to be done with a workload.
@@ -165,9 +168,12 @@ func fall(now time.Time, z zeroCase) zeroVerdict {
 		v.message += fmt.Sprintf("; to no replicas at %s if it stays so", stamp(due))
 	case z.workload.replicas < 0:
 		v.action = look
-	case z.workload.replicas > 1 && z.desired != 0:
+	case z.workload.replicas > 1:
 		v.reason = reasonStillScaled
-		v.message += fmt.Sprintf("; %d replicas stand, and swell takes no more than one, or those that its desired replicas call needless, to none", z.workload.replicas)
+		v.message += fmt.Sprintf("; %d replicas stand, and swell takes no more than one to none: whoever scales the workload, an HPA for one, takes it there first", z.workload.replicas)
+	case z.unsure != "":
+		v.reason = reasonStillScaled
+		v.message += fmt.Sprintf("; but QueueConsumer %s, of the same workload, has no spec.zero or is not known to be empty", z.unsure)
 	default:
 		v.action, v.reason = toZero, reasonScaledToZero
 		v.message += fmt.Sprintf(": scaled to no replicas, from %d; the first message brings one back", z.workload.replicas)
@@ -178,16 +184,21 @@ func fall(now time.Time, z zeroCase) zeroVerdict {
 // wake decides for a workload without replicas.
 func wake(z zeroCase) zeroVerdict {
 	known := z.sight.unknown == ""
-	produced := known && z.workload.appended >= 0 && z.sight.appended > z.workload.appended
+	// Ends only grow: those that are known are proof enough, whatever is unknown besides.
+	produced := z.workload.appended >= 0 && z.sight.appended > z.workload.appended
 	switch {
 	case z.workload.ours && z.after <= 0:
 		return zeroVerdict{action: toOne, reason: reasonScaledFromZero, message: "spec.zero is gone: scaled from none to one replica"}
 	case z.after <= 0:
 		return zeroVerdict{}
-	case z.workload.ours && z.sight.lag > 0:
+	case z.workload.ours && z.sight.lag > 0 && !z.unproven:
 		return zeroVerdict{action: toOne, reason: reasonScaledFromZero, message: fmt.Sprintf("messages wait (%d): scaled from none to one replica", z.sight.lag)}
 	case produced:
 		return zeroVerdict{action: toOne, reason: reasonScaledFromZero, message: "a message was produced: scaled from none to one replica"}
+	}
+	if z.workload.ours && z.busy != "" {
+		return zeroVerdict{action: toOne, reason: reasonScaledFromZero,
+			message: fmt.Sprintf("messages wait for QueueConsumer %s, of the same workload: scaled from none to one replica", z.busy)}
 	}
 	v := zeroVerdict{reason: reasonScaledToZero, message: "at no replicas; the first message brings one back"}
 	if !z.workload.ours {

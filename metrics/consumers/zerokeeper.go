@@ -2,19 +2,19 @@ package consumers
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/v1alpha1"
-	"swell/metrics/lag"
 )
 
 const (
@@ -37,8 +37,12 @@ type zeroTarget struct {
 	// pods is how many were ready a poll ago, appended what the group's count was then.
 	pods     int
 	appended int64
-	looked   time.Time
-	said     metav1.Condition
+	// marked says that the status tells of no replicas by swell's doing.
+	marked bool
+	// waited is for how many polls in a row messages have waited.
+	waited int
+	looked time.Time
+	said   metav1.Condition
 }
 
 // keepZero acts on each poll's results until the context ends.
@@ -67,14 +71,14 @@ func (c *Consumers) actOnZero(ctx context.Context, live client.Client, events to
 	for i := range objects {
 		q := &objects[i]
 		r, ok := results[types.NamespacedName{Namespace: q.Namespace, Name: q.Name}]
-		if !ok || r.UID != q.UID || q.Spec.Zero == nil && !writtenZero(&q.Status) {
+		if !ok || r.UID != q.UID || q.Spec.Zero == nil && q.Status.Zero == nil {
 			continue
 		}
 		alive[q.UID] = true
 		t := c.zero.target(q)
 		t.observe(r)
 		group.Go(func() error {
-			c.decide(ctx, live, events, q, r, t)
+			c.decide(ctx, live, events, q, r, t, sharers(q, objects, results))
 			return nil
 		})
 	}
@@ -82,10 +86,28 @@ func (c *Consumers) actOnZero(ctx context.Context, live client.Client, events to
 	c.zero.keep(alive)
 }
 
-// writtenZero says that a status tells of a workload that swell took to no replicas.
-func writtenZero(s *v1alpha1.QueueConsumerStatus) bool {
-	idle := meta.FindStatusCondition(s.Conditions, conditionIdle)
-	return idle != nil && idle.Reason == reasonScaledToZero
+// others are what is known of the other QueueConsumers of a workload.
+type others struct{ busy, unsure string }
+
+// sharers looks at the QueueConsumers that name the same workload.
+func sharers(q *v1alpha1.QueueConsumer, objects []v1alpha1.QueueConsumer, results map[types.NamespacedName]Result) others {
+	var o others
+	for i := range objects {
+		other := &objects[i]
+		if other.UID == q.UID || other.Namespace != q.Namespace || other.Spec.ScaleTargetRef != q.Spec.ScaleTargetRef {
+			continue
+		}
+		r, ok := results[types.NamespacedName{Namespace: other.Namespace, Name: other.Name}]
+		known := ok && r.UID == other.UID
+		// One without spec.zero is never followed for its idleness: all consumers of a workload must agree to none.
+		if !known || r.idle.since.IsZero() {
+			o.unsure = other.Name
+		}
+		if known && r.LagProblem == "" && r.Lag > 0 {
+			o.busy = other.Name
+		}
+	}
+	return o
 }
 
 // observe takes in how many pods are ready. They may be on their way out, so that only a look says that replicas are there again.
@@ -104,18 +126,24 @@ func (t *zeroTarget) observe(r Result) {
 		t.workload.appended = t.appended
 	}
 	t.pods = r.pods
+	t.waited++
+	if r.sight.lag == 0 {
+		t.waited = 0
+	}
 }
 
+// provenWithin is for how many polls messages must wait, where markers alone are proven to be none, before they count as such.
+const provenWithin = 6
+
 // decide carries out one decision.
-func (c *Consumers) decide(ctx context.Context, live client.Client, events told, q *v1alpha1.QueueConsumer, r Result, t *zeroTarget) {
+func (c *Consumers) decide(ctx context.Context, live client.Client, events told, q *v1alpha1.QueueConsumer, r Result, t *zeroTarget, shared others) {
 	s := c.settings.Load()
 	now := s.Clock.Now()
-	z := zeroCase{sight: r.sight, idle: r.idle, staleAfter: s.clusters[r.Cluster].StaleAfter.Duration, desired: int(lag.Unknown)}
+	k := s.clusters[r.Cluster]
+	z := zeroCase{sight: r.sight, idle: r.idle, staleAfter: k.StaleAfter.Duration, busy: shared.busy, unsure: shared.unsure,
+		unproven: k.ProveEmpty && t.waited <= provenWithin}
 	if q.Spec.Zero != nil {
 		z.after = q.Spec.Zero.After.Duration
-	}
-	if r.Problem == "" {
-		z.desired = r.Replicas
 	}
 	z.workload = t.workload
 	v := decideZero(now, z)
@@ -131,7 +159,7 @@ func (c *Consumers) decide(ctx context.Context, live client.Client, events told,
 		t.found(current.replicas(), now)
 		z.workload = t.workload
 		v = decideZero(now, z)
-		err = c.carryOut(ctx, live, current, v, t, r)
+		err = c.carryOut(ctx, live, q, current, v, t, r)
 	}
 	switch {
 	case ctx.Err() != nil || apierrors.IsConflict(err):
@@ -166,16 +194,22 @@ func (t *zeroTarget) found(replicas int, now time.Time) {
 			t.raised = now
 		}
 		t.ours, t.workload.appended = false, -1
-	case t.replicas != 0:
+	case t.replicas != 0 && !t.ours:
 		t.workload.appended = t.appended
 	}
 	t.replicas, t.looked = replicas, time.Now()
 }
 
 // carryOut scales where the verdict, which was made on the current scale, says so.
-func (c *Consumers) carryOut(ctx context.Context, live client.Client, current scale, v zeroVerdict, t *zeroTarget, r Result) error {
+func (c *Consumers) carryOut(ctx context.Context, live client.Client, q *v1alpha1.QueueConsumer, current scale, v zeroVerdict, t *zeroTarget, r Result) error {
+	clock := c.settings.Load().Clock
 	switch v.action {
 	case toZero:
+		// The intent first: whoever takes over in between must know whose doing it is.
+		if err := mark(ctx, live, q, &v1alpha1.ZeroMark{Since: metav1.NewTime(clock.RealTime(clock.Now())), Appended: r.sight.appended}); err != nil {
+			return err
+		}
+		t.marked = true
 		if err := current.write(ctx, live, 0); err != nil {
 			return err
 		}
@@ -184,8 +218,32 @@ func (c *Consumers) carryOut(ctx context.Context, live client.Client, current sc
 		if err := current.write(ctx, live, 1); err != nil {
 			return err
 		}
-		t.replicas, t.ours, t.workload.appended, t.raised = 1, false, -1, c.settings.Load().Clock.Now()
+		t.replicas, t.ours, t.workload.appended, t.raised = 1, false, -1, clock.Now()
 	case leave, look:
+	}
+	if t.marked && t.replicas > 0 {
+		if err := mark(ctx, live, q, nil); err != nil {
+			return err
+		}
+		t.marked = false
+	}
+	return nil
+}
+
+// markOwner owns status.zero alone, so that the rest of the status is written without it.
+const markOwner = client.FieldOwner("swell-metrics-zero")
+
+// mark writes status.zero, or takes it away.
+func mark(ctx context.Context, live client.Client, q *v1alpha1.QueueConsumer, m *v1alpha1.ZeroMark) error {
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": q.UID}, "status": map[string]any{"zero": m}})
+	if err != nil {
+		return fmt.Errorf("encode status.zero: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, scaleWithin)
+	defer cancel()
+	object := &v1alpha1.QueueConsumer{ObjectMeta: metav1.ObjectMeta{Namespace: q.Namespace, Name: q.Name}}
+	if err := live.Status().Patch(ctx, object, client.RawPatch(types.MergePatchType, body), markOwner); err != nil {
+		return fmt.Errorf("write status.zero of QueueConsumer %s/%s: %w: let swell-metrics patch queueconsumers/status", q.Namespace, q.Name, err)
 	}
 	return nil
 }
@@ -212,8 +270,12 @@ func (k *zeroKeeper) target(q *v1alpha1.QueueConsumer) *zeroTarget {
 	defer k.mu.Unlock()
 	t := k.targets[q.UID]
 	if t == nil || t.target != q.Spec.ScaleTargetRef {
-		ours := t == nil && writtenZero(&q.Status)
-		t = &zeroTarget{workload: workload{replicas: -1, ours: ours, appended: -1}, target: q.Spec.ScaleTargetRef, pods: -1, appended: -1}
+		written := q.Status.Zero
+		w := workload{replicas: -1, ours: t == nil && written != nil, appended: -1}
+		if w.ours {
+			w.appended = written.Appended
+		}
+		t = &zeroTarget{workload: w, target: q.Spec.ScaleTargetRef, pods: -1, appended: -1, marked: written != nil}
 		if k.targets == nil {
 			k.targets = map[types.UID]*zeroTarget{}
 		}

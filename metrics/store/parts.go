@@ -26,6 +26,8 @@ type state struct {
 	// problem is why the last poll could not read it, since when; empty if it could.
 	problem string
 	since   time.Time
+	// end and stable are the ends that the last poll saw beside the problem; lag.Unknown where it saw none.
+	end, stable int64
 }
 
 // run is a topic's place among the partitions.
@@ -79,7 +81,7 @@ func (s state) follow(last, r lag.Reading) (lag.Reading, state) {
 	if !s.good {
 		last = r
 	}
-	return last, state{good: s.good, problem: r.Problem, since: since}
+	return last, state{good: s.good, problem: r.Problem, since: since, end: r.End, stable: r.Stable}
 }
 
 // usable says that nothing is unknown or too old.

@@ -186,6 +186,8 @@ func (g *group) judge(i int, now time.Time, staleAfter time.Duration) lag.Readin
 		r.Problem, r.Since = g.problem, g.since
 	case e.problem != "":
 		r.Problem, r.Since = e.problem, e.since
+		// They show that something was produced, though the lag is unknown.
+		r.End, r.Stable = max(r.End, e.end), max(r.Stable, e.stable)
 	default:
 		r.Problem, r.Since = fmt.Sprintf("last read %s ago, older than %s: is the poller of its cluster running", age.Round(time.Second), staleAfter), r.At
 	}
