@@ -86,10 +86,16 @@ func refused(k config.KafkaCluster, alert error) string {
 // say before TLS 1.3, bad_certificate and handshake_failure.
 var noCertificate = []tls.AlertError{116, 42, 40}
 
-// isHandshakeEOF says that a broker hung up on the first bytes, as one does that takes them for a request.
+// handshaking is an error of a connection whose TLS handshake was not done yet.
+type handshaking struct{ error }
+
+func (e handshaking) Unwrap() error { return e.error }
+
+// isHandshakeEOF says that a broker hung up on the first bytes, as one does that takes them for a request. Later on it may hang up
+// on a login.
 func isHandshakeEOF(err error) bool {
-	var later *kgo.ErrFirstReadEOF
-	return errors.Is(err, io.EOF) && !errors.As(err, &later)
+	var early handshaking
+	return errors.Is(err, io.EOF) && errors.As(err, &early)
 }
 
 // aboutSASL is the mend of a login that failed.

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"testing"
 	"time"
@@ -107,4 +108,17 @@ func TestAStandingConnectionTakesTheNewPassword(t *testing.T) {
 	if err := metadata(); err != nil {
 		t.Error(err)
 	}
+}
+
+// kfake hangs up on a wrong password, which must not be taken for a port without TLS.
+func TestAWrongPasswordOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	authority := authtest.NewAuthority(t, "brokers")
+	pair := authority.Server(inAnHour, "127.0.0.1").TLS(t)
+	c := brokers(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}}), kfake.EnableSASL(), kfake.Superuser("PLAIN", "swell", secret))
+	k := clusterAt(c)
+	k.TLS = &config.KafkaTLS{CAFile: authtest.Write(t, dir, "ca.crt", authority.PEM)}
+	file := authtest.Write(t, dir, "password", []byte("not-this-one"))
+	k.SASL = &config.KafkaSASL{Mechanism: config.SASLPlain, Username: "swell", PasswordFile: file}
+	wantError(t, ask(t, k), []string{"not-this-one", "TLS port"}, `user "swell"`, file, "clusters[name=main].sasl.passwordFile")
 }

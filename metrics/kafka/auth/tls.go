@@ -66,7 +66,7 @@ func (i *Identity) dialTLS(ctx context.Context, network, address string) (net.Co
 	defer cancel()
 	conn, err := (&tls.Dialer{Config: c}).DialContext(ctx, network, address)
 	if err != nil {
-		return nil, i.Explain(fmt.Errorf("connect to broker %s: %w", address, err))
+		return nil, i.Explain(fmt.Errorf("connect to broker %s: %w", address, handshaking{err}))
 	}
 	return conn, nil
 }
