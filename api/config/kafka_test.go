@@ -116,7 +116,7 @@ func FuzzLoadMetrics(f *testing.F) {
 		oneCluster("tls: {}, sasl: {mechanism: OAUTHBEARER, oauth: {tokenURL: 'https://idp/t', clientID: c, clientSecretFile: s, extensions: {a: b}}}"),
 		oneCluster("tls: {}, sasl: {mechanism: AWS_MSK_IAM, aws: {region: eu-west-1, roleARN: 'arn:aws:iam::123456789012:role/k'}}"),
 		"namespaceRules: [{namespaces: ['team-*', 'a[b-c]'], clusters: [main], groups: [orders, '/pay.*|x/']}]\n" + oneCluster("proveEmpty: true"),
-		"passOn: {external: {url: 'https://a.b.svc:443', insecureSkipVerify: true}, custom: {url: 'https://c'}}\n" + oneCluster("pollEvery: 1s"),
+		"passOn: {external: {url: 'https://a.b.svc:443', insecureSkipVerify: true, tokenFile: t}, custom: {url: 'https://c'}}\n" + oneCluster("pollEvery: 1s"),
 		"clock: {speed: 10, real: 2026-01-01T00:00:00Z, model: 1998-06-25T00:00:00Z}\napis: [External]\nlisten: ':0'\n" + oneCluster("pollEvery: 1ns"),
 		"rateWindow: 2562047h\n" + oneCluster("pollEvery: 2562047h"), "clusters: [null]", "[]", "clusters: {}",
 	} {

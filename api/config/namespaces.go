@@ -114,9 +114,10 @@ type MetricsService struct {
 	CAFile string `json:"caFile,omitempty"`
 	// ServerName is the name that its certificate must have; absent: the URL's host.
 	ServerName string `json:"serverName,omitempty"`
-	// TokenFile is who swell-metrics is to it; absent: its own service account.
+	// TokenFile is who swell-metrics is to it; absent: its own service account, whose token is sent to the service.
 	TokenFile string `json:"tokenFile,omitempty"`
-	// InsecureSkipVerify takes any certificate, for a service that makes its own at each start.
+	// InsecureSkipVerify takes any certificate, for a service that makes its own at each start. Whoever answers at the URL gets the
+	// token, so that TokenFile must name one: of a service account that may do nothing but read these metrics.
 	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
 }
 
@@ -136,6 +137,9 @@ func (m *MetricsService) validate(field string) error {
 	}
 	if m.InsecureSkipVerify && m.CAFile != "" {
 		return fmt.Errorf("%s has caFile and insecureSkipVerify: give one", field)
+	}
+	if m.InsecureSkipVerify && m.TokenFile == "" {
+		return fmt.Errorf("%s has insecureSkipVerify and no tokenFile, so that anyone there would get swell-metrics' own token: give caFile, or a tokenFile of a service account for this alone", field)
 	}
 	return nil
 }

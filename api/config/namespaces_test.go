@@ -64,6 +64,7 @@ func TestRulesThatCannotBeUsed(t *testing.T) {
 		"pass on http":     {"{namespaces: [a], groups: [a]}\npassOn: {external: {url: 'http://a'}}", "passOn.external.url", "https://service"},
 		"pass on query":    {"{namespaces: [a], groups: [a]}\npassOn: {custom: {url: 'https://a?b=c'}}", "passOn.custom.url", "without user, query"},
 		"pass on trust":    {"{namespaces: [a], groups: [a]}\npassOn: {custom: {url: 'https://a', caFile: c, insecureSkipVerify: true}}", "passOn.custom has caFile", "give one"},
+		"pass on blindly":  {"{namespaces: [a], groups: [a]}\npassOn: {external: {url: 'https://a', insecureSkipVerify: true}}", "passOn.external has insecureSkipVerify and no tokenFile", "give caFile, or a tokenFile"},
 		"pass on no host":  {"{namespaces: [a], groups: [a]}\npassOn: {custom: {url: 'https://:443'}}", "passOn.custom.url", "https://service"},
 		"pass on bad port": {"{namespaces: [a], groups: [a]}\npassOn: {custom: {url: 'https://a:99999'}}", "passOn.custom.url", "https://service"},
 	} {

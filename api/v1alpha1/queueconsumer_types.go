@@ -125,7 +125,7 @@ type QueueConsumerStatus struct {
 	Group   string `json:"group,omitempty"`
 	// Hold is the last count that was asked for, kept while the lag is unknown: who takes over does not fall below it.
 	Hold *ReplicaHold `json:"hold,omitempty"`
-	// Saturation is there while more pods do not help.
+	// Saturation is there while more pods do not help, and is kept while the lag is unknown.
 	Saturation *SaturationSeen `json:"saturation,omitempty"`
 	// Zero is there from just before swell takes the workload to no replicas until it has brought it back.
 	Zero *ZeroMark `json:"zero,omitempty"`

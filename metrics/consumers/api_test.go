@@ -135,6 +135,9 @@ func (a *api) jump(at time.Time) config.Clock {
 		if s.SampledAt != nil {
 			s.SampledAt.Time = s.SampledAt.Add(moved)
 		}
+		if s.Hold != nil {
+			s.Hold.At.Time = s.Hold.At.Add(moved)
+		}
 		for j := range s.Conditions {
 			s.Conditions[j].LastTransitionTime.Time = s.Conditions[j].LastTransitionTime.Add(moved)
 		}

@@ -52,7 +52,12 @@ func (c *Consumers) idleConditions(q *v1alpha1.QueueConsumer) []metav1.Condition
 	said, known := c.zero.condition(q.UID)
 	if !known {
 		if old := meta.FindStatusCondition(q.Status.Conditions, conditionIdle); old != nil && q.Spec.Zero != nil {
-			return []metav1.Condition{*old}
+			kept := *old
+			if !isOf(&q.Status, q.Spec.Kafka) {
+				// That another group was idle says nothing of this one.
+				kept = dated(q, metav1.Condition{Type: kept.Type, Status: metav1.ConditionUnknown, Reason: kept.Reason, Message: kept.Message})
+			}
+			return []metav1.Condition{kept}
 		}
 		return nil
 	}

@@ -88,6 +88,8 @@ type Result struct {
 	// sight and idle are what going to zero and back is decided by.
 	sight sight
 	idle  idleness
+	// held is what a successor goes on from.
+	held held
 }
 
 // reads is which topics of a group are read, and how.

@@ -33,16 +33,18 @@ func (c *Consumers) Evaluate(cluster string) {
 	c.followRates(s, now, cluster)
 	objects, err := c.list()
 	if err != nil {
+		c.refuseAgain(s)
 		return
 	}
 	before := *c.results.Load()
 	next := make(map[types.NamespacedName]Result, len(objects))
 	alive := make(map[types.UID]bool, len(objects))
+	ctx := withPods(context.Background())
 	for i := range objects {
 		q := &objects[i]
 		name := types.NamespacedName{Namespace: q.Namespace, Name: q.Name}
 		alive[q.UID] = true
-		if problem, reason := c.refused(s, q); reason != "" {
+		if problem, reason := s.refused(q.Namespace, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group); reason != "" {
 			delete(c.trackers, q.UID)
 			next[name] = about(q, unread(reason, problem))
 			continue
@@ -53,7 +55,7 @@ func (c *Consumers) Evaluate(cluster string) {
 			}
 			continue
 		}
-		next[name] = about(q, c.judge(s, now, q))
+		next[name] = about(q, c.judge(ctx, s, now, q))
 	}
 	for uid := range c.trackers {
 		if !alive[uid] {
@@ -67,13 +69,29 @@ func (c *Consumers) Evaluate(cluster string) {
 	}
 }
 
-// refused says why nobody polls for a QueueConsumer.
-func (c *Consumers) refused(s *settings, q *v1alpha1.QueueConsumer) (problem, reason string) {
-	if err := s.gate.refuse(q.Namespace, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group); err != nil {
+// refuseAgain takes away what the configuration in force does not allow, where the QueueConsumers themselves cannot be listed.
+func (c *Consumers) refuseAgain(s *settings) {
+	before := *c.results.Load()
+	next := make(map[types.NamespacedName]Result, len(before))
+	for name, r := range before {
+		if problem, reason := s.refused(name.Namespace, r.Cluster, r.Group); reason != "" {
+			delete(c.trackers, r.UID)
+			u := unread(reason, problem)
+			u.UID, u.Labels, u.Cluster, u.Group = r.UID, r.Labels, r.Cluster, r.Group
+			r = u
+		}
+		next[name] = r
+	}
+	c.results.Store(&next)
+}
+
+// refused says why nobody polls for a group on behalf of a namespace.
+func (s *settings) refused(namespace, cluster, group string) (problem, reason string) {
+	if err := s.gate.refuse(namespace, cluster, group); err != nil {
 		return err.Error(), reasonForbidden
 	}
-	if _, polled := s.clusters[q.Spec.Kafka.Cluster]; !polled {
-		return s.unknownCluster("spec.kafka.cluster", q.Spec.Kafka.Cluster).Error(), reasonCluster
+	if _, polled := s.clusters[cluster]; !polled {
+		return s.unknownCluster("spec.kafka.cluster", cluster).Error(), reasonCluster
 	}
 	return "", ""
 }
@@ -89,7 +107,7 @@ func about(q *v1alpha1.QueueConsumer, r Result) Result {
 	return r
 }
 
-func (c *Consumers) judge(s *settings, now time.Time, q *v1alpha1.QueueConsumer) Result {
+func (c *Consumers) judge(ctx context.Context, s *settings, now time.Time, q *v1alpha1.QueueConsumer) Result {
 	t, err := c.tracker(s, now, q)
 	if err != nil {
 		return unread(reasonInvalid, err.Error())
@@ -97,7 +115,7 @@ func (c *Consumers) judge(s *settings, now time.Time, q *v1alpha1.QueueConsumer)
 	c.align(s, now, t, &q.Status)
 	staleAfter := s.clusters[q.Spec.Kafka.Cluster].StaleAfter.Duration
 	view := c.opts.Store.View(store.Key{Cluster: q.Spec.Kafka.Cluster, Group: q.Spec.Kafka.Group}, now, staleAfter, t.reads.topics.Match)
-	pods, err := c.opts.Pods(context.Background(), q.Namespace, q.Spec.ScaleTargetRef)
+	pods, err := c.opts.Pods(ctx, q.Namespace, q.Spec.ScaleTargetRef)
 	if err != nil {
 		pods = lag.Pods{Ready: int(lag.Unknown)}
 	}
@@ -112,7 +130,9 @@ func (c *Consumers) judge(s *settings, now time.Time, q *v1alpha1.QueueConsumer)
 		r.Reason, r.Problem = reasonRatesUnknown, r.Unknown
 	default:
 		r.Why = why(r, t.perPod)
+		t.held = hold(r)
 	}
+	r.held = t.held
 	if q.Spec.Zero != nil {
 		r.sight = see(view.Readings, t.reads.rules, r.Sum, r.LagProblem)
 		t.idle = t.idle.next(r.sight, staleAfter)

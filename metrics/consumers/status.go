@@ -158,9 +158,7 @@ func (c *Consumers) status(q *v1alpha1.QueueConsumer, r Result) v1alpha1.QueueCo
 	if r.Total > 0 {
 		s.Partitions = &v1alpha1.PartitionsKnown{Known: int32(r.Known), Total: int32(r.Total)}
 	}
-	if r.PerPod > 0 {
-		s.PerPodRate = decimal(r.PerPod)
-	}
+	handOn(c.settings.Load(), &s, &q.Status, r)
 	if !r.Oldest.IsZero() {
 		s.SampledAt = &metav1.Time{Time: c.settings.Load().Clock.RealTime(r.Oldest).Truncate(time.Second)}
 	}
@@ -197,7 +195,7 @@ func decimal(f float64) *v1alpha1.Decimal {
 	return &d
 }
 
-// same says that a write would change nothing but the time of the sample, and that time only a little.
+// same says that a write would change nothing but times, and those only a little: what is held is as old as the sample it is of.
 func (c *Consumers) same(old, next *v1alpha1.QueueConsumerStatus) bool {
 	if (old.SampledAt == nil) != (next.SampledAt == nil) {
 		return false
@@ -210,5 +208,9 @@ func (c *Consumers) same(old, next *v1alpha1.QueueConsumerStatus) bool {
 	}
 	a, b := old.DeepCopy(), next.DeepCopy()
 	a.SampledAt, b.SampledAt = nil, nil
+	if a.Hold != nil && b.Hold != nil {
+		a.Hold.At = b.Hold.At
+	}
+	a.Zero, b.Zero = nil, nil // written apart, before the workload is scaled
 	return reflect.DeepEqual(a, b)
 }

@@ -6,9 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/metrics/kafka"
@@ -24,6 +21,7 @@ type tracked struct {
 	// perPod is the declared μ.
 	perPod float64
 	idle   idleness
+	held   held
 }
 
 // tracker finds or makes the memory of a QueueConsumer; the first one resumes what its status says. Of another
@@ -46,7 +44,7 @@ func (c *Consumers) tracker(s *settings, now time.Time, q *v1alpha1.QueueConsume
 		if err := old.SetOptions(opts); err != nil {
 			return nil, err
 		}
-		t.Tracker, t.idle = old.Tracker, old.idle
+		t.Tracker, t.idle, t.held = old.Tracker, old.idle, old.held
 		if old.spec.Uncommitted != q.Spec.Uncommitted || old.spec.Isolation != q.Spec.Isolation || q.Spec.Zero == nil {
 			t.idle = idleness{}
 		}
@@ -60,60 +58,6 @@ func (c *Consumers) tracker(s *settings, now time.Time, q *v1alpha1.QueueConsume
 	}
 	c.trackers[q.UID] = t
 	return t, nil
-}
-
-const (
-	// resumeWithin is how old a status may be to hold the replicas while its backlog drains.
-	resumeWithin = 5 * time.Minute
-	// freshWithin is how old a leader's status may be to be followed: it is written anew every refreshEvery at least.
-	freshWithin = 2 * refreshEvery
-)
-
-// resume takes over what an earlier run wrote down.
-func resume(s *settings, now time.Time, t *tracked, status *v1alpha1.QueueConsumerStatus) {
-	if status.SampledAt == nil {
-		return
-	}
-	age := now.Sub(s.Clock.At(status.SampledAt.Time))
-	t.Resume(writtenReplicas(status, age, resumeWithin), writtenRate(status))
-	idle := meta.FindStatusCondition(status.Conditions, conditionIdle)
-	// While a group is idle its status is written every refreshEvery: one older than that is a gap in what is known.
-	if idle != nil && idle.Status == metav1.ConditionTrue && age <= refreshEvery+s.clusters[t.spec.Kafka.Cluster].StaleAfter.Duration {
-		t.idle = idleness{since: s.Clock.At(idle.LastTransitionTime.Time), seen: now, resumed: true}
-	}
-}
-
-// align lets the tracker learn in the replica that writes statuses, and follow what is written there in all others.
-func (c *Consumers) align(s *settings, now time.Time, t *tracked, status *v1alpha1.QueueConsumerStatus) {
-	if c.leading.Load() {
-		t.Lead()
-		return
-	}
-	replicas := 0
-	if status.SampledAt != nil {
-		replicas = writtenReplicas(status, now.Sub(s.Clock.At(status.SampledAt.Time)), freshWithin)
-	}
-	t.Follow(replicas, writtenRate(status))
-}
-
-// writtenReplicas are a status's, or 0 where it is too old.
-func writtenReplicas(status *v1alpha1.QueueConsumerStatus, age, within time.Duration) int {
-	if status.DesiredReplicas == nil || age > within {
-		return 0
-	}
-	return int(*status.DesiredReplicas)
-}
-
-// writtenRate is a status's μ, or 0 where it has none.
-func writtenRate(status *v1alpha1.QueueConsumerStatus) float64 {
-	if status.PerPodRate == nil {
-		return 0
-	}
-	f, err := strconv.ParseFloat(string(*status.PerPodRate), 64)
-	if err != nil {
-		return 0
-	}
-	return f
 }
 
 func options(s *v1alpha1.QueueConsumerSpec, window time.Duration) (lag.Options, error) {

@@ -11,7 +11,7 @@ func TestFollowerStaysWithTheLeader(t *testing.T) {
 	pods := Members{Pods: Pods{Ready: 12}}
 	for i := range 40 { // 240000 messages, read at 24 a pod
 		g.step(0, 60)
-		tr.Follow(12, 20)
+		tr.Follow(Known{Replicas: 12, PerPod: 20})
 		e := tr.Observe(g.at, g.readings(), pods)
 		if e.PerPod != 20 {
 			t.Fatalf("after %d polls μ is %g, the leader's 20", i, e.PerPod)
@@ -23,7 +23,7 @@ func TestFollowerStaysWithTheLeader(t *testing.T) {
 	g.commit = g.end - 150 // 3600 messages alone would be 3 pods
 	for range 3 {
 		g.step(0, 0)
-		tr.Follow(12, 20)
+		tr.Follow(Known{Replicas: 12, PerPod: 20})
 		if e := tr.Observe(g.at, g.readings(), pods); !e.Draining || e.Replicas < 12 {
 			t.Fatalf("%d replicas while the leader's are 12: %s", e.Replicas, e.Why)
 		}
@@ -31,7 +31,7 @@ func TestFollowerStaysWithTheLeader(t *testing.T) {
 	late := tracker(t, o) // a replica that was started in the middle of it
 	for range 4 {
 		g.step(0, 0)
-		late.Follow(12, 20)
+		late.Follow(Known{Replicas: 12, PerPod: 20})
 		if e := late.Observe(g.at, g.readings(), pods); e.Unknown == "" && e.Replicas != 12 {
 			t.Fatalf("%d replicas while the leader's are 12: %s", e.Replicas, e.Why)
 		}
@@ -40,18 +40,18 @@ func TestFollowerStaysWithTheLeader(t *testing.T) {
 	var e Estimate
 	for range 8 {
 		g.step(10, 10)
-		tr.Follow(4, 20)
+		tr.Follow(Known{Replicas: 4, PerPod: 20})
 		e = tr.Observe(g.at, g.readings(), pods)
 	}
 	// 48/s are 3.2 pods of 20/s: 4, as the leader has it.
 	if e.Draining || e.Replicas != 4 {
 		t.Errorf("%d replicas, the leader's 4: %s", e.Replicas, e.Why)
 	}
-	tr.Follow(3, 20) // 3.2 is on the edge
+	tr.Follow(Known{Replicas: 3, PerPod: 20}) // 3.2 is on the edge
 	if e = tr.Observe(g.at, g.readings(), pods); e.Replicas != 3 {
 		t.Errorf("%d replicas, the leader's 3: %s", e.Replicas, e.Why)
 	}
-	tr.Follow(2, 20)
+	tr.Follow(Known{Replicas: 2, PerPod: 20})
 	if e = tr.Observe(g.at, g.readings(), pods); e.Replicas != 4 {
 		t.Errorf("%d replicas for what clearly needs 4, the leader asked for 2 a while ago: %s", e.Replicas, e.Why)
 	}
@@ -60,7 +60,7 @@ func TestFollowerStaysWithTheLeader(t *testing.T) {
 func TestNewLeaderLearnsFromWhereTheOldOneWas(t *testing.T) {
 	tr, g := tracker(t, options()), &group{at: start, end: 1000000}
 	pods := Members{Pods: Pods{Ready: 12}}
-	tr.Follow(12, 20)
+	tr.Follow(Known{Replicas: 12, PerPod: 20})
 	tr.Observe(g.at, g.readings(), pods)
 	tr.Lead()
 	tr.Lead()
@@ -82,7 +82,7 @@ func TestFollowerLearnsNothingItself(t *testing.T) {
 	tr, g := tracker(t, options()), &group{at: start, end: 1000000}
 	pods := Members{Pods: Pods{Ready: 12}}
 	for range 40 {
-		tr.Follow(12, 0) // a leader whose μ is not known
+		tr.Follow(Known{Replicas: 12}) // a leader whose μ is not known
 		g.step(0, 75)
 		tr.Observe(g.at, g.readings(), pods)
 	}
@@ -96,7 +96,7 @@ func TestFollowerOfADeclaredRateUsesItsOwn(t *testing.T) {
 	o := options()
 	o.Learn = false
 	tr, g := tracker(t, o), &group{at: start}
-	tr.Follow(3, 77)
+	tr.Follow(Known{Replicas: 3, PerPod: 77})
 	if e := tr.Observe(g.at, g.readings(), Members{}); e.PerPod != 10 {
 		t.Errorf("μ is %g, declared 10", e.PerPod)
 	}
@@ -106,8 +106,8 @@ func TestFollowerOfADeclaredRateUsesItsOwn(t *testing.T) {
 func TestLearnedRateSurvivesAHandOver(t *testing.T) {
 	o := options()
 	resumed, led := tracker(t, o), tracker(t, o)
-	resumed.Resume(0, 3*o.PerPod)
-	led.Follow(4, 3*o.PerPod)
+	resumed.Resume(Known{PerPod: 3 * o.PerPod})
+	led.Follow(Known{Replicas: 4, PerPod: 3 * o.PerPod})
 	led.Lead()
 	g := &group{at: start}
 	for name, tr := range map[string]*Tracker{"resumed": resumed, "led": led} {

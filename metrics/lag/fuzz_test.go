@@ -81,7 +81,9 @@ func FuzzTracker(f *testing.F) {
 			}
 			members := Members{Pods: Pods{Ready: int(int8(h.byte())), LastReady: at.Add(-time.Duration(h.byte()) * time.Second)}, Rebalancing: h.byte()&1 > 0}
 			if b := h.byte(); b&7 == 7 {
-				tr.Follow(int(int8(b)), float64(h.offset()))
+				tr.Follow(Known{Replicas: int(int8(b)), PerPod: float64(h.offset()), Saturated: Stretch{Pods: int(b >> 6), Consume: float64(h.offset())}})
+			} else if b&15 == 5 {
+				tr.Resume(Known{Replicas: int(int8(b)), PerPod: float64(h.offset()), Saturated: Stretch{Pods: int(b >> 6), Consume: float64(h.offset())}})
 			} else if b&7 == 6 {
 				tr.Lead()
 			}

@@ -55,6 +55,8 @@ type Estimate struct {
 	Draining bool
 	// Saturated says why more pods are not asked for although the backlog would need them; empty if they are.
 	Saturated string
+	// SaturatedFrom is what the group reads is held against; meaningful unless Saturated is empty.
+	SaturatedFrom Stretch
 	// Rebalancing says that the replicas are held because the group is rebalancing: what it does not read meanwhile is no want of pods.
 	Rebalancing bool
 	// Hot are partitions that one pod each cannot drain within T, the worst first; more pods do not help them.
@@ -99,13 +101,13 @@ func NewTracker(o Options) (*Tracker, error) {
 	return &Tracker{opts: o, rates: rates{window: o.Window}, pause: pause{ready: -1}}, nil
 }
 
-// Resume takes over what an earlier run knew: the replicas it asked for, which do not fall while a backlog
-// drains, and the μ it had learned (0: none).
-func (t *Tracker) Resume(replicas int, perPod float64) {
-	t.latch.level = max(t.latch.level, replicas)
-	if perPod > 0 && t.opts.Learn {
-		t.mu.resume(perPod)
+// Resume takes over what an earlier run knew: its replicas do not fall while a backlog drains, nor rise while more do not help.
+func (t *Tracker) Resume(k Known) {
+	t.latch.level = max(t.latch.level, k.Replicas)
+	if k.PerPod > 0 && t.opts.Learn {
+		t.mu.resume(k.PerPod)
 	}
+	t.saturated.resume(k.Saturated)
 }
 
 // SetOptions changes what the group is judged by and keeps what was seen.
@@ -160,7 +162,7 @@ func (t *Tracker) decide(now time.Time, e *Estimate, readings []Reading, pods Po
 		// Another backlog may be of other messages: nothing of this one is held against it.
 		t.saturated = saturation{}
 	}
-	e.Saturated = t.saturated.why
+	e.Saturated, e.SaturatedFrom = t.saturated.why, t.saturated.Stretch
 	if hot := sayHot(e.Hot, load, t.opts.Policy); hot != "" {
 		e.Why += "; " + hot
 	}
@@ -186,7 +188,9 @@ func (t *Tracker) compare(now time.Time, e Estimate, readings []Reading) {
 	if !e.Share {
 		ready = min(ready, e.Total)
 	}
-	t.saturated.observe(ready, e.Consume)
+	if !t.leader.saturated() {
+		t.saturated.observe(ready, e.Consume)
+	}
 	if t.opts.Learn && t.saturated.why == "" && !t.leader.follows {
 		t.mu.observe(e.Consume / float64(ready))
 	}

@@ -173,7 +173,7 @@ func TestReplicasHoldWhileDrainingThenFall(t *testing.T) {
 
 func TestResumeHoldsWhatWasAsked(t *testing.T) {
 	tr, g := tracker(t, options()), group{at: start, end: 1000}
-	tr.Resume(12, 0)
+	tr.Resume(Known{Replicas: 12})
 	var e Estimate
 	for range 3 {
 		g.step(0, 20)
