@@ -53,7 +53,7 @@ type whyOutput struct {
 	Cluster   string               `json:"cluster"`
 	Group     string               `json:"group"`
 	Target    v1alpha1.ScaleTarget `json:"scaleTargetRef"`
-	// SampledAt is the younger of the status's time and the metric's.
+	// SampledAt is the younger of the status's time and the metric's, which is that of its oldest partition.
 	SampledAt        *time.Time         `json:"sampledAt"`
 	AgeSeconds       *float64           `json:"ageSeconds"`
 	Lag              *int64             `json:"lag"`
@@ -253,12 +253,16 @@ func sameNumber(a, b v1alpha1.Decimal) bool {
 // addPartitions takes in the items of the metric by partition.
 func (o *whyOutput) addPartitions(items []externalv1beta1.ExternalMetricValue) {
 	var sum int64
+	var oldest time.Time
 	for _, i := range items {
 		sum += i.Value.Value()
 		o.WorstPartitions = append(o.WorstPartitions, partitionLag{Topic: i.MetricLabels["topic"], Partition: i.MetricLabels["partition"], Lag: i.Value.Value()})
-		if at := i.Timestamp.Time; o.SampledAt == nil || at.After(*o.SampledAt) {
-			o.SampledAt = &at
+		if at := i.Timestamp.Time; oldest.IsZero() || at.Before(oldest) {
+			oldest = at
 		}
+	}
+	if !oldest.IsZero() && (o.SampledAt == nil || oldest.After(*o.SampledAt)) {
+		o.SampledAt = &oldest
 	}
 	for i := range o.WorstPartitions {
 		if sum > 0 {

@@ -136,6 +136,21 @@ func TestWhySaysWhatIsUnknown(t *testing.T) {
 	}
 }
 
+func TestTheAgeIsThatOfTheOldestPartition(t *testing.T) {
+	now := time.Now()
+	answers := whyAnswers(now)
+	younger, older := now.Add(-2*time.Second).UTC().Format(time.RFC3339), now.Add(-20*time.Second).UTC().Format(time.RFC3339)
+	answers[whyPartitions] = strings.Replace(answers[whyPartitions], younger, older, 1)
+	_, stdout, stderr := swell(t, "why", "shop/orders", "--json", "--kubeconfig", whyServer(t, answers))
+	var got whyOutput
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatal(err, stderr)
+	}
+	if got.SampledAt == nil || got.SampledAt.UTC().Format(time.RFC3339) != older {
+		t.Errorf("sampled at %v, want %s: the lag is as old as its oldest part", got.SampledAt, older)
+	}
+}
+
 func TestWhySaysWhyLatenessIsUnknown(t *testing.T) {
 	answers := whyAnswers(time.Now())
 	answers[whyConsumer] = strings.Replace(answers[whyConsumer], `"lateMessages": 1200, "lateCount": "AtLeast",`, "", 1)

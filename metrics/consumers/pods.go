@@ -20,13 +20,16 @@ import (
 // All in the machine's time, as they pace the API server.
 const (
 	// selectorFor is how long a scale target's selector is used before it is read anew; most kinds never change it.
-	selectorFor = time.Minute
+	selectorFor = 10 * time.Minute
+	// noneFor is selectorFor while the selector selects no pods, or cannot be read any more: a target that is gone, or that was made
+	// anew with another selector, loses the pods of the old one.
+	noneFor = time.Minute
 	// retryFor is selectorFor after a failure.
 	retryFor = 5 * time.Second
 	// unusedFor is how long the selector of a target that nobody counts is kept.
-	unusedFor = 5 * time.Minute
+	unusedFor = 15 * time.Minute
 	// selectorsPerSecond is how many scale targets are read in a second at most.
-	selectorsPerSecond = 20
+	selectorsPerSecond = 50
 )
 
 // Ready counts ready pods of scale targets: the selector from the scale subresource, the pods from memory.
@@ -50,24 +53,28 @@ type targetKey struct {
 type targetSelector struct {
 	selector labels.Selector
 	err      error
-	due      time.Time
-	used     time.Time
+	// read is when the selector was read last, due when it is to be read next.
+	read, due time.Time
+	used      time.Time
 }
 
 // Pods counts the ready pods of a scale target and says when the last of them became ready, in model time.
 // Before the target's selector was read they are Unknown.
 func (r *Ready) Pods(ctx context.Context, namespace string, target v1alpha1.ScaleTarget) (lag.Pods, error) {
-	selector, err := r.selector(targetKey{namespace, target})
+	key := targetKey{namespace, target}
+	selector, err := r.selector(key)
 	if err != nil || selector == nil {
 		return lag.Pods{Ready: int(lag.Unknown)}, err
 	}
-	var pods corev1.PodList
-	if err := r.Cached.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy); err != nil {
+	index, err := podsOf(ctx).index(ctx, r.Cached, namespace)
+	if err != nil {
 		return lag.Pods{}, fmt.Errorf("list the pods of %s %s/%s: %w", target.Kind, namespace, target.Name, err)
 	}
 	var p lag.Pods
-	for i := range pods.Items {
-		since, ready := readySince(&pods.Items[i])
+	selected := false
+	for pod := range index.selected(selector) {
+		selected = true
+		since, ready := readySince(pod)
 		if !ready {
 			continue
 		}
@@ -75,6 +82,9 @@ func (r *Ready) Pods(ctx context.Context, namespace string, target v1alpha1.Scal
 		if at := r.Clock.At(since); at.After(p.LastReady) {
 			p.LastReady = at
 		}
+	}
+	if !selected {
+		r.doubt(key)
 	}
 	return p, nil
 }
@@ -106,6 +116,17 @@ func (r *Ready) selector(key targetKey) (labels.Selector, error) {
 	}
 	s.used = now
 	return s.selector, s.err
+}
+
+// doubt makes a selector that selects nothing due soon.
+func (r *Ready) doubt(key targetKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.selectors[key]; s != nil {
+		if soon := s.read.Add(noneFor); soon.Before(s.due) {
+			s.due = soon
+		}
+	}
 }
 
 // Run reads the selectors that are due, one at a time, until the context ends.
@@ -151,9 +172,9 @@ func (r *Ready) learn(key targetKey, selector labels.Selector, err error) {
 	now := time.Now()
 	switch {
 	case err == nil:
-		s.selector, s.err, s.due = selector, nil, now.Add(selectorFor)
+		s.selector, s.err, s.read, s.due = selector, nil, now, now.Add(selectorFor)
 	case s.selector != nil && !apierrors.IsNotFound(err):
-		s.due = now.Add(selectorFor)
+		s.read, s.due = now, now.Add(noneFor)
 	default:
 		s.selector, s.err, s.due = nil, err, now.Add(retryFor)
 	}

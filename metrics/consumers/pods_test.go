@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,13 +50,22 @@ func (s *scales) failWith(err error) {
 	s.fail = err
 }
 
-// readyPods answers every list with two ready pods.
+// readyPods answers every list with two ready pods of each of a hundred targets.
 type readyPods struct{ client.Reader }
 
 func (readyPods) List(_ context.Context, l client.ObjectList, _ ...client.ListOption) error {
-	pod := corev1.Pod{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
-	l.(*corev1.PodList).Items = []corev1.Pod{pod, pod}
+	var pods []corev1.Pod
+	for i := range 100 {
+		pod := readyPod(map[string]string{"app": scaleTarget(i).Name})
+		pods = append(pods, pod, pod)
+	}
+	l.(*corev1.PodList).Items = pods
 	return nil
+}
+
+func readyPod(of map[string]string) corev1.Pod {
+	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Labels: of},
+		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
 }
 
 func scaleTarget(i int) v1alpha1.ScaleTarget {
@@ -104,12 +114,15 @@ func TestSelectorOutlivesAFailureButNotItsTarget(t *testing.T) {
 		_, _ = ask()
 		time.Sleep(2 * time.Second)
 		api.failWith(errors.New("connection refused"))
-		time.Sleep(2 * selectorFor)
+		for range 3 {
+			time.Sleep(selectorFor / 2)
+			_, _ = ask()
+		}
 		if n, err := ask(); err != nil || n != 2 {
 			t.Errorf("while the API server fails: %d, %v; want the 2 of the known selector", n, err)
 		}
 		api.failWith(apierrors.NewNotFound(schema.GroupResource{Resource: "deployments"}, "d1"))
-		time.Sleep(2 * selectorFor)
+		time.Sleep(noneFor + 2*time.Second)
 		if _, err := ask(); err == nil || !strings.Contains(err.Error(), "check spec.scaleTargetRef") {
 			t.Errorf("a target that is gone: %v", err)
 		}
@@ -129,7 +142,7 @@ func TestPodsOfAnythingWithAScale(t *testing.T) {
 	for _, target := range []v1alpha1.ScaleTarget{{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"}, {APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "orders"}} {
 		a := newAPI(t)
 		a.scale(target, 2)
-		a.pods = []corev1.Pod{{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}}
+		a.pods = []corev1.Pod{readyPod(map[string]string{"app": "orders"})}
 		r := &Ready{Live: a, Cached: a}
 		key := targetKey{"shop", target}
 		_, _ = r.Pods(t.Context(), "shop", target)

@@ -13,15 +13,21 @@ import (
 	"swell/metrics/store"
 )
 
-// askedFor is how long a group stays wanted after a selector last asked about it, in the machine's time,
+// AskedFor is how long a group stays wanted after a selector last asked about it, in the machine's time,
 // as is the HPA's own period.
-const askedFor = 10 * time.Minute
+const AskedFor = 10 * time.Minute
 
-// maxAsked is how many selectors are wanted at a time, so that a caller that makes them up fills neither memory nor polls.
-const maxAsked = 1000
+// DefaultLateAfter is the age that a question about late messages means where it names none. It is always free to ask about.
+const DefaultLateAfter = 30 * time.Second
 
-// maxAges is how many ages selectors may ask about at a time: each is one more pass of requests a poll.
-const maxAges = 4
+const (
+	// maxAsked is how many selectors are wanted at a time, so that a caller that makes them up fills neither memory nor polls.
+	maxAsked = 5000
+	// maxAges is how many ages besides the default selectors may ask about at a time in a cluster: each is one more pass of requests a poll.
+	maxAges = 8
+	// shares is how many parts both are cut into: of each a namespace takes one at most by asking alone, so that the others are not locked out.
+	shares = 4
+)
 
 // Question is what a selector asks about: a group, and its topics or none for all that it has committed.
 type Question struct {
@@ -34,6 +40,8 @@ type Question struct {
 	LateAfter time.Duration
 	// Ages asks how old the oldest unread message is.
 	Ages bool
+	// Found says that an HPA was found that asks this: the namespace's own share does not bound it.
+	Found bool
 }
 
 func (q Question) selection() selection {
@@ -54,13 +62,18 @@ func (s selection) parse() (kafka.Topics, error) {
 	return kafka.ParseTopics(strings.Split(s.topics, ","))
 }
 
+// question is what one namespace asks.
 type question struct {
 	selection
+	namespace string
 	lateAfter time.Duration
 }
 
-// times are when a question was last asked, and when with ages; in the machine's time.
-type times struct{ asked, ages time.Time }
+// times are when a question was last asked, when with ages, and when an HPA was last found that asks it; in the machine's time.
+type times struct{ asked, ages, found time.Time }
+
+// counts says that a question takes a part of its namespace's share.
+func (t *times) counts(now time.Time) bool { return t.found.IsZero() || now.Sub(t.found) > AskedFor }
 
 // asked are the selectors of late.
 type asked struct {
@@ -122,10 +135,10 @@ func (c *Consumers) admit(q Question) (staleAfter time.Duration, topics kafka.To
 func (a *asked) remember(q Question, now time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := question{q.selection(), q.LateAfter}
+	key := question{q.selection(), q.Namespace, q.LateAfter}
 	t, ok := a.questions[key]
 	if !ok {
-		if err := a.room(key); err != nil {
+		if err := a.room(key, q.Found, now); err != nil {
 			return err
 		}
 		t = &times{}
@@ -135,27 +148,39 @@ func (a *asked) remember(q Question, now time.Time) error {
 	if q.Ages {
 		t.ages = now
 	}
+	if q.Found {
+		t.found = now
+	}
 	return nil
 }
 
-// room refuses one question more than can be asked at a time.
-func (a *asked) room(key question) error {
-	if len(a.questions) >= maxAsked {
-		return fmt.Errorf("lag of group %q in Kafka cluster %q: %d other selectors were asked about in the last %s: make a QueueConsumer for each group that is asked for always",
-			key.group, key.cluster, len(a.questions), askedFor)
-	}
-	if key.lateAfter == 0 {
-		return nil
-	}
-	ages := map[time.Duration]bool{key.lateAfter: true}
-	for other := range a.questions {
-		if other.lateAfter > 0 && other.cluster == key.cluster {
+// room refuses one question more than can be asked at a time, by all or by one namespace.
+func (a *asked) room(key question, found bool, now time.Time) error {
+	own, ages, ownAges := 0, map[time.Duration]bool{}, map[time.Duration]bool{}
+	for other, t := range a.questions {
+		mine := other.namespace == key.namespace && t.counts(now)
+		if mine {
+			own++
+		}
+		if other.lateAfter > 0 && other.lateAfter != DefaultLateAfter && other.cluster == key.cluster {
 			ages[other.lateAfter] = true
+			if mine {
+				ownAges[other.lateAfter] = true
+			}
 		}
 	}
-	if len(ages) > maxAges {
-		return fmt.Errorf("late messages of group %q in Kafka cluster %q: selectors asked about %d other ages in the last %s: take one of theirs, or make a QueueConsumer with spec.lateAfter",
-			key.group, key.cluster, len(ages)-1, askedFor)
+	switch who := fmt.Sprintf("group %q in Kafka cluster %q", key.group, key.cluster); {
+	case len(a.questions) >= maxAsked:
+		return fmt.Errorf("lag of %s: %d other selectors were asked about in the last %s: make a QueueConsumer for each group that is asked for always", who, len(a.questions), AskedFor)
+	case !found && own >= maxAsked/shares:
+		return fmt.Errorf("lag of %s: namespace %q asked about %d other selectors in the last %s: make a QueueConsumer for each group that is asked for always", who, key.namespace, own, AskedFor)
+	case key.lateAfter == 0 || key.lateAfter == DefaultLateAfter || ages[key.lateAfter]:
+		return nil
+	case len(ages) >= maxAges:
+		return fmt.Errorf("late messages of %s: selectors asked about %d other ages in the last %s: take one of theirs or %s, or make a QueueConsumer with spec.lateAfter", who, len(ages), AskedFor, DefaultLateAfter)
+	case !found && len(ownAges) >= maxAges/shares:
+		return fmt.Errorf("late messages of %s: selectors of namespace %q asked about %d other ages in the last %s: take one of theirs or %s, or make a QueueConsumer with spec.lateAfter",
+			who, key.namespace, len(ownAges), AskedFor, DefaultLateAfter)
 	}
 	return nil
 }
@@ -166,16 +191,16 @@ func (a *asked) wanted(cluster string, now time.Time) []kafka.Want {
 	defer a.mu.Unlock()
 	var wants []kafka.Want
 	for q, t := range a.questions {
-		if now.Sub(t.asked) > askedFor {
+		if now.Sub(t.asked) > AskedFor {
 			delete(a.questions, q)
 			continue
 		}
 		if topics, err := q.parse(); err == nil && q.cluster == cluster {
 			wants = append(wants, kafka.Want{Group: q.group, Topics: topics, Isolation: v1alpha1.ReadCommitted, LateAfter: q.lateAfter,
-				Ages: !t.ages.IsZero() && now.Sub(t.ages) <= askedFor})
+				Ages: !t.ages.IsZero() && now.Sub(t.ages) <= AskedFor})
 		}
 	}
-	maps.DeleteFunc(a.rates, func(_ selection, r *rated) bool { return now.Sub(r.asked) > askedFor })
+	maps.DeleteFunc(a.rates, func(_ selection, r *rated) bool { return now.Sub(r.asked) > AskedFor })
 	return wants
 }
 

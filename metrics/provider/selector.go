@@ -24,9 +24,6 @@ const (
 	labelLateCount = "late_count"
 )
 
-// defaultLateAfter is the age from which a message is late where the selector does not say.
-const defaultLateAfter = 30 * time.Second
-
 // asked is what a selector of an external metric means.
 type asked struct {
 	// consumer is a QueueConsumer in the asker's namespace; empty: question is meant.
@@ -104,7 +101,7 @@ func lateAfter(metric string, given map[string]string) (time.Duration, error) {
 	case metric != LateMessages:
 		return 0, nil
 	case !ok:
-		return defaultLateAfter, nil
+		return consumers.DefaultLateAfter, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {

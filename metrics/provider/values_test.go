@@ -124,7 +124,7 @@ func TestMetricsOfAGroupWithoutAConsumer(t *testing.T) {
 			t.Fatalf("%s: %+v, %v; want %s", metric, l, err, want)
 		}
 		q := src.asked[len(src.asked)-1]
-		if q.Namespace != "shop" || (q.LateAfter == defaultLateAfter) != (metric == LateMessages) || q.Ages != (metric == LagSeconds) {
+		if q.Namespace != "shop" || (q.LateAfter == consumers.DefaultLateAfter) != (metric == LateMessages) || q.Ages != (metric == LagSeconds) {
 			t.Errorf("%s asked %+v", metric, q)
 		}
 		if l.Items[0].MetricLabels[labelLateCount] != map[string]string{LateMessages: "AtLeast"}[metric] {

@@ -79,6 +79,21 @@ func askForAutoscalers(ctx context.Context, live client.Reader, known *consumers
 	}
 }
 
+// keepAsking asks for them again and again until the context ends: a replica that no request reaches would forget the groups, and take over
+// from another without knowing them.
+func keepAsking(ctx context.Context, live client.Reader, known *consumers.Consumers, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(consumers.AskedFor / 2):
+		}
+		if _, err := askForAutoscalers(ctx, live, known); err != nil && ctx.Err() == nil {
+			log.Warn("groups that HorizontalPodAutoscalers select may be forgotten by this replica", "error", err)
+		}
+	}
+}
+
 // askFor asks once for what one of them selects. The answers are not there yet: asking is what counts.
 func askFor(h *autoscalingv2.HorizontalPodAutoscaler, known *consumers.Consumers) (groups int) {
 	for _, m := range h.Spec.Metrics {
@@ -93,7 +108,7 @@ func askFor(h *autoscalingv2.HorizontalPodAutoscaler, known *consumers.Consumers
 		if err != nil || consumer != "" {
 			continue
 		}
-		q.Namespace = h.Namespace
+		q.Namespace, q.Found = h.Namespace, true
 		groups++
 		switch m.External.Metric.Name {
 		case provider.ProduceRate, provider.ConsumeRate:

@@ -21,38 +21,48 @@ type others struct {
 	stop   context.CancelFunc
 }
 
-// use passes on to the servers of a configuration until the context ends, or another is used. Where one cannot be
-// reached as it is configured, nothing changes.
-func (o *others) use(ctx context.Context, next config.PassOn, p *provider.Provider) error {
+// preparedOthers are the servers of a configuration, which nobody asks yet; nil: nothing changes.
+type preparedOthers struct {
+	config config.PassOn
+	to     provider.PassOn
+	runs   []func(context.Context)
+}
+
+// prepare makes the servers of a configuration. It fails where one cannot be reached as it is configured.
+func (o *others) prepare(next config.PassOn) (*preparedOthers, error) {
 	if o.stop != nil && reflect.DeepEqual(o.config, next) {
-		return nil
+		return nil, nil
 	}
-	var (
-		to   provider.PassOn
-		runs []func(context.Context)
-	)
+	made := &preparedOthers{config: next}
 	if next.External != nil {
 		e, err := passon.NewExternal(passon.Options{Field: "passOn.external", Service: *next.External, Own: o.own, Log: o.log})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		to.External, runs = e, append(runs, e.Run)
+		made.to.External, made.runs = e, append(made.runs, e.Run)
 	}
 	if next.Custom != nil {
 		c, err := passon.NewCustom(passon.Options{Field: "passOn.custom", Service: *next.Custom, Own: o.own, Log: o.log})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		to.Custom, runs = c, append(runs, c.Run)
+		made.to.Custom, made.runs = c, append(made.runs, c.Run)
+	}
+	return made, nil
+}
+
+// use passes on to prepared servers until the context ends, or others are used.
+func (o *others) use(ctx context.Context, made *preparedOthers, p *provider.Provider) {
+	if made == nil {
+		return
 	}
 	if o.stop != nil {
 		o.stop()
 	}
 	ctx, o.stop = context.WithCancel(ctx)
-	o.config = next
-	for _, run := range runs {
+	o.config = made.config
+	for _, run := range made.runs {
 		go run(ctx)
 	}
-	p.SetPassOn(to)
-	return nil
+	p.SetPassOn(made.to)
 }

@@ -16,16 +16,33 @@ import (
 type configFile struct {
 	path string
 	sum  [sha256.Size]byte
+	// again says that the content is to be tried again, though it is the same.
+	again bool
+	// refused is the last content and reason that were told.
+	refused refusal
+}
+
+type refusal struct {
+	sum    [sha256.Size]byte
+	reason string
 }
 
 // load reads the file.
 func (f *configFile) load() (*config.Metrics, error) {
-	f.sum = f.content()
+	f.sum, f.again = f.content(), false
 	return config.LoadMetrics(f.path)
 }
 
-// changed says that the content is another than at the last load.
-func (f *configFile) changed() bool { return f.content() != f.sum }
+// changed says that the content is another than at the last load, or is to be tried again.
+func (f *configFile) changed() bool { return f.again || f.content() != f.sum }
+
+// refuse keeps why the content that was loaded is not used, and says whether that is news.
+func (f *configFile) refuse(err error) (news bool) {
+	r := refusal{f.sum, err.Error()}
+	news = f.refused != r
+	f.refused = r
+	return news
+}
 
 func (f *configFile) content() [sha256.Size]byte {
 	raw, err := os.ReadFile(f.path)
@@ -55,30 +72,41 @@ func (i *instance) reload(ctx context.Context) {
 	next, err := i.file.load()
 	if err == nil {
 		err = i.apply(ctx, next)
+		// The file is right by itself: what it names may be put right without it.
+		i.file.again = err != nil
 	}
 	i.scrape.note(err)
 	if err != nil {
-		i.log.Error("the changed configuration is not used; the one before stays in force", "error", err)
+		if i.file.refuse(err) {
+			i.log.Error("the changed configuration is not used; the one before stays in force", "error", err)
+		}
 		return
 	}
+	i.file.refused = refusal{}
 	i.log.Info("the changed configuration is in force", "clusters", len(next.Clusters))
 }
 
-// apply changes what runs to another configuration, or nothing of it. Pollers whose cluster did not change run on.
+// apply changes what runs to another configuration, or nothing of it: all that can fail comes first. Pollers whose cluster did
+// not change run on.
 func (i *instance) apply(ctx context.Context, next *config.Metrics) error {
-	i.keepFixed(next)
+	ignored := i.keepFixed(next)
+	others, err := i.others.prepare(next.PassOn)
+	if err != nil {
+		return err
+	}
+	scrapes, err := i.scrape.prepare(i.collector(next))
+	if err != nil {
+		return err
+	}
 	made, err := i.pollers.prepare(next.Clusters)
 	if err != nil {
 		return err
 	}
-	if err := i.others.use(ctx, next.PassOn, i.provider); err != nil {
-		abandon(made)
-		return err
+	for _, f := range ignored {
+		i.log.Warn("a changed field of the configuration needs a restart", "field", f.name, "inForce", f.now, "file", f.file)
 	}
-	if err := i.collect(next); err != nil {
-		abandon(made)
-		return err
-	}
+	i.others.use(ctx, others, i.provider)
+	i.scrape.use(scrapes)
 	i.pollers.stop(next.Clusters)
 	i.known.SetConfig(next)
 	i.pollers.start(ctx, made, next.Clusters)
@@ -86,8 +114,11 @@ func (i *instance) apply(ctx context.Context, next *config.Metrics) error {
 	return nil
 }
 
-// keepFixed leaves what cannot change while the server runs as it is.
-func (i *instance) keepFixed(next *config.Metrics) {
+// fixedField is a field that changed in the file alone.
+type fixedField struct{ name, now, file string }
+
+// keepFixed leaves what cannot change while the server runs as it is, and says what was to change.
+func (i *instance) keepFixed(next *config.Metrics) (ignored []fixedField) {
 	for _, f := range []struct {
 		name     string
 		now, new any
@@ -99,7 +130,8 @@ func (i *instance) keepFixed(next *config.Metrics) {
 		if reflect.DeepEqual(now.Interface(), changed.Interface()) {
 			continue
 		}
-		i.log.Warn("a changed field of the configuration needs a restart", "field", f.name, "inForce", fmt.Sprint(now.Interface()), "file", fmt.Sprint(changed.Interface()))
+		ignored = append(ignored, fixedField{f.name, fmt.Sprint(now.Interface()), fmt.Sprint(changed.Interface())})
 		changed.Set(now)
 	}
+	return ignored
 }

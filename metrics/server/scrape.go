@@ -15,8 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 	"k8s.io/component-base/metrics/legacyregistry"
-
-	"swell/metrics/provider"
 )
 
 // scrape serves /metrics: the API server's and the process's, the configuration's, and those of the collector in force,
@@ -51,17 +49,19 @@ func (s *scrape) note(err error) {
 	s.reloadedAt.SetToCurrentTime()
 }
 
-// use changes the collector. It fails where two of its metrics have one name.
-func (s *scrape) use(c provider.Collector) error {
+// prepare makes the handlers of a collector. It fails where two of its metrics have one name.
+func (s *scrape) prepare(c prometheus.Collector) (*handlers, error) {
 	r := prometheus.NewRegistry()
 	if err := r.Register(c); err != nil {
-		return fmt.Errorf("register the Prometheus metrics: %w", err)
+		return nil, fmt.Errorf("register the Prometheus metrics: %w", err)
 	}
 	all := prometheus.Gatherers{legacyregistry.DefaultGatherer, s.own, r}
 	opts := promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError, CoalesceGather: true}
-	s.handlers.Store(&handlers{text: promhttp.HandlerFor(all, opts), open: promhttp.HandlerFor(apart(all), opts)})
-	return nil
+	return &handlers{text: promhttp.HandlerFor(all, opts), open: promhttp.HandlerFor(apart(all), opts)}, nil
 }
+
+// use serves from other handlers.
+func (s *scrape) use(h *handlers) { s.handlers.Store(h) }
 
 func (s *scrape) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := s.handlers.Load()

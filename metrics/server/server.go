@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apiserver/pkg/server"
@@ -82,6 +83,8 @@ type instance struct {
 	others    *others
 	scrape    *scrape
 	readiness *readiness
+	// collector is what a configuration wants Prometheus to have.
+	collector func(*config.Metrics) prometheus.Collector
 }
 
 // Run serves until the context ends and the requests are drained. An error says what could not be set up, or what broke.
@@ -129,14 +132,17 @@ func (i *instance) assemble(objects client.Reader, pods func(context.Context, st
 		options: kafka.Options{Clock: clock, Wanted: i.known.Wanted, Sink: readings, After: i.known.Evaluate, Log: i.log}}
 	i.others = &others{own: i.restConfig, log: i.log}
 	i.readiness = &readiness{settled: i.pollers.settled}
+	i.collector = func(m *config.Metrics) prometheus.Collector {
+		return provider.Collector{Source: i.known, Clock: m.Clock, Partitions: m.PartitionMetrics, Pollers: i.pollers.stats}
+	}
 	i.scrape = newScrape()
 	i.scrape.note(nil)
-	return i.collect(i.config)
-}
-
-// collect gives Prometheus what a configuration wants it to have.
-func (i *instance) collect(m *config.Metrics) error {
-	return i.scrape.use(provider.Collector{Source: i.known, Clock: m.Clock, Partitions: m.PartitionMetrics, Pollers: i.pollers.stats})
+	h, err := i.scrape.prepare(i.collector(i.config))
+	if err != nil {
+		return err
+	}
+	i.scrape.use(h)
+	return nil
 }
 
 // install puts the APIs that are to be served into the API server.
@@ -210,18 +216,21 @@ func (i *instance) poll(inner, serving context.Context, group *errgroup.Group) e
 	} else {
 		i.log.Info("groups that HorizontalPodAutoscalers select without a QueueConsumer", "selectors", groups)
 	}
-	if err := i.others.use(inner, i.config.PassOn, i.provider); err != nil {
+	others, err := i.others.prepare(i.config.PassOn)
+	if err != nil {
 		return err
 	}
+	i.others.use(inner, others, i.provider)
 	made, err := i.pollers.prepare(i.config.Clusters)
 	if err != nil {
 		return err
 	}
 	i.pollers.start(inner, made, i.config.Clusters)
 	i.readiness.listed.Store(true)
+	lease := i.config.Lease // from here on the configuration is the reload's
 	group.Go(func() error { i.live.Run(inner); return nil })
+	group.Go(func() error { keepAsking(inner, i.objects.GetAPIReader(), i.known, i.log); return nil })
 	group.Go(func() error { i.watchConfig(inner); return nil })
-	lease := i.config.Lease
 	group.Go(func() error {
 		return lead(serving, lease, i.restConfig, i.log, func(ctx context.Context) { i.known.WriteStatuses(ctx, i.objects.GetClient()) })
 	})
