@@ -36,8 +36,12 @@ func TestReal(t *testing.T) {
 
 // run runs every case, then asks about all their groups at once and compares with the tools, then kills the brokers.
 func run(t *testing.T, target *target) {
+	all := cases
+	if !target.isFake() {
+		all = slices.Concat(cases, realCases)
+	}
 	t.Run("case", func(t *testing.T) {
-		for _, c := range cases {
+		for _, c := range all {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				c.run(newEnv(t, target, c.name))

@@ -40,7 +40,7 @@ func FuzzSelector(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := labels.Parse(text)
 		if err != nil {
-			t.Skip()
+			return // what the API server refuses never comes here
 		}
 		for _, metric := range own {
 			a, err := parseSelector(metric, s)
