@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"path"
 	"regexp"
-	"strings"
 	"sync"
 )
 
@@ -61,25 +60,16 @@ func matchesName(rule, name string) bool {
 // compiled holds the expressions of all rules, since Allow is asked at each request for a metric.
 var compiled sync.Map // rule → *regexp.Regexp
 
-// expression is what stands between slashes; nil for a plain name.
+// expression is a rule's Expression, compiled once.
 func expression(rule string) (*regexp.Regexp, error) {
-	if len(rule) < 3 || !strings.HasPrefix(rule, "/") || !strings.HasSuffix(rule, "/") {
-		return nil, nil
-	}
 	if e, ok := compiled.Load(rule); ok {
 		return e.(*regexp.Regexp), nil
 	}
-	inner := rule[1 : len(rule)-1]
-	// By itself first: "a)|(b" is whole only inside the brackets, and would match more than it says.
-	if _, err := regexp.Compile(inner); err != nil {
-		return nil, err
+	e, err := Expression(rule)
+	if e != nil && err == nil {
+		compiled.Store(rule, e)
 	}
-	e, err := regexp.Compile("^(?:" + inner + ")$")
-	if err != nil {
-		return nil, err
-	}
-	compiled.Store(rule, e)
-	return e, nil
+	return e, err
 }
 
 func (r NamespaceRule) validate(field string, clusters map[string]bool) error {

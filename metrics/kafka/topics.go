@@ -3,7 +3,8 @@ package kafka
 import (
 	"fmt"
 	"regexp"
-	"strings"
+
+	"swell/api/config"
 )
 
 // Topics is what a consumer says it reads: names, or regular expressions between slashes. None at all
@@ -17,20 +18,15 @@ type Topics struct {
 func ParseTopics(specs []string) (Topics, error) {
 	var t Topics
 	for _, s := range specs {
-		if len(s) > 2 && strings.HasPrefix(s, "/") && strings.HasSuffix(s, "/") {
-			inner := s[1 : len(s)-1]
-			// By itself first: "a)|(b" is whole only inside the brackets, and would match more than it says.
-			e, err := regexp.Compile(inner)
-			if err == nil {
-				e, err = regexp.Compile("^(?:" + inner + ")$")
-			}
-			if err != nil {
-				return Topics{}, fmt.Errorf("read topic expression %q: %w: give a regular expression in RE2's syntax", s, err)
-			}
+		e, err := config.Expression(s)
+		switch {
+		case err != nil:
+			return Topics{}, fmt.Errorf("read topic expression %q: %w: give a regular expression in RE2's syntax", s, err)
+		case e != nil:
 			t.exprs = append(t.exprs, e)
-			continue
+		default:
+			t.names = append(t.names, s)
 		}
-		t.names = append(t.names, s)
 	}
 	return t, nil
 }
