@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ var aclCases = []testCase{
 	{"without Read", func(e *env) { leastACLs(e, "Read topic") }},
 	{"share group with Describe alone", describeShareGroup},
 	{"a group that may not be described", oneGroupForbidden},
+	{"right to an unnamed topic taken away", func(e *env) { rightTakenAway(e, false) }},
+	{"right to a topic by expression taken away", func(e *env) { rightTakenAway(e, true) }},
 }
 
 // allow lets a principal do something with topics or groups of these names.
@@ -32,6 +35,22 @@ func (e *env) allow(principal string, operation kadm.ACLOperation, topics, group
 	for _, r := range results {
 		if r.Err != nil {
 			e.Fatalf("allow %s to %s %s: %v", principal, operation, r.Name, r.Err)
+		}
+	}
+}
+
+// disallow takes away what allow gave.
+func (e *env) disallow(principal string, operation kadm.ACLOperation, topics, groups []string) {
+	e.Helper()
+	acl := kadm.NewACLs().Allow(principal).AllowHosts("*").MaybeTopics(topics...).MaybeGroups(groups...).
+		Operations(operation).ResourcePatternType(kadm.ACLPatternLiteral)
+	results, err := e.admin.DeleteACLs(e.Context(), acl)
+	if err != nil {
+		e.Fatalf("disallow %s to %s: %v", principal, operation, err)
+	}
+	for _, r := range results {
+		if r.Err != nil || len(r.Deleted) == 0 {
+			e.Fatalf("disallow %s to %s: %d are deleted: %v", principal, operation, len(r.Deleted), r.Err)
 		}
 	}
 }
@@ -143,4 +162,49 @@ func oneGroupForbidden(plain *env) {
 	if len(view.Readings) != 0 {
 		e.Errorf("the forbidden group has readings: %v", view.Readings)
 	}
+}
+
+// rightTakenAway must not turn the lag of two topics into that of the one which may still be described.
+func rightTakenAway(plain *env, byExpression bool) {
+	e := newEnvOn(plain.T, plain.target, plain.name, plain.target.operator...)
+	group, open, closed := e.name, e.name+"-open", e.name+"-closed"
+	for i, topic := range []string{open, closed} {
+		e.topic(topic, 1)
+		e.produce(topic, 0, 5*(i+1))
+		e.commit(group, topic, 0, 0)
+	}
+	e.allow(reader, kadm.OpDescribe, []string{open, closed}, []string{group})
+	var topics []string
+	if byExpression {
+		topics = []string{"/" + e.name + "-.*/"}
+	}
+	a := committed(group, topics...)
+	cluster := e.asReader()
+	cluster.MetadataEvery.Duration = time.Hour
+	w := newWatch(e.T, cluster, a)
+	w.poll()
+	both := lags{at(open, 0): known(5), at(closed, 0): known(10)}
+	w.expect(a, both)
+	turns := func(what string, want lags) {
+		e.until(what, func() (bool, error) {
+			w.poll()
+			if sum := w.sum(a); sum.Complete() && sum.Lag != 15 {
+				e.Fatalf("the lag is %d and complete, want 15 or a problem", sum.Lag)
+			}
+			text := want.differs(w.lags(a))
+			if text != "" {
+				return false, errors.New(text)
+			}
+			return true, nil
+		})
+	}
+	without := lags{at(open, 0): known(5), at(closed, -1): unknown("Describe the topic")}
+	e.disallow(reader, kadm.OpDescribe, []string{closed}, nil)
+	turns("the right is known to be gone", without)
+	for range 3 {
+		w.poll()
+		w.expect(a, without)
+	}
+	e.allow(reader, kadm.OpDescribe, []string{closed}, nil)
+	turns("the right is back", both)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -143,10 +144,22 @@ func (p *Poller) admit(ctx context.Context, broker int32, optional bool) (proble
 	return ""
 }
 
+// anyBroker stands for the broker that the client found by itself.
+const anyBroker = int32(-1)
+
 // askAny asks the broker that answers best, and then others.
 func (p *Poller) askAny(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	resp, _, err := p.askBut(ctx, req, nil)
+	return resp, err
+}
+
+// askBut asks as askAny does, but none of some brokers while there is another one. It says who has answered, or anyBroker.
+func (p *Poller) askBut(ctx context.Context, req kmsg.Request, but map[int32]bool) (kmsg.Response, int32, error) {
 	var last error
 	tried := map[int32]bool{}
+	if _, ok := p.pick(but); ok {
+		maps.Copy(tried, but)
+	}
 	for range 2 {
 		broker, ok := p.pick(tried)
 		if !ok {
@@ -165,7 +178,7 @@ func (p *Poller) askAny(ctx context.Context, req kmsg.Request) (kmsg.Response, e
 		p.ask(ctx, []job{one}, false)
 		cancel()
 		if resp != nil {
-			return resp, nil
+			return resp, broker, nil
 		}
 	}
 	// They may all have moved.
@@ -173,7 +186,7 @@ func (p *Poller) askAny(ctx context.Context, req kmsg.Request) (kmsg.Response, e
 	if err != nil && last != nil {
 		err = last
 	}
-	return resp, err
+	return resp, anyBroker, err
 }
 
 // askSeeds asks whichever broker the client finds.

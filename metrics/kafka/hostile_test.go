@@ -80,7 +80,7 @@ func (b *besieged) take(resp kmsg.Response) {
 	case *kmsg.FindCoordinatorResponse:
 		_ = b.takeCoordinators(r, byName(groups))
 	case *kmsg.MetadataResponse:
-		b.view.take(r, b.at, needs{names: map[string]bool{"orders": true}})
+		b.view.take(r, b.at, needs{names: map[string]bool{"orders": true}}, 1)
 	case *kmsg.ListOffsetsResponse:
 		b.survey(groups)
 		b.takeAll(r)
@@ -376,7 +376,7 @@ func TestTopicMadeAnewIsAnotherTopic(t *testing.T) {
 		topic.Topic, topic.TopicID, one.Leader = kmsg.StringPtr("orders"), id, 1
 		topic.Partitions = append(topic.Partitions, one)
 		resp.Topics = append(resp.Topics, topic)
-		b.view.take(resp, b.at, needs{names: map[string]bool{"orders": true}})
+		b.view.take(resp, b.at, needs{names: map[string]bool{"orders": true}}, 1)
 		return b.view.part("orders", 0)
 	}
 	if got := again(b.view.topic("orders").id); got.start != 7 || got.age == nil {

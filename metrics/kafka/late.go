@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -18,9 +19,6 @@ func (p *Poller) lateJobs(at time.Time) []job {
 		}
 		for n := range tv.parts {
 			passes = max(passes, len(tv.parts[n].late))
-			if len(tv.parts[n].late) > maxLate {
-				tv.parts[n].lateFailed = fmt.Sprintf("more than %d values of lateAfter are asked about: use fewer for one topic", maxLate)
-			}
 		}
 	}
 	var jobs []job
@@ -49,18 +47,25 @@ func (p *Poller) stampAt(t time.Time) int64 {
 	return p.opts.Clock.RealTime(t).Add(time.Millisecond - time.Nanosecond).UnixMilli()
 }
 
-// lateFor is what is known of the ages that a group asks about, in their order; nothing where it has nothing left to
-// read, since nothing is late there.
-func (g *groupPoll) lateFor(c commit, pt *part) []lag.LateFrom {
+// findLate finds an age among those that are asked about, which are in order.
+func (pt *part) findLate(age time.Duration) (i int, there bool) {
+	return slices.BinarySearchFunc(pt.late, age, func(l lag.LateFrom, age time.Duration) int { return cmp.Compare(l.Age, age) })
+}
+
+// lateFor is what is known of the ages that a group asks about, in their order, and why something is not; nothing where it has
+// nothing left to read, since nothing is late there.
+func (g *groupPoll) lateFor(c commit, pt *part) (all []lag.LateFrom, problem string) {
 	if _, lagging := g.unread(c, pt); !lagging || len(g.lateAfter) == 0 {
-		return nil
+		return nil, ""
 	}
-	all := make([]lag.LateFrom, 0, len(g.lateAfter))
+	all = make([]lag.LateFrom, 0, len(g.lateAfter))
 	for _, age := range g.lateAfter {
-		i := slices.IndexFunc(pt.late, func(l lag.LateFrom) bool { return l.Age == age })
-		if i >= 0 && pt.late[i].Offset >= 0 {
+		switch i, there := pt.findLate(age); {
+		case i >= maxLate:
+			problem = fmt.Sprintf("of the values of lateAfter that are asked about where somebody lags, only the %d shortest are looked up, and %s is not among them: use fewer for one topic", maxLate, age)
+		case there && pt.late[i].Offset >= 0:
 			all = append(all, pt.late[i])
 		}
 	}
-	return all
+	return all, cmp.Or(pt.lateFailed, problem)
 }

@@ -191,3 +191,34 @@ func TestLateOfBothIsolations(t *testing.T) {
 		t.Errorf("read committed: %d, %d late; read uncommitted: %d, %d late; want 1, 1, 3 and 1", committed.Lag, committed.Late, uncommitted.Lag, uncommitted.Late)
 	}
 }
+
+// Whoever asks for one age too many must not take lateness from those who asked for others.
+func TestOnlyTheAgesBeyondTheMostAreNotLookedUp(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(2, "orders"))
+	b.produceAged("orders", 0, 24*time.Hour)
+	b.produceAged("orders", 1, 24*time.Hour)
+	// The longest age is of the first group, and of all the partitions only one has everybody's lag.
+	const ages = maxLate + 3
+	for i := range ages {
+		group, age := fmt.Sprintf("g%02d", ages-1-i), time.Duration(i+1)*time.Minute
+		b.commit(group, "orders", 0, 0)
+		b.commit(group, "orders", 1, int64(i%2))
+		b.wantLate(group, age, "orders")
+	}
+	for range 2 {
+		b.poll()
+		for i := range ages {
+			group, age := fmt.Sprintf("g%02d", ages-1-i), time.Duration(i+1)*time.Minute
+			got := b.lag(group, lateRules(age))
+			switch want := int64(2 - i%2); {
+			case i < maxLate && (got.LateProblem != "" || got.Late != want):
+				t.Errorf("older than %s: %d (%s), want %d", age, got.Late, got.LateProblem, want)
+			case i >= maxLate && (!strings.Contains(got.LateProblem, "values of lateAfter") || got.Late != 0):
+				t.Errorf("older than %s: %d (%s), want the reason why not", age, got.Late, got.LateProblem)
+			}
+			if got.Lag != int64(2-i%2) || !got.Complete() {
+				t.Errorf("%s: %+v", group, got)
+			}
+		}
+	}
+}

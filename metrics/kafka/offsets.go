@@ -32,6 +32,7 @@ func (p *Poller) survey(groups []*groupPoll) {
 			continue
 		}
 		g.topics = p.topicsOf(g)
+		g.memory.topics = g.topics
 		for _, topic := range g.topics {
 			asked[topic] = true
 			tv := p.view.topic(topic)
@@ -53,12 +54,18 @@ func (pt *part) begin() {
 	pt.late = pt.late[:0]
 }
 
-// topicsOf are the topics of one group: named, matched by an expression, or committed where none is named.
+// topicsOf are the topics of one group: named, matched by an expression, or committed where none is named; and those that were
+// among them before and are not known to be gone.
 func (p *Poller) topicsOf(g *groupPoll) []string {
 	topics := map[string]bool{}
 	for topic := range g.commits {
 		// A commit outlives its topic: only what is not gone, or was asked for by name, counts.
-		if !p.view.topic(topic).gone() {
+		if !p.view.topic(topic).isGone() {
+			topics[topic] = true
+		}
+	}
+	for _, topic := range g.remembered() {
+		if !p.view.topic(topic).isGone() {
 			topics[topic] = true
 		}
 	}
@@ -70,7 +77,7 @@ func (p *Poller) topicsOf(g *groupPoll) []string {
 			continue
 		}
 		for name, tv := range p.view.topics {
-			if t.Match(name) && !tv.gone() {
+			if t.Match(name) && !tv.isGone() {
 				topics[name] = true
 			}
 		}
@@ -180,8 +187,8 @@ func (g *groupPoll) judge(topic string, n int32, pt *part) {
 		pt.oldest = min(pt.oldest, from)
 	}
 	for _, age := range g.lateAfter {
-		if !slices.ContainsFunc(pt.late, func(l lag.LateFrom) bool { return l.Age == age }) {
-			pt.late = append(pt.late, lag.LateFrom{Age: age, Offset: lag.Unknown})
+		if i, there := pt.findLate(age); !there {
+			pt.late = slices.Insert(pt.late, i, lag.LateFrom{Age: age, Offset: lag.Unknown})
 		}
 	}
 }

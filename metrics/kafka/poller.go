@@ -181,6 +181,7 @@ func (p *Poller) poll(ctx context.Context, groups []*groupPoll) error {
 	p.remember(groups)
 	p.fetchCommits(ctx, groups)
 	p.fetchTypes(ctx, groups, at)
+	p.followCommitted(groups)
 	known := len(p.view.topics) > 0
 	if err := p.refreshView(ctx, at, neededTopics(groups)); err != nil && (!known || p.answered == 0) {
 		err = p.unreachable(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,10 +17,12 @@ const (
 	provableLag = 1000
 	// provableAfter is for how many polls commit and end must have stood still.
 	provableAfter = 2
-	// proofsPerPoll is how many partitions are looked through in one poll.
-	proofsPerPoll = 16
-	// proofBytes is how much of one partition is fetched; brokers add what is left of the first batch.
-	proofBytes = 128 << 10
+	// proofsPerRequest is how many partitions are looked through in one request; a broker gets one for each isolation in a poll.
+	proofsPerRequest = 2000
+	// proofBytes is how much of one partition is fetched, proofsBytes how much of all together; brokers add what is left of a
+	// request's first batch.
+	proofBytes  = 128 << 10
+	proofsBytes = 8 << 20
 )
 
 // proofKey is a stretch of a partition in which nothing can change: the offsets from a commit to an end.
@@ -65,7 +68,7 @@ func (p *Poller) proofJobs(groups []*groupPoll) []job {
 		return nil
 	}
 	next := map[proofKey]*proof{}
-	var due []stretch
+	var due stretches
 	for _, g := range groups {
 		for _, topic := range g.topics {
 			tv := p.view.topic(topic)
@@ -84,8 +87,8 @@ func (p *Poller) proofJobs(groups []*groupPoll) []job {
 				}
 				known.polls++
 				next[key] = known
-				if !known.tried && known.polls >= provableAfter && len(due) < proofsPerPoll {
-					due = append(due, stretch{topic, key, pt})
+				if !known.tried && known.polls >= provableAfter {
+					due.add(stretch{topic, key, pt})
 				}
 			}
 		}
@@ -94,53 +97,83 @@ func (p *Poller) proofJobs(groups []*groupPoll) []job {
 	return p.fetchJobs(due)
 }
 
-// fetchJobs make one Fetch for each leader and isolation; a partition stands in it once.
-func (p *Poller) fetchJobs(due []stretch) []job {
-	type to struct {
-		broker    int32
-		committed bool
+// stretches are those that one poll looks through, by whom to ask for them.
+type stretches map[toFetch]*oneFetch
+
+type toFetch struct {
+	broker    int32
+	committed bool
+}
+
+type oneFetch struct {
+	all []stretch
+	// named are the partitions in it: each may stand in a request once.
+	named map[partitionName]bool
+}
+
+type partitionName struct {
+	topic string
+	n     int32
+}
+
+// add leaves a stretch for the next poll where the request is full or has the partition already.
+func (s *stretches) add(one stretch) {
+	if *s == nil {
+		*s = stretches{}
 	}
-	requests := map[to][]stretch{}
-	for _, s := range due {
-		k := to{s.pt.leader, s.key.committed}
-		same := func(o stretch) bool { return o.topic == s.topic && o.key.n == s.key.n }
-		if !slices.ContainsFunc(requests[k], same) {
-			requests[k] = append(requests[k], s)
-		}
+	to := toFetch{one.pt.leader, one.key.committed}
+	f := (*s)[to]
+	if f == nil {
+		f = &oneFetch{named: map[partitionName]bool{}}
+		(*s)[to] = f
 	}
+	name := partitionName{one.topic, one.key.n}
+	if len(f.all) < proofsPerRequest && !f.named[name] {
+		f.all, f.named[name] = append(f.all, one), true
+	}
+}
+
+// fetchJobs make one Fetch for each leader and isolation.
+func (p *Poller) fetchJobs(due stretches) []job {
 	var jobs []job
-	for k, stretches := range requests {
+	for to, f := range due {
 		p.budget.spend(1)
-		jobs = append(jobs, job{broker: k.broker, req: fetchRequest(stretches, k.committed), fail: func(string) {},
-			take: func(resp kmsg.Response) error { return p.takeFetch(resp, stretches) }})
+		// As they stand in the request, in which a topic stands once.
+		slices.SortStableFunc(f.all, func(a, b stretch) int { return strings.Compare(a.topic, b.topic) })
+		req := fetchRequest(f.all, to.committed)
+		req.MaxBytes = min(req.MaxBytes, int32(max(proofBytes, proofsBytes/len(due))))
+		jobs = append(jobs, job{broker: to.broker, req: req, fail: func(string) {},
+			take: func(resp kmsg.Response) error { return p.takeFetch(resp, f.all) }})
 	}
 	return sortJobs(jobs)
 }
 
-func fetchRequest(stretches []stretch, committed bool) *kmsg.FetchRequest {
+func fetchRequest(asked []stretch, committed bool) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes = int32(proofBytes * len(stretches))
+	req.MaxBytes = int32(min(proofBytes*len(asked), proofsBytes))
 	if committed {
 		req.IsolationLevel = 1
 	}
-	for _, s := range stretches {
-		t := kmsg.NewFetchRequestTopic()
-		t.Topic, t.TopicID = s.topic, s.key.topicID
+	at := map[string]int{}
+	for _, s := range asked {
 		one := kmsg.NewFetchRequestTopicPartition()
 		one.Partition, one.FetchOffset, one.PartitionMaxBytes = s.key.n, s.key.commit, proofBytes
 		// A topic stands in a request once.
-		if i := slices.IndexFunc(req.Topics, func(o kmsg.FetchRequestTopic) bool { return o.Topic == s.topic }); i >= 0 {
-			req.Topics[i].Partitions = append(req.Topics[i].Partitions, one)
-			continue
+		i, there := at[s.topic]
+		if !there {
+			t := kmsg.NewFetchRequestTopic()
+			t.Topic, t.TopicID = s.topic, s.key.topicID
+			i, at[s.topic] = len(req.Topics), len(req.Topics)
+			req.Topics = append(req.Topics, t)
 		}
-		t.Partitions = append(t.Partitions, one)
-		req.Topics = append(req.Topics, t)
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, one)
 	}
 	return req
 }
 
-// takeFetch judges the stretches that were asked for.
-func (p *Poller) takeFetch(resp kmsg.Response, stretches []stretch) error {
+// takeFetch judges the stretches that were asked for, in the order of the request: those for which it had no room left are
+// asked for again.
+func (p *Poller) takeFetch(resp kmsg.Response, asked []stretch) error {
 	r, ok := resp.(*kmsg.FetchResponse)
 	if !ok || r.ErrorCode != 0 {
 		return errKind
@@ -149,25 +182,61 @@ func (p *Poller) takeFetch(resp kmsg.Response, stretches []stretch) error {
 	if !ok {
 		return fmt.Errorf("read the fetched messages: the client has no decompressor")
 	}
-	for _, s := range stretches {
-		for i := range r.Topics {
-			t := &r.Topics[i]
-			if t.Topic != s.topic && (t.TopicID != s.key.topicID || t.TopicID == [16]byte{}) {
-				continue
-			}
-			for j := range t.Partitions {
-				known := p.proofs[s.key]
-				if t.Partitions[j].Partition == s.key.n && known != nil && !known.tried {
-					known.tried, known.readable = true, readable(&t.Partitions[j], s.key, decompressor)
-				}
-			}
+	fetched, full := byStretch(r), false
+	for _, s := range asked {
+		known := p.proofs[s.key]
+		if known == nil || known.tried {
+			continue
+		}
+		one := fetched.of(s)
+		if one != nil && one.ErrorCode == 0 && len(one.RecordBatches) == 0 && full {
+			continue
 		}
 		// One that is left out of the answer is not fetched again at once.
-		if known := p.proofs[s.key]; known != nil {
-			known.tried = true
+		known.tried = true
+		if one != nil {
+			full = full || len(one.RecordBatches) > 0
+			known.readable = readable(one, s.key, decompressor)
 		}
 	}
 	return nil
+}
+
+// fetchedParts finds partitions in an answer, which names topics in one way or the other.
+type fetchedParts struct {
+	names map[partitionName]*kmsg.FetchResponseTopicPartition
+	ids   map[partitionID]*kmsg.FetchResponseTopicPartition
+}
+
+type partitionID struct {
+	topic [16]byte
+	n     int32
+}
+
+// byStretch takes the first answer about each partition.
+func byStretch(r *kmsg.FetchResponse) fetchedParts {
+	f := fetchedParts{map[partitionName]*kmsg.FetchResponseTopicPartition{}, map[partitionID]*kmsg.FetchResponseTopicPartition{}}
+	for i := range r.Topics {
+		t := &r.Topics[i]
+		for j := range t.Partitions {
+			one := &t.Partitions[j]
+			name, id := partitionName{t.Topic, one.Partition}, partitionID{t.TopicID, one.Partition}
+			if f.names[name] == nil && name.topic != "" {
+				f.names[name] = one
+			}
+			if f.ids[id] == nil && id.topic != [16]byte{} {
+				f.ids[id] = one
+			}
+		}
+	}
+	return f
+}
+
+func (f fetchedParts) of(s stretch) *kmsg.FetchResponseTopicPartition {
+	if one := f.names[partitionName{s.topic, s.key.n}]; one != nil {
+		return one
+	}
+	return f.ids[partitionID{s.key.topicID, s.key.n}]
 }
 
 // readable is the first offset at which a fetch has found a message, or the stretch's end if it has found none in

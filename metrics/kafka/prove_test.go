@@ -168,3 +168,101 @@ func TestFetchThatWasCutShortProvesNothing(t *testing.T) {
 		t.Errorf("an end that was not reached: %d", got)
 	}
 }
+
+// TestManyMarkersAreProvenSoon is a roll-out of swell-metrics: what was proven before is to be proven again.
+func TestManyMarkersAreProvenSoon(t *testing.T) {
+	const partitions = 300
+	b := newProvingBench(t, kfake.SeedTopics(partitions, "orders"))
+	tx := b.begin("tx")
+	offsets := kadm.Offsets{}
+	for n := range int32(partitions) {
+		b.inTransaction(tx, "orders", n, 1)
+		offsets.AddOffset("orders", n, 1, -1)
+	}
+	b.end(tx, kgo.TryCommit)
+	if err := b.admin.CommitAllOffsets(t.Context(), "g", offsets); err != nil {
+		t.Fatal(err)
+	}
+	b.want("g", "orders")
+	total := b.count()
+	for range provableAfter + 1 {
+		b.poll()
+	}
+	b.poll()
+	if got := b.lag("g", latestRules); got.Lag != 0 || !got.Complete() {
+		t.Errorf("lag %d (%v), want none", got.Lag, got.Problems)
+	}
+	if _, byKey := total(); byKey["Fetch"] > brokers {
+		t.Errorf("%d fetches at %d brokers", byKey["Fetch"], brokers)
+	}
+}
+
+func TestFetchesOfAPollAreBounded(t *testing.T) {
+	p := unconnected(t, time.Now())
+	var due stretches
+	parts := make([]part, 3*proofsPerRequest)
+	for i := range parts {
+		parts[i].leader = int32(i % 2)
+		due.add(stretch{topic: "orders", key: proofKey{n: int32(i), commit: 1, end: 2, committed: true}, pt: &parts[i]})
+		due.add(stretch{topic: "orders", key: proofKey{n: int32(i), commit: 0, end: 2, committed: true}, pt: &parts[i]})
+	}
+	jobs := p.fetchJobs(due)
+	if len(jobs) != 2 {
+		t.Fatalf("%d fetches of 2 brokers", len(jobs))
+	}
+	var bytes int32
+	for _, j := range jobs {
+		req := j.req.(*kmsg.FetchRequest)
+		named := map[int32]bool{}
+		for _, topic := range req.Topics {
+			for _, one := range topic.Partitions {
+				if named[one.Partition] {
+					t.Errorf("partition %d stands in a request twice", one.Partition)
+				}
+				named[one.Partition] = true
+			}
+		}
+		if len(named) != proofsPerRequest {
+			t.Errorf("%d partitions in a request", len(named))
+		}
+		bytes += req.MaxBytes
+	}
+	if bytes > proofsBytes {
+		t.Errorf("%d bytes are fetched in one poll", bytes)
+	}
+}
+
+func TestPartitionForWhichAFetchHadNoRoomIsFetchedAgain(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(2, "orders"))
+	b.produce("orders", 0, 1)
+	b.want("g", "orders")
+	b.poll()
+	with, without := b.fetched("orders", 0), kmsg.NewFetchResponseTopicPartition()
+	without.Partition, without.HighWatermark = 1, 1
+	id := b.poller.view.topic("orders").id
+	asked := []stretch{{topic: "orders", key: proofKey{topicID: id, n: 0, end: 1}}, {topic: "orders", key: proofKey{topicID: id, n: 1, end: 1}}}
+	answer := func(partitions ...kmsg.FetchResponseTopicPartition) (tried []bool) {
+		b.poller.proofs = map[proofKey]*proof{asked[0].key: {readable: lag.Unknown}, asked[1].key: {readable: lag.Unknown}}
+		resp := kmsg.NewPtrFetchResponse()
+		topic := kmsg.NewFetchResponseTopic()
+		topic.Topic, topic.TopicID, topic.Partitions = "orders", id, partitions
+		resp.Topics = append(resp.Topics, topic)
+		if err := b.poller.takeFetch(resp, asked); err != nil {
+			t.Fatal(err)
+		}
+		return []bool{b.poller.proofs[asked[0].key].tried, b.poller.proofs[asked[1].key].tried}
+	}
+	if got := answer(with, without); !got[0] || got[1] {
+		t.Errorf("the second came after what filled the answer: tried %v", got)
+	}
+	empty := without
+	empty.Partition = 0
+	if got := answer(empty, without); !got[0] || !got[1] {
+		t.Errorf("nothing came at all: tried %v", got)
+	}
+	refused := without
+	refused.ErrorCode = kerr.TopicAuthorizationFailed.Code
+	if got := answer(with, refused); !got[0] || !got[1] {
+		t.Errorf("the second was refused: tried %v", got)
+	}
+}

@@ -60,9 +60,10 @@ func (p *Poller) reading(at time.Time, g *groupPoll, topic string, tv *topicView
 	if problem != "" {
 		return failed(at, topic, n, tv.id, problem)
 	}
+	late, lateProblem := g.lateFor(c, pt)
 	r := lag.Reading{Topic: topic, Partition: n, TopicID: tv.id, At: at, Commit: c.offset, End: pt.end, Stable: pt.stable, Start: pt.start,
 		Share: g.memory.share, ShareLag: c.lag, BrokerStamped: tv.stamped,
-		Late: g.lateFor(c, pt), LateProblem: pt.lateFailed, OldestAt: g.oldestAt(c, pt), Readable: p.readableOf(g, tv, c, pt)}
+		Late: late, LateProblem: lateProblem, OldestAt: g.oldestAt(c, pt), Readable: p.readableOf(g, tv, c, pt)}
 	if end := pt.atEnd(); r.Start > end || r.Commit > end {
 		// The topic may have been made anew, or truncated: look again before the next poll.
 		pt.startDue = true

@@ -14,6 +14,8 @@ type groupMemory struct {
 	// share says that it is a share group; typed that its type was looked up, at typedAt.
 	share, typed bool
 	typedAt      time.Time
+	// topics are what it was asked about when it was last read; committed those in which it had commits.
+	topics, committed []string
 	// print stands for its commits as last read.
 	print   uint64
 	printed bool
