@@ -173,5 +173,5 @@ func mustBeUsable(t *testing.T, m *Metrics) {
 			}
 		}
 	}
-	m.NamespaceRules.Allow("team-a", "main", "orders")
+	m.NamespaceRules.Allow("team-a", "main", "orders", nil)
 }

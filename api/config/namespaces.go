@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"sync"
 )
 
@@ -17,20 +18,41 @@ type NamespaceRule struct {
 	Clusters []string `json:"clusters,omitempty"`
 	// Groups are names, or regular expressions between slashes that must match the whole name; at least one.
 	Groups []string `json:"groups"`
+	// Topics are names, or regular expressions as in Groups. Whoever may ask about a group learns how much is produced to each topic
+	// that he names beside it. Absent: all topics, named or not. Given: only topics that are named and match, and expressions that
+	// stand here letter by letter.
+	Topics []string `json:"topics,omitempty"`
 }
 
 // NamespaceRules are what namespaces may ask about: what one rule allows is allowed. No rules at all allow everything.
 type NamespaceRules []NamespaceRule
 
-// Allow says whether a namespace may ask about a group of a cluster.
-func (rules NamespaceRules) Allow(namespace, cluster, group string) bool {
+// Allow says whether a namespace may ask about a group of a cluster, in the topics that it names; none: in all that the group has
+// committed in. Of several topics, different rules may allow each.
+func (rules NamespaceRules) Allow(namespace, cluster, group string, topics []string) bool {
+	if len(rules) == 0 {
+		return true
+	}
+	open := slices.Clone(topics)
 	for _, r := range rules {
-		if matchesOne(r.Namespaces, namespace, matchesPattern) && (len(r.Clusters) == 0 || matchesOne(r.Clusters, cluster, same)) &&
-			matchesOne(r.Groups, group, matchesName) {
+		if !matchesOne(r.Namespaces, namespace, matchesPattern) || len(r.Clusters) > 0 && !matchesOne(r.Clusters, cluster, same) ||
+			!matchesOne(r.Groups, group, matchesName) {
+			continue
+		}
+		if len(r.Topics) == 0 {
 			return true
 		}
+		open = slices.DeleteFunc(open, func(topic string) bool {
+			return slices.Contains(r.Topics, topic) || !isExpression(topic) && matchesOne(r.Topics, topic, matchesName)
+		})
 	}
-	return len(rules) == 0
+	return len(topics) > 0 && len(open) == 0
+}
+
+// isExpression is true of what cannot be read as well, since it is no name that a rule could match.
+func isExpression(topic string) bool {
+	e, err := Expression(topic)
+	return e != nil || err != nil
 }
 
 func matchesOne(of []string, name string, match func(rule, name string) bool) bool {
@@ -87,9 +109,15 @@ func (r NamespaceRule) validate(field string, clusters map[string]bool) error {
 			problems = append(problems, fmt.Errorf("%s.clusters[%d] is %q, which is not under clusters: correct the name", field, i, c))
 		}
 	}
-	for i, g := range r.Groups {
-		if _, err := expression(g); err != nil || g == "" {
-			problems = append(problems, fmt.Errorf("%s.groups[%d] is %q: give a name, or an expression in RE2's syntax between slashes", field, i, g))
+	problems = append(problems, validateNames(field+".groups", r.Groups), validateNames(field+".topics", r.Topics))
+	return errors.Join(problems...)
+}
+
+func validateNames(field string, names []string) error {
+	var problems []error
+	for i, n := range names {
+		if _, err := expression(n); err != nil || n == "" {
+			problems = append(problems, fmt.Errorf("%s[%d] is %q: give a name, or an expression in RE2's syntax between slashes", field, i, n))
 		}
 	}
 	return errors.Join(problems...)

@@ -41,12 +41,48 @@ func TestNamespaceRules(t *testing.T) {
 		{"", "main", "orders", false},
 		{"other", "main", "orders", false},
 	} {
-		if got := rules.Allow(tc.namespace, tc.cluster, tc.group); got != tc.want {
+		if got := rules.Allow(tc.namespace, tc.cluster, tc.group, nil); got != tc.want {
 			t.Errorf("%s may ask about %s of %s: %t", tc.namespace, tc.group, tc.cluster, got)
 		}
 	}
-	if !(NamespaceRules{}).Allow("any", "any", "any") || !NamespaceRules(nil).Allow("any", "any", "any") {
+	if !(NamespaceRules{}).Allow("any", "any", "any", nil) || !NamespaceRules(nil).Allow("any", "any", "any", nil) {
 		t.Error("without rules everyone may ask about all")
+	}
+}
+
+func TestNamespaceRulesOfTopics(t *testing.T) {
+	rules := NamespaceRules{
+		{Namespaces: []string{"shop"}, Groups: []string{"orders"}, Topics: []string{"orders", "/mail-.*/", "/a|b/"}},
+		{Namespaces: []string{"shop"}, Groups: []string{"/or.*/"}, Topics: []string{"returns"}},
+		{Namespaces: []string{"shop"}, Groups: []string{"free"}},
+	}
+	for _, tc := range []struct {
+		group  string
+		topics []string
+		want   bool
+	}{
+		{"orders", nil, false},
+		{"orders", []string{"orders"}, true},
+		{"orders", []string{"orders", "mail-eu"}, true},
+		{"orders", []string{"orders", "salaries"}, false},
+		{"orders", []string{"mail-"}, true},
+		{"orders", []string{"xmail-eu"}, false},
+		{"orders", []string{"/mail-.*/"}, true},
+		{"orders", []string{"/mail-.*|salaries/"}, false},
+		{"orders", []string{"/mail-eu/"}, false},
+		{"orders", []string{"/(/"}, false},
+		{"orders", []string{"orders", "returns"}, true},
+		{"orbit", []string{"orders"}, false},
+		{"free", nil, true},
+		{"free", []string{"salaries", "/.*/"}, true},
+	} {
+		if got := rules.Allow("shop", "main", tc.group, tc.topics); got != tc.want {
+			t.Errorf("topics %q of group %s: allowed %t", tc.topics, tc.group, got)
+		}
+	}
+	asked := []string{"orders", "returns"}
+	if rules.Allow("shop", "main", "orders", asked); asked[0] != "orders" || asked[1] != "returns" {
+		t.Errorf("the question was changed to %q", asked)
 	}
 }
 
@@ -61,6 +97,8 @@ func TestRulesThatCannotBeUsed(t *testing.T) {
 		"expression":       {"{namespaces: [a], groups: [b, '/(/']}", `namespaceRules[0].groups[1] is "/(/"`, "RE2's syntax"},
 		"looks behind":     {"{namespaces: [a], groups: ['/(?<=a)b/']}", "namespaceRules[0].groups[0]", "RE2's syntax"},
 		"out of brackets":  {"{namespaces: [a], groups: ['/a)|(?:.*/']}", "namespaceRules[0].groups[0]", "RE2's syntax"},
+		"empty topic":      {"{namespaces: [a], groups: [a], topics: ['']}", "namespaceRules[0].topics[0]", "between slashes"},
+		"topic expression": {"{namespaces: [a], groups: [a], topics: [b, '/(/']}", `namespaceRules[0].topics[1] is "/(/"`, "RE2's syntax"},
 		"pass on http":     {"{namespaces: [a], groups: [a]}\npassOn: {external: {url: 'http://a'}}", "passOn.external.url", "https://service"},
 		"pass on query":    {"{namespaces: [a], groups: [a]}\npassOn: {custom: {url: 'https://a?b=c'}}", "passOn.custom.url", "without user, query"},
 		"pass on trust":    {"{namespaces: [a], groups: [a]}\npassOn: {custom: {url: 'https://a', caFile: c, insecureSkipVerify: true}}", "passOn.custom has caFile", "give one"},
@@ -80,6 +118,6 @@ func TestRulesThatCannotBeUsed(t *testing.T) {
 func BenchmarkAllow(b *testing.B) {
 	rules := NamespaceRules{{Namespaces: []string{"a"}, Groups: []string{"b"}}, {Namespaces: []string{"team-*"}, Groups: []string{"/pay(ments)?-.*/"}}}
 	for b.Loop() {
-		rules.Allow("team-a", "main", "payments-eu")
+		rules.Allow("team-a", "main", "payments-eu", nil)
 	}
 }

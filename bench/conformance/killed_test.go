@@ -74,7 +74,7 @@ func killedAndBack(t *testing.T, target *target) {
 		stale    time.Duration
 		complete bool
 	}{{"while the last sample is young", time.Hour, true}, {"when it is stale", 0, false}} {
-		view := w.store.View(key, time.Now(), c.stale, a.parsed(t).Match)
+		view := w.store.View(key, time.Now(), c.stale, a.parsed(t).Selection())
 		if sum := lag.Add(view.Readings, a.rules()); sum.Complete() != c.complete {
 			t.Errorf("%s the lag's completeness is %t, want %t: %v", c.name, sum.Complete(), c.complete, sum.Problems)
 		}

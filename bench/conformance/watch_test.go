@@ -133,8 +133,8 @@ func (w *watch) poll() {
 // view is what the last poll read: nothing that is older is served in its place.
 func (w *watch) view(a ask) store.View {
 	key := store.Key{Cluster: clusterName, Group: a.group}
-	polled := w.store.View(key, time.Time{}, 0, func(string) bool { return false }).Polled
-	return w.store.View(key, polled, 0, a.parsed(w.T).Match)
+	polled := w.store.View(key, time.Time{}, 0, store.Selection{}).Polled
+	return w.store.View(key, polled, 0, a.parsed(w.T).Selection())
 }
 
 func (w *watch) sum(a ask) lag.Sum { return lag.Add(w.view(a).Readings, a.rules()) }

@@ -194,7 +194,7 @@ func (r *rig) check(report *pollerReport) error {
 	k, now := r.config.Clusters[0], r.config.Clock.Now()
 	var problem error
 	for i := range r.size.groups {
-		v := r.store.View(store.Key{Cluster: k.Name, Group: groupName(i)}, now, k.StaleAfter.Duration, func(string) bool { return true })
+		v := r.store.View(store.Key{Cluster: k.Name, Group: groupName(i)}, now, k.StaleAfter.Duration, store.Selection{})
 		sum := lag.Add(v.Readings, lag.Rules{Isolation: v1alpha1.ReadCommitted, Uncommitted: v1alpha1.UncommittedLatest, LateAfter: lateAfter})
 		if !sum.Complete() || sum.Total != r.size.partitions {
 			problem = fmt.Errorf("%d of %d partitions of %s are known: %s %v", sum.Known, r.size.partitions, groupName(i), v.Problem, sum.Problems)

@@ -25,7 +25,7 @@ func TestNamespaceRulesHoldForEveryWayToAsk(t *testing.T) {
 		t.Errorf("an allowed group: %s", r.Problem)
 	}
 	r, ok := c.Get(named("salaries"))
-	if !ok || r.Reason != reasonForbidden || !strings.Contains(r.LagProblem, `{namespaces: ["shop"], clusters: ["main"], groups: ["salaries"]}`) || r.Total != 0 {
+	if !ok || r.Reason != ReasonForbidden || !strings.Contains(r.LagProblem, `{namespaces: ["shop"], clusters: ["main"], groups: ["salaries"], topics: ["orders"]}`) || r.Total != 0 {
 		t.Errorf("a forbidden group: %+v", r)
 	}
 	if cond := ready(r); cond.Status != metav1.ConditionFalse || cond.Reason != "Forbidden" {
@@ -63,13 +63,41 @@ func TestNamespaceRulesHoldForEveryWayToAsk(t *testing.T) {
 	}
 }
 
+func TestNamespaceRulesOfTopicsHoldForEveryWayToAsk(t *testing.T) {
+	c, st := newConsumers(consumer("orders", "main"))
+	m := newConfig()
+	m.NamespaceRules = config.NamespaceRules{{Namespaces: []string{"shop"}, Groups: []string{"/.*/"}, Topics: []string{"mail"}}}
+	c.SetConfig(m)
+	polls(c, st, "orders", 4, 600)
+	if r, _ := c.Get(named("orders")); r.Reason != ReasonForbidden || !strings.Contains(r.LagProblem, `in topics orders`) || r.Total != 0 {
+		t.Errorf("a QueueConsumer of another topic: %+v", r)
+	}
+	if _, _, err := c.Partitions(named("orders")); !errors.Is(err, ErrForbidden) {
+		t.Errorf("its partitions: %v", err)
+	}
+	if wants := c.Wanted("main"); len(wants) != 0 {
+		t.Errorf("wanted: %+v", wants)
+	}
+	for topics, allowed := range map[string]bool{"mail": true, "": false, "orders": false, "mail,orders": false} {
+		q := Question{Namespace: "shop", Cluster: "main", Group: "orders", Topics: topics}
+		_, asking := c.Ask(q)
+		_, _, listing := c.PartitionsOf(q)
+		_, _, rating := c.Rates(q)
+		for _, err := range []error{asking, listing, rating} {
+			if errors.Is(err, ErrForbidden) == allowed {
+				t.Errorf("topics %q: %v; want allowed %t", topics, err, allowed)
+			}
+		}
+	}
+}
+
 func TestARuleThatIsTakenAwayHoldsAtOnce(t *testing.T) {
 	c, st := newConsumers(consumer("orders", "main"))
 	polls(c, st, "orders", 4, 600)
 	m := newConfig()
 	m.NamespaceRules = config.NamespaceRules{{Namespaces: []string{"bank"}, Groups: []string{"orders"}}}
 	c.SetConfig(m)
-	if r, _ := c.Get(named("orders")); r.Reason != reasonForbidden || r.Lag != 0 {
+	if r, _ := c.Get(named("orders")); r.Reason != ReasonForbidden || r.Lag != 0 {
 		t.Errorf("before the next poll: %+v", r)
 	}
 }
@@ -93,7 +121,7 @@ func TestSetConfigForgetsRemovedClustersOnly(t *testing.T) {
 	if r, _ := c.Get(named("orders")); r.Lag != 600 || r.Replicas != before.Replicas || c.Fresh(r) != nil {
 		t.Errorf("of the one that stays: %+v", r)
 	}
-	if v := st.View(store.Key{Cluster: "second", Group: "mail"}, at, time.Minute, func(string) bool { return true }); len(v.Readings) != 0 {
+	if v := st.View(store.Key{Cluster: "second", Group: "mail"}, at, time.Minute, store.Selection{}); len(v.Readings) != 0 {
 		t.Errorf("its readings are kept: %+v", v)
 	}
 	if n := len(c.Wanted("second")); n != 0 {

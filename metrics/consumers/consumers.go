@@ -74,8 +74,9 @@ type Result struct {
 	// Labels are the QueueConsumer's own.
 	Labels map[string]string
 	UID    types.UID
-	// Cluster and Group are what it names.
+	// Cluster, Group and Topics are what it names.
 	Cluster, Group string
+	Topics         []string
 	// Reason is a word for Problem, for the Ready condition; both are empty while lag and replicas are known.
 	Reason, Problem string
 	// LagProblem says why the lag is not known; Problem may be set for the replicas alone.
@@ -136,7 +137,7 @@ func (c *Consumers) Wanted(cluster string) []kafka.Want {
 	objects, _ := c.list()
 	for i := range objects {
 		q := &objects[i]
-		if q.Spec.Kafka.Cluster != cluster || s.gate.refuse(q.Namespace, cluster, q.Spec.Kafka.Group) != nil {
+		if q.Spec.Kafka.Cluster != cluster || s.gate.refuse(q.Namespace, cluster, q.Spec.Kafka.Group, q.Spec.Kafka.Topics) != nil {
 			continue
 		}
 		if topics, err := kafka.ParseTopics(q.Spec.Kafka.Topics); err == nil {
@@ -194,8 +195,7 @@ func (s *settings) unknownCluster(field, name string) error {
 		known = append(known, k)
 	}
 	slices.Sort(known)
-	return fmt.Errorf("%s is %q, which is not in swell-metrics' configuration: give one of %s, or add it under clusters",
-		field, name, strings.Join(known, ", "))
+	return fmt.Errorf("%s is %q: %w: give one of %s, or add it under clusters", field, name, ErrUnknownCluster, strings.Join(known, ", "))
 }
 
 // list gives objects that are shared with others: read only.

@@ -258,3 +258,26 @@ func TestSaturationIsACondition(t *testing.T) {
 		t.Errorf("after it: %+v", got)
 	}
 }
+
+// A wrong name in somebody's selector is no problem of the group's.
+func TestGroupsAreKnownBesideATopicThatSomebodyNames(t *testing.T) {
+	c, st := newConsumers(consumer("orders", "main"))
+	at := time.Now()
+	own := lag.Reading{Topic: "orders", At: at, End: 9, Stable: 9}
+	wrong := lag.Reading{Topic: "odrers", At: at, Partition: lag.NoPartition, NotCommitted: true, Problem: "UNKNOWN_TOPIC_OR_PARTITION"}
+	for name, tc := range map[string]struct {
+		readings []lag.Reading
+		problem  string
+		total    int
+	}{
+		"beside its own": {[]lag.Reading{wrong, own}, "", 1},
+		"alone":          {[]lag.Reading{wrong}, "UNKNOWN_TOPIC_OR_PARTITION", 1},
+	} {
+		st.Record(store.Key{Cluster: "main", Group: "orders"}, store.Poll{At: at, Readings: tc.readings})
+		c.Evaluate("main")
+		g := c.Groups()
+		if len(g) != 1 || (g[0].Problem == "") != (tc.problem == "") || !strings.Contains(g[0].Problem, tc.problem) || g[0].Sum.Total != tc.total || len(g[0].Readings) != len(tc.readings) {
+			t.Errorf("%s: %+v", name, g)
+		}
+	}
+}

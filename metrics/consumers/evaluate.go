@@ -20,9 +20,11 @@ const (
 	reasonUnknown        = "LagUnknown"
 	reasonRatesUnknown   = "ReplicasUnknown"
 	reasonCluster        = "UnknownCluster"
-	reasonForbidden      = "Forbidden"
 	reasonInvalid        = "InvalidSpec"
 )
+
+// ReasonForbidden is the Reason of a result whose namespace may not ask about its group.
+const ReasonForbidden = "Forbidden"
 
 // Evaluate judges the QueueConsumers of a cluster after a poll of it, and those that nobody polls for.
 func (c *Consumers) Evaluate(cluster string) {
@@ -44,7 +46,7 @@ func (c *Consumers) Evaluate(cluster string) {
 		q := &objects[i]
 		name := types.NamespacedName{Namespace: q.Namespace, Name: q.Name}
 		alive[q.UID] = true
-		if problem, reason := s.refused(q.Namespace, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group); reason != "" {
+		if problem, reason := s.refused(q.Namespace, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group, q.Spec.Kafka.Topics); reason != "" {
 			delete(c.trackers, q.UID)
 			next[name] = about(q, unread(reason, problem))
 			continue
@@ -63,6 +65,7 @@ func (c *Consumers) Evaluate(cluster string) {
 		}
 	}
 	c.results.Store(&next)
+	c.logChanges(before, next)
 	select {
 	case c.evaluated <- struct{}{}:
 	default:
@@ -74,10 +77,10 @@ func (c *Consumers) refuseAgain(s *settings) {
 	before := *c.results.Load()
 	next := make(map[types.NamespacedName]Result, len(before))
 	for name, r := range before {
-		if problem, reason := s.refused(name.Namespace, r.Cluster, r.Group); reason != "" {
+		if problem, reason := s.refused(name.Namespace, r.Cluster, r.Group, r.Topics); reason != "" {
 			delete(c.trackers, r.UID)
 			u := unread(reason, problem)
-			u.UID, u.Labels, u.Cluster, u.Group = r.UID, r.Labels, r.Cluster, r.Group
+			u.UID, u.Labels, u.Cluster, u.Group, u.Topics = r.UID, r.Labels, r.Cluster, r.Group, r.Topics
 			r = u
 		}
 		next[name] = r
@@ -86,9 +89,9 @@ func (c *Consumers) refuseAgain(s *settings) {
 }
 
 // refused says why nobody polls for a group on behalf of a namespace.
-func (s *settings) refused(namespace, cluster, group string) (problem, reason string) {
-	if err := s.gate.refuse(namespace, cluster, group); err != nil {
-		return err.Error(), reasonForbidden
+func (s *settings) refused(namespace, cluster, group string, topics []string) (problem, reason string) {
+	if err := s.gate.refuse(namespace, cluster, group, topics); err != nil {
+		return err.Error(), ReasonForbidden
 	}
 	if _, polled := s.clusters[cluster]; !polled {
 		return s.unknownCluster("spec.kafka.cluster", cluster).Error(), reasonCluster
@@ -103,7 +106,7 @@ func unread(reason, problem string) Result {
 
 // about says whom a result is of.
 func about(q *v1alpha1.QueueConsumer, r Result) Result {
-	r.UID, r.Labels, r.Cluster, r.Group = q.UID, q.Labels, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group
+	r.UID, r.Labels, r.Cluster, r.Group, r.Topics = q.UID, q.Labels, q.Spec.Kafka.Cluster, q.Spec.Kafka.Group, q.Spec.Kafka.Topics
 	return r
 }
 
@@ -114,7 +117,7 @@ func (c *Consumers) judge(ctx context.Context, s *settings, now time.Time, q *v1
 	}
 	c.align(s, now, t, &q.Status)
 	staleAfter := s.clusters[q.Spec.Kafka.Cluster].StaleAfter.Duration
-	view := c.opts.Store.View(store.Key{Cluster: q.Spec.Kafka.Cluster, Group: q.Spec.Kafka.Group}, now, staleAfter, t.reads.topics.Match)
+	view := c.opts.Store.View(store.Key{Cluster: q.Spec.Kafka.Cluster, Group: q.Spec.Kafka.Group}, now, staleAfter, t.reads.topics.Selection())
 	pods, err := c.opts.Pods(ctx, q.Namespace, q.Spec.ScaleTargetRef)
 	if err != nil {
 		pods = lag.Pods{Ready: int(lag.Unknown)}
@@ -171,5 +174,5 @@ func since(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return ", since " + t.UTC().Format(time.RFC3339)
+	return " (since " + t.UTC().Format(time.RFC3339) + ")"
 }

@@ -40,7 +40,7 @@ func TestNews(t *testing.T) {
 		"a new object with a typo":       {&v1alpha1.QueueConsumerStatus{}, statusOf(reasonCluster, 0), false, []string{reasonCluster}, true},
 		"lag unknown":                    {fine, statusOf(reasonUnknown, 4), false, []string{reasonUnknown}, true},
 		"still unknown":                  {statusOf(reasonUnknown, 4), statusOf(reasonUnknown, 4), true, nil, true},
-		"unknown for another reason":     {statusOf(reasonUnknown, 4), statusOf(reasonForbidden, 4), true, []string{reasonForbidden}, true},
+		"unknown for another reason":     {statusOf(reasonUnknown, 4), statusOf(ReasonForbidden, 4), true, []string{ReasonForbidden}, true},
 		"rates unknown after it":         {statusOf(reasonUnknown, 4), statusOf(reasonRatesUnknown, 4), true, nil, true},
 		"recovered":                      {statusOf(reasonRatesUnknown, 4), fine, true, []string{reasonRecovered}, false},
 		"a start is no recovery":         {statusOf(reasonRatesUnknown, 4), fine, false, nil, false},

@@ -35,8 +35,8 @@ func hold(r Result) held {
 	return h
 }
 
-// handOn writes down what a successor goes on from, and keeps what was written while nothing is known. Of a group that may not be
-// asked about nothing is kept.
+// handOn writes down what a successor goes on from, and keeps what was written while nothing is known or may be: a namespace rule
+// that is gone by mistake must not cost the replicas that drain a backlog.
 func handOn(s *settings, next, old *v1alpha1.QueueConsumerStatus, r Result) {
 	next.Cluster, next.Group = r.Cluster, r.Group
 	if r.PerPod > 0 {
@@ -44,8 +44,6 @@ func handOn(s *settings, next, old *v1alpha1.QueueConsumerStatus, r Result) {
 	}
 	ours := isOf(old, v1alpha1.KafkaGroup{Cluster: r.Cluster, Group: r.Group})
 	switch {
-	case r.Reason == reasonForbidden:
-		return
 	case !r.held.at.IsZero():
 		at := metav1.NewTime(s.Clock.RealTime(r.held.at).Truncate(time.Second))
 		next.Hold = &v1alpha1.ReplicaHold{Replicas: int32(r.held.replicas), At: at}

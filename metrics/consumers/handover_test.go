@@ -173,8 +173,14 @@ func TestABadReloadLosesNothing(t *testing.T) {
 	m.NamespaceRules = config.NamespaceRules{{Namespaces: []string{"bank"}, Groups: []string{"orders"}}}
 	r.SetConfig(m)
 	r.write()
-	if s := a.consumer(t).Status; s.PerPodRate != nil || s.Hold != nil || s.Conditions[0].Reason != reasonForbidden {
-		t.Errorf("of a forbidden group: %+v", s)
+	if s := a.consumer(t).Status; s.PerPodRate == nil || s.Hold == nil || s.Hold.Replicas != 8 || s.Lag != nil || s.Conditions[0].Reason != ReasonForbidden {
+		t.Errorf("while the group is forbidden: %+v", s)
+	}
+	m = newConfig()
+	m.Clock = a.jump(day.Add(2 * time.Hour))
+	r.SetConfig(m)
+	if got := r.polled(day.Add(2 * time.Hour)); got.Replicas != 8 || got.PerPod != 12 {
+		t.Errorf("after the rules are mended: %d replicas at μ %g, want the 8 of before at 12: %s", got.Replicas, got.PerPod, got.Why)
 	}
 }
 
@@ -221,7 +227,7 @@ func TestRulesHoldWhereTheObjectsCannotBeListed(t *testing.T) {
 	m.Clusters = m.Clusters[:1]
 	m.NamespaceRules = config.NamespaceRules{{Namespaces: []string{"shop"}, Groups: []string{"mail"}}}
 	c.SetConfig(m)
-	for name, want := range map[string]string{"orders": reasonForbidden, "other": reasonForbidden, "mail": ""} {
+	for name, want := range map[string]string{"orders": ReasonForbidden, "other": ReasonForbidden, "mail": ""} {
 		if r, ok := c.Get(named(name)); !ok || r.Reason != want || want != "" && (r.Lag != 0 || r.reads != nil || r.UID != types.UID(name) || r.Group != name) {
 			t.Errorf("%s: %+v, want the reason %q", name, r, want)
 		}

@@ -3,6 +3,7 @@ package consumers
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"swell/api/config"
@@ -10,6 +11,9 @@ import (
 
 // ErrForbidden is wrapped by errors that say which namespace rule is missing.
 var ErrForbidden = errors.New("no namespace rule of swell-metrics allows it")
+
+// ErrUnknownCluster is wrapped by errors about a Kafka cluster that the configuration does not have.
+var ErrUnknownCluster = errors.New("it is not in swell-metrics' configuration")
 
 // gateKept is how many verdicts are remembered.
 const gateKept = 20_000
@@ -22,18 +26,23 @@ type gate struct {
 	verdicts map[subject]bool
 }
 
-type subject struct{ namespace, cluster, group string }
+type subject struct{ namespace, cluster, group, topics string }
 
-// refuse is nil where a namespace may ask about a group, else an error that names the rule to add.
-func (g *gate) refuse(namespace, cluster, group string) error {
-	if len(g.rules) == 0 || g.allowed(subject{namespace, cluster, group}) {
+// refuse is nil where a namespace may ask about a group in the topics that it names, else an error that names the rule to add.
+func (g *gate) refuse(namespace, cluster, group string, topics []string) error {
+	if len(g.rules) == 0 || g.allowed(subject{namespace, cluster, group, strings.Join(topics, "\n")}, topics) {
 		return nil
 	}
-	return fmt.Errorf("namespace %q asks about group %q of Kafka cluster %q: %w: add {namespaces: [%q], clusters: [%q], groups: [%q]} to namespaceRules in its configuration",
-		namespace, group, cluster, ErrForbidden, namespace, cluster, group)
+	in, rule := "", fmt.Sprintf("namespaces: [%q], clusters: [%q], groups: [%q]", namespace, cluster, group)
+	if len(topics) > 0 {
+		in = fmt.Sprintf(" in topics %s", strings.Join(topics, ", "))
+		rule += ", topics: [\"" + strings.Join(topics, `", "`) + "\"]"
+	}
+	return fmt.Errorf("namespace %q asks about group %q of Kafka cluster %q%s: %w: add {%s} to namespaceRules in its configuration",
+		namespace, group, cluster, in, ErrForbidden, rule)
 }
 
-func (g *gate) allowed(s subject) bool {
+func (g *gate) allowed(s subject, topics []string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	allowed, known := g.verdicts[s]
@@ -41,7 +50,7 @@ func (g *gate) allowed(s subject) bool {
 		if len(g.verdicts) >= gateKept || g.verdicts == nil {
 			g.verdicts = map[subject]bool{}
 		}
-		allowed = g.rules.Allow(s.namespace, s.cluster, s.group)
+		allowed = g.rules.Allow(s.namespace, s.cluster, s.group, topics)
 		g.verdicts[s] = allowed
 	}
 	return allowed

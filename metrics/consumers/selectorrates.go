@@ -75,7 +75,7 @@ func (c *Consumers) followRates(s *settings, now time.Time, cluster string) {
 		if err != nil {
 			continue
 		}
-		view := c.opts.Store.View(store.Key{Cluster: cluster, Group: sel.group}, now, s.clusters[cluster].StaleAfter.Duration, topics.Match)
+		view := c.opts.Store.View(store.Key{Cluster: cluster, Group: sel.group}, now, s.clusters[cluster].StaleAfter.Duration, topics.Selection())
 		e := tracker.Observe(now, view.Readings, lag.Members{Pods: lag.Pods{Ready: int(lag.Unknown)}})
 		c.asked.mu.Lock()
 		if r := c.asked.rates[sel]; r != nil && r.tracker == tracker {

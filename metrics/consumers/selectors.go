@@ -56,10 +56,15 @@ func (q Question) rules() lag.Rules {
 type selection struct{ cluster, group, topics string }
 
 func (s selection) parse() (kafka.Topics, error) {
+	return kafka.ParseTopics(s.names())
+}
+
+// names are the topics as they were given.
+func (s selection) names() []string {
 	if s.topics == "" {
-		return kafka.ParseTopics(nil)
+		return nil
 	}
-	return kafka.ParseTopics(strings.Split(s.topics, ","))
+	return strings.Split(s.topics, ",")
 }
 
 // question is what one namespace asks.
@@ -91,7 +96,7 @@ func (c *Consumers) Ask(q Question) (lag.Sum, error) {
 		return lag.Sum{}, err
 	}
 	sum, view := c.opts.Store.Sum(store.Key{Cluster: q.Cluster, Group: q.Group}, store.Ask{Now: c.settings.Load().Clock.Now(),
-		StaleAfter: k, Topics: q.Topics, Match: topics.Match, Rules: q.rules()})
+		StaleAfter: k, Of: topics.Selection(), Rules: q.rules()})
 	if problem := lagProblem(view, sum); problem != "" {
 		return sum, fmt.Errorf("lag of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, problem)
 	}
@@ -105,7 +110,7 @@ func (c *Consumers) PartitionsOf(q Question) ([]lag.Reading, lag.Rules, error) {
 	if err != nil {
 		return nil, lag.Rules{}, err
 	}
-	view := c.opts.Store.View(store.Key{Cluster: q.Cluster, Group: q.Group}, c.settings.Load().Clock.Now(), staleAfter, topics.Match)
+	view := c.opts.Store.View(store.Key{Cluster: q.Cluster, Group: q.Group}, c.settings.Load().Clock.Now(), staleAfter, topics.Selection())
 	if len(view.Readings) == 0 {
 		return nil, lag.Rules{}, fmt.Errorf("partitions of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, lagProblem(view, lag.Sum{}))
 	}
@@ -115,7 +120,7 @@ func (c *Consumers) PartitionsOf(q Question) ([]lag.Reading, lag.Rules, error) {
 // admit checks a question, makes its group wanted for a while, and gives the age from which its readings are stale, and its topics.
 func (c *Consumers) admit(q Question) (staleAfter time.Duration, topics kafka.Topics, err error) {
 	s := c.settings.Load()
-	if err := s.gate.refuse(q.Namespace, q.Cluster, q.Group); err != nil {
+	if err := s.gate.refuse(q.Namespace, q.Cluster, q.Group, q.selection().names()); err != nil {
 		return 0, topics, err
 	}
 	k, ok := s.clusters[q.Cluster]

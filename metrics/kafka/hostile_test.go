@@ -142,6 +142,7 @@ func (b *besieged) check(t *testing.T) {
 	if b.view.topic("stranger") != nil || b.view.coordinators["stranger"] != 0 {
 		t.Error("a topic or group that nobody asked about is kept")
 	}
+	b.chooseTopics([]*groupPoll{b.group, b.share}, maxBeside)
 	for _, g := range []*groupPoll{b.group, b.share} {
 		for topic, all := range g.commits {
 			if topic != "orders" {
@@ -153,7 +154,6 @@ func (b *besieged) check(t *testing.T) {
 				}
 			}
 		}
-		g.topics = b.topicsOf(g)
 		for _, r := range b.readings(b.at, g) {
 			rules := lateRules(time.Minute)
 			if n, problem := lag.Of(r, rules); problem == "" && n < 0 {

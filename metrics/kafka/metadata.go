@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -14,27 +15,36 @@ import (
 	"swell/metrics/lag"
 )
 
-// needs are the topics that a poll must know: names, or all.
+// needs are the topics that a poll must know: by name, and all that expressions match, by their text.
 type needs struct {
 	names map[string]bool
-	all   bool
-	// exprs are those that say which of all topics are meant.
-	exprs []Topics
+	exprs map[string]*regexp.Regexp
 }
 
+// all says that all topics must be looked at.
+func (n needs) all() bool { return len(n.exprs) > 0 }
+
 func (n needs) match(topic string) bool {
-	return n.names[topic] || slices.ContainsFunc(n.exprs, func(t Topics) bool { return t.Match(topic) })
+	if n.names[topic] {
+		return true
+	}
+	for _, e := range n.exprs {
+		if e.MatchString(topic) {
+			return true
+		}
+	}
+	return false
 }
 
 func neededTopics(groups []*groupPoll) needs {
-	n := needs{names: map[string]bool{}}
+	n := needs{names: map[string]bool{}, exprs: map[string]*regexp.Regexp{}}
 	for _, g := range groups {
 		for _, t := range g.want.topics {
 			for _, name := range t.names {
 				n.names[name] = true
 			}
-			if len(t.exprs) > 0 {
-				n.all, n.exprs = true, append(n.exprs, t)
+			for _, e := range t.exprs {
+				n.exprs[e.String()] = e
 			}
 		}
 		for topic := range g.commits {
@@ -50,7 +60,10 @@ func neededTopics(groups []*groupPoll) needs {
 // refreshView reads the metadata of the needed topics when it is old, was found wrong, or a topic is new.
 func (p *Poller) refreshView(ctx context.Context, now time.Time, n needs) error {
 	v := &p.view
-	fresh := !v.at.IsZero() && now.Sub(v.at) < p.opts.Cluster.MetadataEvery.Duration && (v.all || !n.all)
+	fresh := !v.at.IsZero() && now.Sub(v.at) < p.opts.Cluster.MetadataEvery.Duration
+	for expr := range n.exprs {
+		fresh = fresh && v.exprs[expr]
+	}
 	for name := range n.names {
 		_, known := v.topics[name]
 		fresh = fresh && known
@@ -60,12 +73,12 @@ func (p *Poller) refreshView(ctx context.Context, now time.Time, n needs) error 
 	}
 	but := v.doubted()
 	names := slices.Sorted(maps.Keys(n.names))
-	all, by, err := p.readMetadata(ctx, names, n.all, but)
+	all, by, err := p.readMetadata(ctx, names, n.all(), but)
 	if err != nil {
 		return err
 	}
 	// All topics are those that may be described: of the others only one that is named is told why it is not among them.
-	if missing := without(names, all); n.all && len(missing) > 0 {
+	if missing := without(names, all); n.all() && len(missing) > 0 {
 		named, who, err := p.readMetadata(ctx, missing, false, but)
 		if err != nil {
 			return err
@@ -120,7 +133,10 @@ var errLeftOut = errors.New("the broker left the topic out of its answer")
 // take believes a broker's metadata, as far as it was asked for. It says whether brokers have changed.
 func (v *clusterView) take(resp *kmsg.MetadataResponse, now time.Time, n needs, by int32) (moved bool) {
 	before := v.topics
-	v.at, v.all, v.topics = now, n.all, map[string]*topicView{}
+	v.at, v.topics, v.exprs = now, map[string]*topicView{}, map[string]bool{}
+	for expr := range n.exprs {
+		v.exprs[expr] = true
+	}
 	moved = v.takeBrokers(resp.Brokers)
 	for _, t := range resp.Topics {
 		if t.Topic == nil || v.topics[*t.Topic] != nil || !n.match(*t.Topic) {

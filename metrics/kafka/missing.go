@@ -62,7 +62,7 @@ func (v *clusterView) doubted() map[int32]bool {
 func (g *groupPoll) remembered() []string {
 	var topics []string
 	for _, topic := range g.memory.topics {
-		if g.match(topic) {
+		if g.asksFor(topic) {
 			topics = append(topics, topic)
 		}
 	}

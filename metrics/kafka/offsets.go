@@ -26,13 +26,12 @@ func (p *Poller) survey(groups []*groupPoll) {
 			tv.parts[n].begin()
 		}
 	}
+	p.chooseTopics(groups, p.room)
 	asked := map[string]bool{}
 	for _, g := range groups {
 		if g.problem != "" {
 			continue
 		}
-		g.topics = p.topicsOf(g)
-		g.memory.topics = g.topics
 		for _, topic := range g.topics {
 			asked[topic] = true
 			tv := p.view.topic(topic)
@@ -52,37 +51,6 @@ func (pt *part) begin() {
 	pt.asking, pt.known, pt.needs, pt.failed, pt.lateFailed = 0, 0, 0, "", ""
 	pt.end, pt.stable = lag.Unknown, lag.Unknown
 	pt.late = pt.late[:0]
-}
-
-// topicsOf are the topics of one group: named, matched by an expression, or committed where none is named; and those that were
-// among them before and are not known to be gone.
-func (p *Poller) topicsOf(g *groupPoll) []string {
-	topics := map[string]bool{}
-	for topic := range g.commits {
-		// A commit outlives its topic: only what is not gone, or was asked for by name, counts.
-		if !p.view.topic(topic).isGone() {
-			topics[topic] = true
-		}
-	}
-	for _, topic := range g.remembered() {
-		if !p.view.topic(topic).isGone() {
-			topics[topic] = true
-		}
-	}
-	for _, t := range g.want.topics {
-		for _, name := range t.names {
-			topics[name] = true
-		}
-		if len(t.exprs) == 0 {
-			continue
-		}
-		for name, tv := range p.view.topics {
-			if t.Match(name) && !tv.isGone() {
-				topics[name] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(topics))
 }
 
 // fetchEnds reads end offsets, and log starts at the pace of the metadata where retention may have overtaken a

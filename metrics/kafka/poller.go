@@ -69,6 +69,8 @@ type Poller struct {
 	trial    bool
 	answered int
 	failed   int
+	// room is maxBeside.
+	room int
 }
 
 // maxAnswer is the size of an answer, in bytes, that no honest broker reaches: the metadata of half a million partitions.
@@ -79,7 +81,7 @@ func NewPoller(o Options) (*Poller, error) {
 	if o.Explain == nil {
 		o.Explain = func(err error) error { return err }
 	}
-	p := &Poller{opts: o, now: o.Now, random: o.Random, seed: maphash.MakeSeed(), health: map[int32]*health{}, looks: map[int32]*look{}}
+	p := &Poller{opts: o, now: o.Now, random: o.Random, seed: maphash.MakeSeed(), health: map[int32]*health{}, looks: map[int32]*look{}, room: maxBeside}
 	if p.now == nil {
 		p.now = o.Clock.Now
 	}

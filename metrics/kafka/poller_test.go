@@ -108,7 +108,7 @@ func (b *bench) lag(group string, rules lag.Rules) lag.Sum {
 }
 
 func (b *bench) view(group string) store.View {
-	return b.store.View(store.Key{Cluster: "main", Group: group}, b.now, time.Minute, func(string) bool { return true })
+	return b.store.View(store.Key{Cluster: "main", Group: group}, b.now, time.Minute, store.Selection{})
 }
 
 // poll polls once, when the time has come.
@@ -340,7 +340,7 @@ func TestDeadClusterNamesItselfAndRecovers(t *testing.T) {
 		}
 	}
 	key := store.Key{Cluster: "main", Group: "orders"}
-	later := st.View(key, time.Now().Add(time.Minute), time.Second, func(string) bool { return true })
+	later := st.View(key, time.Now().Add(time.Minute), time.Second, store.Selection{})
 	if sum := lag.Add(later.Readings, latestRules); sum.Complete() || !strings.Contains(sum.Problems[0].Text, "main") {
 		t.Errorf("a stale reading must be a problem that names the cluster: %+v", sum)
 	}
@@ -360,7 +360,7 @@ func TestDeadClusterNamesItselfAndRecovers(t *testing.T) {
 			t.Fatalf("it does not recover: %v", err)
 		}
 	}
-	view := st.View(key, time.Now(), time.Second, func(string) bool { return true })
+	view := st.View(key, time.Now(), time.Second, store.Selection{})
 	if sum := lag.Add(view.Readings, latestRules); !sum.Complete() {
 		t.Errorf("after recovery: %+v", sum)
 	}

@@ -19,7 +19,7 @@ func (p *Poller) record(at time.Time, groups []*groupPoll, err error) {
 		case g.problem != "":
 			p.opts.Sink.Fail(key, at, g.problem)
 		default:
-			p.opts.Sink.Record(key, store.Poll{At: at, Readings: p.readings(at, g), Rebalancing: g.memory.rebalancing})
+			p.opts.Sink.Record(key, store.Poll{At: at, Readings: p.readings(at, g), Rebalancing: g.memory.rebalancing, Answers: g.answers})
 		}
 	}
 }
@@ -41,11 +41,15 @@ func (p *Poller) readings(at time.Time, g *groupPoll) []lag.Reading {
 			if tv != nil {
 				id = tv.id
 			}
-			out = append(out, failed(at, topic, lag.NoPartition, id, problem))
+			r := failed(at, topic, lag.NoPartition, id, problem)
+			r.NotCommitted = !g.memory.had[topic]
+			out = append(out, r)
 			continue
 		}
 		for n := range tv.parts {
-			out = append(out, p.reading(at, g, topic, tv, int32(n)))
+			r := p.reading(at, g, topic, tv, int32(n))
+			r.NotCommitted = !g.memory.had[topic]
+			out = append(out, r)
 		}
 	}
 	return out

@@ -148,7 +148,7 @@ func (b *bench) problem(text string) {
 	b.t.Helper()
 	b.poll()
 	// Nothing that was read earlier.
-	v := b.store.View(store.Key{Cluster: "main", Group: "g"}, b.now, 0, func(string) bool { return true })
+	v := b.store.View(store.Key{Cluster: "main", Group: "g"}, b.now, 0, store.Selection{})
 	if got := lag.Add(v.Readings, latestRules); got.Complete() || len(got.Problems) == 0 || !strings.Contains(got.Problems[0].Text, text) {
 		b.t.Fatalf("%+v, want it to be incomplete and to say %q", got, text)
 	}

@@ -14,8 +14,10 @@ type groupMemory struct {
 	// share says that it is a share group; typed that its type was looked up, at typedAt.
 	share, typed bool
 	typedAt      time.Time
-	// topics are what it was asked about when it was last read; committed those in which it had commits.
+	// topics are what it was asked about when it was last read; committed those in which it had commits then, had those in which it
+	// ever had while they are there.
 	topics, committed []string
+	had               map[string]bool
 	// print stands for its commits as last read.
 	print   uint64
 	printed bool

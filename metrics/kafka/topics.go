@@ -3,8 +3,11 @@ package kafka
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 
 	"swell/api/config"
+	"swell/metrics/store"
 )
 
 // Topics is what a consumer says it reads: names, or regular expressions between slashes. None at all
@@ -12,12 +15,16 @@ import (
 type Topics struct {
 	names []string
 	exprs []*regexp.Regexp
+	key   string
 }
 
 // ParseTopics reads the topics of a QueueConsumer or a selector. An expression must match the whole name.
 func ParseTopics(specs []string) (Topics, error) {
-	var t Topics
-	for _, s := range specs {
+	sorted := slices.Clone(specs)
+	slices.Sort(sorted)
+	sorted = slices.Compact(sorted)
+	t := Topics{key: strings.Join(sorted, "\n")}
+	for _, s := range sorted {
 		e, err := config.Expression(s)
 		switch {
 		case err != nil:
@@ -30,6 +37,21 @@ func ParseTopics(specs []string) (Topics, error) {
 	}
 	return t, nil
 }
+
+// Key is the same for topics that mean the same; empty for none at all.
+func (t Topics) Key() string { return t.key }
+
+// Counts says whether a topic counts in the lag of a group that has committed in it, or not: one that it has not is read because
+// somebody names it, and counts for those who name it alone.
+func (t Topics) Counts(topic string, committed bool) bool {
+	if t.Any() {
+		return committed
+	}
+	return t.Match(topic)
+}
+
+// Selection is what of a group they choose.
+func (t Topics) Selection() store.Selection { return store.Selection{Key: t.key, Counts: t.Counts} }
 
 // Any says that every committed topic is meant.
 func (t Topics) Any() bool { return len(t.names) == 0 && len(t.exprs) == 0 }
@@ -44,6 +66,10 @@ func (t Topics) Match(topic string) bool {
 			return true
 		}
 	}
+	return t.matchesExpression(topic)
+}
+
+func (t Topics) matchesExpression(topic string) bool {
 	for _, e := range t.exprs {
 		if e.MatchString(topic) {
 			return true

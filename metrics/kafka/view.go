@@ -11,9 +11,10 @@ import (
 
 // clusterView is what is remembered of the cluster from poll to poll: which broker to ask what.
 type clusterView struct {
-	topics       map[string]*topicView
-	at           time.Time
-	all          bool
+	topics map[string]*topicView
+	at     time.Time
+	// exprs are the expressions that topics were looked for by.
+	exprs        map[string]bool
 	coordinators map[string]int32
 	brokers      map[int32]string
 	// startsAt and stampsAt are when log starts and the topics' stamps were last looked at as a whole.

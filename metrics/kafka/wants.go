@@ -55,7 +55,9 @@ func mergeWants(wants []Want) map[string]*want {
 			w = &want{}
 			merged[one.Group] = w
 		}
-		w.topics = append(w.topics, one.Topics)
+		if !slices.ContainsFunc(w.topics, func(t Topics) bool { return t.Key() == one.Topics.Key() }) {
+			w.topics = append(w.topics, one.Topics)
+		}
 		if one.Isolation == v1alpha1.ReadUncommitted {
 			w.latest = true
 		} else {
@@ -76,8 +78,11 @@ type groupPoll struct {
 	// memory is what is kept of the group from poll to poll.
 	memory  *groupMemory
 	commits commits
-	// topics are those that the group is asked about, sorted.
-	topics  []string
+	// topics are those that the group is asked about, sorted; chosen are the same.
+	topics []string
+	chosen map[string]bool
+	// answers are the keys of the selections that were followed, each with why not.
+	answers map[string]string
 	problem string
 	// left is how many offsets it has still to read.
 	left int64

@@ -28,6 +28,9 @@ type Reading struct {
 	TopicID [16]byte
 	// At is the time before the commit was read.
 	At time.Time
+	// NotCommitted says that the group has committed nothing in the topic, which is read because somebody names it: it counts only
+	// for who does.
+	NotCommitted bool
 	// Commit is the next offset that the group will read, or Unknown where it never committed.
 	Commit int64
 	// End is the high watermark, Stable the last stable offset, Start the first offset still held; Unknown where not asked for.
@@ -73,7 +76,7 @@ func (p Problem) String() string {
 		s = fmt.Sprintf("%s: %s", p.Topic, p.Text)
 	}
 	if !p.Since.IsZero() {
-		s += " since " + p.Since.UTC().Format(time.RFC3339)
+		s += " (since " + p.Since.UTC().Format(time.RFC3339) + ")"
 	}
 	return s
 }

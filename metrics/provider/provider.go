@@ -70,7 +70,7 @@ func (p *Provider) result(name types.NamespacedName, metric string) (consumers.R
 
 // partitions are the readings of a QueueConsumer, each of them known.
 func (p *Provider) partitions(name types.NamespacedName, r consumers.Result) ([]partitionLag, error) {
-	if _, err := p.servable(name, Lag, r); err != nil {
+	if _, err := p.servable(name, PartitionLag, r); err != nil {
 		return nil, err
 	}
 	readings, rules, err := p.source.Partitions(name)

@@ -73,23 +73,23 @@ func lateCount(s *lag.Sum) string {
 	return string(v1alpha1.LateAtLeast)
 }
 
-// reasonForbidden is the Reason of a result whose namespace may not ask about its group.
-const reasonForbidden = "Forbidden"
-
 // unknownResult is why a metric of a QueueConsumer is not served.
 func unknownResult(metric string, name types.NamespacedName, reason, problem string) error {
 	err := fmt.Errorf("QueueConsumer %s: %s", name, problem)
-	if reason == reasonForbidden {
+	if reason == consumers.ReasonForbidden {
 		return forbidden(metric, err)
 	}
 	return failure(metric, err)
 }
 
-// failure is an error as an API status. All that is not the asker's fault is 503, so that the HPA holds: it must never read an
+// failure is an error as an API status. All that is not the asker's own doing is 503, so that the HPA holds: it must never read an
 // unknown as a number.
 func failure(metric string, err error) error {
-	if errors.Is(err, consumers.ErrForbidden) {
+	switch {
+	case errors.Is(err, consumers.ErrForbidden):
 		return forbidden(metric, err)
+	case errors.Is(err, consumers.ErrUnknownCluster):
+		return badRequest(metric, err)
 	}
 	return apierrors.NewServiceUnavailable(fmt.Sprintf("serve %s: %v", metric, err))
 }

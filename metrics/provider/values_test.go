@@ -108,7 +108,7 @@ func TestPartitionsAreToldApart(t *testing.T) {
 	src.readings[1].Problem, src.readings[1].Since = "broker 2 (b:9092): EOF", at
 	for _, s := range []string{"consumer=orders", "cluster=main,group=orders"} {
 		_, err := p.GetExternalMetric(t.Context(), "shop", selector(t, s), metrics.ExternalMetricInfo{Metric: PartitionLag})
-		if !apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), "orders/1: broker 2 (b:9092): EOF since 2026-11-20T08:41:00Z") {
+		if !apierrors.IsServiceUnavailable(err) || !strings.Contains(err.Error(), "orders/1: broker 2 (b:9092): EOF (since 2026-11-20T08:41:00Z)") {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestMetricsOfAGroupWithoutAConsumer(t *testing.T) {
 
 func TestForbiddenIs403WithTheMend(t *testing.T) {
 	refused := result(0, 0)
-	refused.Reason, refused.Problem, refused.LagProblem = reasonForbidden, "add it to namespaceRules", "add it to namespaceRules"
+	refused.Reason, refused.Problem, refused.LagProblem = consumers.ReasonForbidden, "add it to namespaceRules", "add it to namespaceRules"
 	src := &written{results: map[types.NamespacedName]consumers.Result{name("orders"): refused},
 		unknown: fmt.Errorf("namespace shop: %w: add it to namespaceRules", consumers.ErrForbidden)}
 	p := New(src, config.Clock{})
@@ -151,6 +151,16 @@ func TestForbiddenIs403WithTheMend(t *testing.T) {
 			if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "add it to namespaceRules") {
 				t.Errorf("%s %s: %v", metric, s, err)
 			}
+		}
+	}
+}
+
+func TestAnUnknownClusterIsTheAskersMistake(t *testing.T) {
+	p := New(&written{unknown: fmt.Errorf("selector label cluster is \"mian\": %w: give one of main", consumers.ErrUnknownCluster)}, config.Clock{})
+	for _, metric := range []string{Lag, LateMessages, LagSeconds, PartitionLag, ProduceRate} {
+		_, err := p.GetExternalMetric(t.Context(), "shop", selector(t, "cluster=mian,group=orders"), metrics.ExternalMetricInfo{Metric: metric})
+		if !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), "give one of main") {
+			t.Errorf("%s: %v", metric, err)
 		}
 	}
 }

@@ -32,8 +32,9 @@ type state struct {
 
 // run is a topic's place among the partitions.
 type run struct {
-	topic    string
-	from, to int
+	topic     string
+	committed bool
+	from, to  int
 }
 
 func (r run) of(readings []lag.Reading) []lag.Reading { return readings[r.from:r.to:r.to] }
@@ -54,7 +55,7 @@ func (before parts) follow(readings []lag.Reading) parts {
 		if n := len(next.topics); n > 0 && next.topics[n-1].topic == r.Topic {
 			next.topics[n-1].to = i + 1
 		} else {
-			next.topics = append(next.topics, run{topic: r.Topic, from: i, to: i + 1})
+			next.topics = append(next.topics, run{topic: r.Topic, committed: !r.NotCommitted, from: i, to: i + 1})
 		}
 	}
 	return next
@@ -89,11 +90,11 @@ func (p parts) usable(now time.Time, staleAfter time.Duration) bool {
 	return p.allGood && now.Sub(p.oldest) <= staleAfter
 }
 
-// runs are the topics that match; neighbours are one.
-func (p parts) runs(match func(topic string) bool) []run {
+// runs are the topics that count; neighbours are one.
+func (p parts) runs(counts func(topic string, committed bool) bool) []run {
 	var runs []run
 	for _, t := range p.topics {
-		if !match(t.topic) {
+		if counts != nil && !counts(t.topic, t.committed) {
 			continue
 		}
 		if n := len(runs); n > 0 && runs[n-1].to == t.from {

@@ -31,6 +31,8 @@ type Poll struct {
 	Readings []lag.Reading
 	// Rebalancing says that the group was changing its members' partitions when it was last looked at.
 	Rebalancing bool
+	// Answers are the keys of the selections that the readings are whole for, each with why it was refused, or empty. Nil: all.
+	Answers map[string]string
 }
 
 type group struct {
@@ -39,6 +41,7 @@ type group struct {
 	rebalancing bool
 	problem     string
 	since       time.Time
+	answers     map[string]string
 	parts       parts
 	commits     map[partition]mark
 
@@ -74,7 +77,7 @@ func (s *Store) Record(key Key, poll Poll) {
 		readings[i] = g.missCommit(readings[i], marks)
 	}
 	g.parts, g.commits, g.sums = g.parts.follow(readings), marks, nil
-	g.polled, g.problem, g.since, g.rebalancing = poll.At, "", time.Time{}, poll.Rebalancing
+	g.polled, g.problem, g.since, g.rebalancing, g.answers = poll.At, "", time.Time{}, poll.Rebalancing, poll.Answers
 }
 
 // missCommit marks the commit of a reading, or makes one that lost its commit a problem.
@@ -142,26 +145,50 @@ type View struct {
 	Rebalancing bool
 }
 
-// View gives the partitions of the topics that match, with every reading older than staleAfter turned into a problem.
-func (s *Store) View(key Key, now time.Time, staleAfter time.Duration, match func(topic string) bool) View {
+// Selection is a choice of a group's topics; the zero one is all that were read for anyone.
+type Selection struct {
+	// Key is what polls know it by: two with the same key choose the same.
+	Key string
+	// Counts says whether a topic is chosen that the group has committed in, or has not.
+	Counts func(topic string, committed bool) bool
+}
+
+// View gives the partitions of the selected topics, with every reading older than staleAfter turned into a problem. A selection that
+// polls have not asked for yet has none, as has one that was refused.
+func (s *Store) View(key Key, now time.Time, staleAfter time.Duration, of Selection) View {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	g := s.groups[key]
 	if g == nil {
 		return View{}
 	}
-	v := g.about()
-	v.Readings = g.readings(now, staleAfter, match)
+	v, whole := g.about(of)
+	if whole {
+		v.Readings = g.readings(now, staleAfter, of)
+	}
 	return v
 }
 
-func (g *group) about() View {
-	return View{Polled: g.polled, Problem: g.problem, Since: g.since, Rebalancing: g.rebalancing}
+// about is a view without its readings, and whether there may be some.
+func (g *group) about(of Selection) (v View, whole bool) {
+	v = View{Polled: g.polled, Problem: g.problem, Since: g.since, Rebalancing: g.rebalancing}
+	if g.answers == nil || of.Counts == nil {
+		return v, true
+	}
+	refused, asked := g.answers[of.Key]
+	switch {
+	case g.problem != "":
+	case !asked:
+		v.Polled = time.Time{}
+	case refused != "":
+		v.Problem, v.Since = refused, time.Time{}
+	}
+	return v, asked && refused == ""
 }
 
 // readings copies only what cannot be shared: more than one topic of several, or something that is no longer young.
-func (g *group) readings(now time.Time, staleAfter time.Duration, match func(topic string) bool) []lag.Reading {
-	runs := g.parts.runs(match)
+func (g *group) readings(now time.Time, staleAfter time.Duration, of Selection) []lag.Reading {
+	runs := g.parts.runs(of.Counts)
 	if len(runs) == 1 && g.parts.usable(now, staleAfter) {
 		return runs[0].of(g.parts.last)
 	}

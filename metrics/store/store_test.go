@@ -11,7 +11,7 @@ import (
 var (
 	start = time.Date(2026, 11, 20, 8, 40, 0, 0, time.UTC)
 	key   = Key{Cluster: "main", Group: "orders"}
-	all   = func(string) bool { return true }
+	all   = Selection{}
 )
 
 func good(at time.Time, end int64) lag.Reading {

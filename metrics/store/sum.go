@@ -14,14 +14,12 @@ type Ask struct {
 	Now time.Time
 	// StaleAfter is the age from which a reading is a problem.
 	StaleAfter time.Duration
-	// Match chooses the topics; Topics is its name: two with the same name must choose the same.
-	Topics string
-	Match  func(topic string) bool
-	Rules  lag.Rules
+	Of         Selection
+	Rules      lag.Rules
 }
 
 type sumKey struct {
-	topics     string
+	selection  string
 	rules      lag.Rules
 	staleAfter time.Duration
 }
@@ -41,19 +39,23 @@ func (s *Store) Sum(key Key, a Ask) (lag.Sum, View) {
 	if g == nil {
 		return lag.Add(nil, a.Rules), View{}
 	}
-	k := sumKey{a.Topics, a.Rules, a.StaleAfter}
+	v, whole := g.about(a.Of)
+	if !whole {
+		return lag.Add(nil, a.Rules), v
+	}
+	k := sumKey{a.Of.Key, a.Rules, a.StaleAfter}
 	g.summing.Lock()
 	defer g.summing.Unlock()
 	if c, ok := g.sums[k]; ok && !a.Now.After(c.until) {
-		return c.sum, g.about()
+		return c.sum, v
 	}
-	sum := lag.Add(g.readings(a.Now, a.StaleAfter, a.Match), a.Rules)
+	sum := lag.Add(g.readings(a.Now, a.StaleAfter, a.Of), a.Rules)
 	if !g.parts.usable(a.Now, a.StaleAfter) {
-		return sum, g.about()
+		return sum, v
 	}
 	if len(g.sums) >= maxSums || g.sums == nil {
 		g.sums = map[sumKey]cachedSum{}
 	}
 	g.sums[k] = cachedSum{sum, g.parts.oldest.Add(a.StaleAfter)}
-	return sum, g.about()
+	return sum, v
 }

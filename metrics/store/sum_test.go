@@ -41,7 +41,7 @@ func readings(t *rapid.T, at time.Time) []lag.Reading {
 
 // TestSumIsThatOfTheView asks the same again and again between polls, failures and waits, and keeps what it was shown.
 func TestSumIsThatOfTheView(t *testing.T) {
-	choices := map[string]func(string) bool{"": all, "a": func(s string) bool { return s == "a" }, "a,c": func(s string) bool { return s != "b" }}
+	choices := []Selection{all, {Key: "a", Counts: func(s string, _ bool) bool { return s == "a" }}, {Key: "a,c", Counts: func(s string, _ bool) bool { return s != "b" }}}
 	cached := 0
 	rapid.Check(t, func(t *rapid.T) {
 		s, now := New(), start
@@ -54,20 +54,20 @@ func TestSumIsThatOfTheView(t *testing.T) {
 			case 1, 2:
 				s.Record(key, Poll{At: now, Readings: readings(t, now)})
 			}
-			for topics, match := range choices {
+			for _, of := range choices {
 				for _, isolation := range []v1alpha1.Isolation{v1alpha1.ReadCommitted, v1alpha1.ReadUncommitted} {
 					rules := lag.Rules{Isolation: isolation}
-					v := s.View(key, now, 15*time.Second, match)
+					v := s.View(key, now, 15*time.Second, of)
 					if !slices.IsSortedFunc(v.Readings, byPartition) {
 						t.Fatalf("not sorted: %+v", v.Readings)
 					}
 					shown, copies = append(shown, v.Readings), append(copies, slices.Clone(v.Readings))
 					want := lag.Add(v.Readings, rules)
-					ask := Ask{Now: now, StaleAfter: 15 * time.Second, Topics: topics, Match: match, Rules: rules}
+					ask := Ask{Now: now, StaleAfter: 15 * time.Second, Of: of, Rules: rules}
 					s.Sum(key, ask)
 					got, about := s.Sum(key, ask)
 					if v.Readings = nil; !reflect.DeepEqual(got, want) || !reflect.DeepEqual(about, v) {
-						t.Fatalf("topics %q: sum %+v and %+v, want %+v and %+v", topics, got, about, want, v)
+						t.Fatalf("topics %q: sum %+v and %+v, want %+v and %+v", of.Key, got, about, want, v)
 					}
 				}
 			}
@@ -89,7 +89,7 @@ func TestSumsOfMadeUpQuestionsAreBounded(t *testing.T) {
 	s.Record(key, Poll{At: start, Readings: []lag.Reading{good(start, 10)}})
 	for i := range 10 * maxSums {
 		topics := strings.Repeat("x", i)
-		s.Sum(key, Ask{Now: start, StaleAfter: time.Minute, Topics: topics, Match: all})
+		s.Sum(key, Ask{Now: start, StaleAfter: time.Minute, Of: Selection{Key: topics}})
 	}
 	if n := len(s.groups[key].sums); n > maxSums {
 		t.Errorf("%d sums are kept, want %d at most", n, maxSums)
@@ -101,7 +101,7 @@ func TestSharedReadingsCannotBeAppendedOver(t *testing.T) {
 	other := good(start, 7)
 	other.Topic = "zoo"
 	s.Record(key, Poll{At: start, Readings: []lag.Reading{good(start, 10), other}})
-	v := s.View(key, start, time.Minute, func(topic string) bool { return topic == "orders" })
+	v := s.View(key, start, time.Minute, Selection{Counts: func(topic string, _ bool) bool { return topic == "orders" }})
 	_ = append(v.Readings, lag.Reading{Topic: "intruder"})
 	if got := s.View(key, start, time.Minute, all).Readings; len(got) != 2 || got[1].Topic != "zoo" {
 		t.Errorf("%+v", got)
