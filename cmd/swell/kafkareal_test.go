@@ -136,7 +136,7 @@ func TestCheckKafkaOfARealBroker(t *testing.T) {
 	_, r, _ = checkKafka(t, at(b.MutualTLS, "}}"))
 	wantStep(t, step(t, r, "versions", ""), stepFailed, "mTLS", "clusters[name=main].tls.certFile")
 	_, r, _ = checkKafka(t, at(b.SASL, "}}"))
-	wantStep(t, step(t, r, "versions", ""), stepFailed, "clusters[name=main].sasl where it wants a login")
+	wantStep(t, step(t, r, "versions", ""), stepFailed, "give clusters[name=main].sasl")
 	_, r, _ = checkKafka(t, at(b.Bootstrap, "}}"))
 	wantStep(t, step(t, r, "tls", ""), stepFailed, "clusters[name=main].brokers", "TLS port")
 }

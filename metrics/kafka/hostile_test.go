@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/api/config"
+	"swell/metrics/kafka/wire"
 	"swell/metrics/lag"
 	"swell/metrics/store"
 )
@@ -389,10 +390,10 @@ func TestTopicMadeAnewIsAnotherTopic(t *testing.T) {
 
 func TestAnswersAreLimited(t *testing.T) {
 	p := unconnected(t, time.Now())
-	if got := p.client.OptValue(kgo.BrokerMaxReadBytes); got != int32(maxAnswer) {
+	if got := p.client.OptValue(kgo.BrokerMaxReadBytes); got != int32(wire.MaxAnswer) {
 		t.Errorf("answers of up to %v bytes are read", got)
 	}
-	if got := p.client.OptValue(kgo.MaxDecompressBatchBytes); got != maxAnswer {
+	if got := p.client.OptValue(kgo.MaxDecompressBatchBytes); got != batchBytes {
 		t.Errorf("batches of up to %v bytes are unpacked", got)
 	}
 }

@@ -5,10 +5,12 @@ package kafka
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"swell/api/config"
+	"swell/metrics/kafka/wire"
 	"swell/metrics/store"
 )
 
@@ -73,9 +76,6 @@ type Poller struct {
 	room int
 }
 
-// maxAnswer is the size of an answer, in bytes, that no honest broker reaches: the metadata of half a million partitions.
-const maxAnswer = 32 << 20
-
 // NewPoller makes a poller; nothing is dialled yet.
 func NewPoller(o Options) (*Poller, error) {
 	if o.Explain == nil {
@@ -93,17 +93,31 @@ func NewPoller(o Options) (*Poller, error) {
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(offsetFetchKey, offsetFetchMost)
 	timeout := o.Cluster.RequestTimeout.Duration
-	client, err := kgo.NewClient(append([]kgo.Opt{
+	client, err := guarded(append([]kgo.Opt{
 		kgo.SeedBrokers(o.Cluster.Brokers...), kgo.ClientID("swell-metrics"), kgo.WithHooks(&p.stats),
 		kgo.MaxVersions(versions), kgo.DialTimeout(timeout), kgo.RetryTimeout(timeout), kgo.RequestRetries(1),
-		kgo.RequestTimeoutOverhead(timeout), kgo.DisableClientMetrics(), kgo.BrokerMaxReadBytes(maxAnswer),
-		kgo.FetchMaxBytes(maxAnswer), kgo.MaxDecompressBatchBytes(maxAnswer), kgo.MetadataMaxAge(time.Hour),
-	}, o.ClientOpts...)...)
+		kgo.RequestTimeoutOverhead(timeout), kgo.DisableClientMetrics(), kgo.BrokerMaxReadBytes(wire.MaxAnswer),
+		kgo.FetchMaxBytes(proofsBytes), kgo.MaxDecompressBatchBytes(batchBytes), kgo.MetadataMaxAge(time.Hour),
+	}, o.ClientOpts...))
 	if err != nil {
 		return nil, fmt.Errorf("make a client of Kafka cluster %q: %w: check its entry under clusters in swell-metrics' configuration", o.Cluster.Name, err)
 	}
 	p.client = client
 	return p, nil
+}
+
+// guarded makes a client that is given looked-through answers only, whatever it dials with.
+func guarded(opts []kgo.Opt) (*kgo.Client, error) {
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	dial, ok := client.OptValue(kgo.Dialer).(func(context.Context, string, string) (net.Conn, error))
+	if !ok {
+		return nil, errors.New("its dialer is not known")
+	}
+	return kgo.NewClient(append(slices.Clip(opts), kgo.Dialer(wire.Guard(dial)))...)
 }
 
 // Cluster is the name of the cluster that it polls.

@@ -23,6 +23,10 @@ const (
 	// request's first batch.
 	proofBytes  = 128 << 10
 	proofsBytes = 8 << 20
+	// batchBytes is how large one batch may become when it is unpacked, unpackedBytes all of an answer together: what is larger
+	// proves nothing.
+	batchBytes    = 8 << 20
+	unpackedBytes = 128 << 20
 )
 
 // proofKey is a stretch of a partition in which nothing can change: the offsets from a commit to an end.
@@ -183,6 +187,7 @@ func (p *Poller) takeFetch(resp kmsg.Response, asked []stretch) error {
 		return fmt.Errorf("read the fetched messages: the client has no decompressor")
 	}
 	fetched, full := byStretch(r), false
+	u := &unpacker{decompressor, unpackedBytes}
 	for _, s := range asked {
 		known := p.proofs[s.key]
 		if known == nil || known.tried {
@@ -196,7 +201,7 @@ func (p *Poller) takeFetch(resp kmsg.Response, asked []stretch) error {
 		known.tried = true
 		if one != nil {
 			full = full || len(one.RecordBatches) > 0
-			known.readable = readable(one, s.key, decompressor)
+			known.readable = readable(one, s.key, u)
 		}
 	}
 	return nil
@@ -237,29 +242,6 @@ func (f fetchedParts) of(s stretch) *kmsg.FetchResponseTopicPartition {
 		return one
 	}
 	return f.ids[partitionID{s.key.topicID, s.key.n}]
-}
-
-// readable is the first offset at which a fetch has found a message, or the stretch's end if it has found none in
-// all of it; lag.Unknown where the fetch was cut short or proves nothing.
-func readable(fetched *kmsg.FetchResponseTopicPartition, key proofKey, decompressor kgo.Decompressor) int64 {
-	isolation := kgo.ReadUncommitted()
-	if key.committed {
-		isolation = kgo.ReadCommitted()
-	}
-	got, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{KeepControlRecords: true, Offset: key.commit,
-		IsolationLevel: isolation}, fetched, decompressor, nil)
-	if got.Err != nil {
-		return lag.Unknown
-	}
-	for _, r := range got.Records {
-		if r.Offset >= key.commit && r.Offset < key.end && !r.Attrs.IsControl() {
-			return r.Offset
-		}
-	}
-	if next < key.end {
-		return lag.Unknown
-	}
-	return key.end
 }
 
 // readableOf is what is proven of what a group has left in a partition.

@@ -150,21 +150,21 @@ func TestFetchThatWasCutShortProvesNothing(t *testing.T) {
 	b.want("g", "orders")
 	b.poll()
 	whole := b.fetched("orders", 0)
-	decompressor := kgo.DefaultDecompressor()
+	u := &unpacker{kgo.DefaultDecompressor(), unpackedBytes}
 	key := proofKey{commit: 0, end: 4, committed: true}
-	if got := readable(&whole, key, decompressor); got != 4 {
+	if got := readable(&whole, key, u); got != 4 {
 		t.Fatalf("the whole: %d, want 4", got)
 	}
 	for cut := range whole.RecordBatches {
 		part := whole
 		part.RecordBatches = whole.RecordBatches[:cut]
-		if got := readable(&part, key, decompressor); got != lag.Unknown {
+		if got := readable(&part, key, u); got != lag.Unknown {
 			t.Errorf("of %d bytes the first %d prove %d", len(whole.RecordBatches), cut, got)
 		}
 	}
 	beyond := key
 	beyond.end = 5
-	if got := readable(&whole, beyond, decompressor); got != lag.Unknown {
+	if got := readable(&whole, beyond, u); got != lag.Unknown {
 		t.Errorf("an end that was not reached: %d", got)
 	}
 }

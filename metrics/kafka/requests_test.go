@@ -3,6 +3,7 @@ package kafka
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,5 +123,70 @@ func TestRequestsOfGroupsThatNeverCommitted(t *testing.T) {
 	}
 	if n, byKey := total(); n > polls*(2*brokers+1) {
 		t.Errorf("%d requests in %d polls (%v)", n, polls, byKey)
+	}
+}
+
+// inState makes coordinators list all groups in a state, and counts how often they are asked.
+func (b *bench) inState(state string) *atomic.Int64 {
+	asked := new(atomic.Int64)
+	b.kafka.ControlKey(int16(kmsg.ListGroups), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.kafka.KeepControl()
+		asked.Add(1)
+		resp := r.ResponseKind().(*kmsg.ListGroupsResponse)
+		for _, w := range b.wants {
+			g := kmsg.NewListGroupsResponseGroup()
+			g.Group, g.GroupState = w.Group, state
+			resp.Groups = append(resp.Groups, g)
+		}
+		return resp, nil, true
+	})
+	return asked
+}
+
+// committed makes coordinators answer that every group has committed one offset in its topic.
+func (b *bench) committed() *atomic.Int64 {
+	offset, topics := new(atomic.Int64), map[string]string{}
+	for _, w := range b.wants {
+		topics[w.Group] = w.Topics.names[0]
+	}
+	b.kafka.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.kafka.KeepControl()
+		resp := r.ResponseKind().(*kmsg.OffsetFetchResponse)
+		for _, asked := range r.(*kmsg.OffsetFetchRequest).Groups {
+			g, t, one := kmsg.NewOffsetFetchResponseGroup(), kmsg.NewOffsetFetchResponseGroupTopic(), kmsg.NewOffsetFetchResponseGroupTopicPartition()
+			g.Group, t.Topic, one.Offset = asked.Group, topics[asked.Group], offset.Load()
+			t.Partitions = append(t.Partitions, one)
+			g.Topics = append(g.Topics, t)
+			resp.Groups = append(resp.Groups, g)
+		}
+		return resp, nil, true
+	})
+	return offset
+}
+
+// TestRequestsOfACrowdThatCommitsRarely is of consumers of which every one stands still in every second poll, and of a
+// storm of rebalances. What is asked about states is in the bound while nothing rebalances.
+func TestRequestsOfACrowdThatCommitsRarely(t *testing.T) {
+	const polls, brokers = 120, 6
+	const round = brokers + 2 // what may be spared or owed at the ends
+	for state, most := range map[string]int64{"Stable": polls*(2*brokers+1) + round, "PreparingRebalance": polls*(2*brokers+1+brokers/2) + round} {
+		t.Run(state, func(t *testing.T) {
+			b := crowd(t)
+			asked, offset := b.inState(state), b.committed()
+			var before, looks int64
+			for n := range int64(polls + 60) {
+				if n == 60 {
+					before, looks = b.poller.Stats().Requests, asked.Load()
+				}
+				offset.Store(n / 2 % 4)
+				b.poll()
+			}
+			n := b.poller.Stats().Requests - before
+			looks = asked.Load() - looks
+			t.Logf("%.2f requests a poll, %d about states", float64(n)/polls, looks)
+			if n > most || looks < polls/4 {
+				t.Errorf("%d requests in %d polls, of them %d about states, want at most %d", n, polls, looks, most)
+			}
+		})
 	}
 }

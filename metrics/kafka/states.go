@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"hash/maphash"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +33,28 @@ type groupMemory struct {
 }
 
 // look is when a coordinator was last asked for its groups' states, and how many polls to wait from then on.
-type look struct{ at, gap int }
+type look struct {
+	at, gap int
+	// news says that since then a group has stopped or was still rebalancing, missed that there was no answer about such news.
+	news, missed bool
+	// rest is how many polls to wait for news that no request can be spared for.
+	rest int
+}
+
+// A look for which no request can be spared is taken in every second poll at most, and in every sixteenth where the
+// looks find nothing: then it is consumers that commit more rarely than swell polls.
+const (
+	shortRest = 2
+	longRest  = 16
+)
+
+// learn is told what came of a look.
+func (l *look) learn(rebalancing bool) {
+	l.rest = min(2*l.rest, longRest)
+	if rebalancing {
+		l.rest = shortRest
+	}
+}
 
 // fallsBehind is how many polls in a row a group must have more left to read before its state is looked at although it commits.
 const fallsBehind = 2
@@ -154,7 +177,7 @@ func (p *Poller) typesJob(broker int32, groups []*groupPoll, now time.Time) job 
 }
 
 // statesJobs ask the coordinators of groups that stand still which of them are rebalancing: at once when one has
-// just stopped or still is, then less and less often, and no more than the spare requests allow.
+// just stopped or still is, then less and less often.
 func (p *Poller) statesJobs(groups []*groupPoll) []job {
 	still := map[int32][]*groupPoll{}
 	news := map[int32]bool{}
@@ -165,25 +188,53 @@ func (p *Poller) statesJobs(groups []*groupPoll) []job {
 			news[broker] = news[broker] || m.quiet == 1 && m.moved || m.behind == fallsBehind || m.rebalancing
 		}
 	}
+	maps.DeleteFunc(p.looks, func(broker int32, _ *look) bool { _, there := p.view.brokers[broker]; return !there })
 	var jobs []job
 	for broker, groups := range still {
 		l := p.looks[broker]
-		if l == nil || news[broker] {
-			l = &look{at: p.turn - 1, gap: 1}
+		if l == nil {
+			l = &look{at: p.turn - longRest, gap: 1, rest: shortRest}
 			p.looks[broker] = l
 		}
-		least := p.budget.reserve
 		if news[broker] {
-			least = 0
+			l.news, l.gap = true, 1
 		}
-		if p.turn-l.at < l.gap || p.budget.spare <= least {
-			continue
+		if p.mayLook(l) {
+			p.budget.spend(1)
+			jobs = append(jobs, l.job(broker, groups))
+			l.at, l.gap, l.news, l.missed = p.turn, min(2*l.gap, 16), false, false
 		}
-		p.budget.spend(1)
-		l.at, l.gap = p.turn, min(2*l.gap, 16)
-		jobs = append(jobs, statesJob(broker, groups))
 	}
 	return sortJobs(jobs)
+}
+
+// mayLook says whether a coordinator is asked in this poll: as far as requests can be spared, and for news at a slow pace beyond
+// that. A rebalance that is not seen calls for pods, which make the next one.
+func (p *Poller) mayLook(l *look) bool {
+	since := p.turn - l.at
+	switch {
+	case l.news && p.budget.spare > 0, since >= l.gap && p.budget.spare > p.budget.reserve:
+		return true
+	}
+	return (l.news || l.missed) && since >= l.rest && p.budget.used < p.budget.perPoll
+}
+
+// job is a look at the states of a coordinator's groups.
+func (l *look) job(broker int32, groups []*groupPoll) job {
+	one, urgent := statesJob(broker, groups), l.news || l.missed
+	take := one.take
+	one.take = func(resp kmsg.Response) error {
+		err := take(resp)
+		if err == nil {
+			l.learn(slices.ContainsFunc(groups, func(g *groupPoll) bool { return g.memory.rebalancing }))
+		}
+		return err
+	}
+	one.fail = func(string) {
+		l.learn(false)
+		l.missed = urgent
+	}
+	return one
 }
 
 func statesJob(broker int32, groups []*groupPoll) job {

@@ -54,7 +54,7 @@ func New(k config.KafkaCluster, log *slog.Logger) (*Identity, error) {
 	return i, nil
 }
 
-// Options are what a client of the cluster needs to dial and to say who it is; none for a cluster in plain text.
+// Options are what a client of the cluster needs to dial and to say who it is.
 func Options(k config.KafkaCluster) ([]kgo.Opt, error) {
 	i, err := New(k, nil)
 	if err != nil {
@@ -66,13 +66,8 @@ func Options(k config.KafkaCluster) ([]kgo.Opt, error) {
 // Options are those of DialOptions and SASLOptions.
 func (i *Identity) Options() []kgo.Opt { return append(i.DialOptions(), i.SASLOptions()...) }
 
-// DialOptions are the TLS part of Options.
-func (i *Identity) DialOptions() []kgo.Opt {
-	if i.tls == nil {
-		return nil
-	}
-	return []kgo.Opt{kgo.Dialer(i.dialTLS)}
-}
+// DialOptions are the part of Options without SASL.
+func (i *Identity) DialOptions() []kgo.Opt { return []kgo.Opt{kgo.Dialer(i.dial)} }
 
 // SASLOptions are the SASL part of Options.
 func (i *Identity) SASLOptions() []kgo.Opt {

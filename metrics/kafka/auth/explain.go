@@ -114,6 +114,8 @@ func aboutSASL(k config.KafkaCluster, err error) string {
 		return fmt.Sprintf("the broker hung up: give %s where its port speaks TLS, and %s where it wants a login", fieldOf(k, "tls"), fieldOf(k, "sasl"))
 	case eof:
 		return fmt.Sprintf("the broker hung up: give %s where it wants a login, and %s where it wants a certificate", fieldOf(k, "sasl"), fieldOf(k, "tls.certFile"))
+	case k.SASL != nil && errors.Is(err, kerr.IllegalSaslState):
+		return fmt.Sprintf("the brokers' port has no login: remove %s, or give their port with SASL in %s", fieldOf(k, "sasl"), fieldOf(k, "brokers"))
 	case k.SASL == nil && errors.Is(err, kerr.IllegalSaslState):
 		return fmt.Sprintf("the brokers want a login: give %s", fieldOf(k, "sasl"))
 	}

@@ -60,7 +60,7 @@ func TestPasswordsThatCannotBeRead(t *testing.T) {
 
 func TestTheBrokersOfferAnotherMechanism(t *testing.T) {
 	k := clusterAt(brokers(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "swell", secret)))
-	wantError(t, ask(t, k), nil, "clusters[name=main].sasl where it wants a login")
+	wantError(t, ask(t, k), nil, "wants a login, by PLAIN", "give clusters[name=main].sasl")
 	k.SASL = &config.KafkaSASL{Mechanism: config.SASLOAuthBearer, OAuth: &config.OAuthClient{}}
 	wantError(t, ask(t, k), nil, "OAUTHBEARER", "clusters[name=main].sasl.mechanism")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -56,7 +57,11 @@ func (f *tlsFiles) connection(address string) (*tls.Config, error) {
 	return c, nil
 }
 
-// dialTLS connects to a broker and shakes hands.
+// errPlain ends a handshake with a port that answers without TLS.
+var errPlain = errors.New("it answers without TLS")
+
+// dialTLS connects to a broker and shakes hands. A port without TLS may wait for more of what it takes for a request, so it is asked
+// as such once a handshake takes long.
 func (i *Identity) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := i.tls.connection(address)
 	if err != nil {
@@ -64,11 +69,25 @@ func (i *Identity) dialTLS(ctx context.Context, network, address string) (net.Co
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout(i.cluster))
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: c}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, i.Explain(fmt.Errorf("connect to broker %s: %w", address, handshaking{err}))
+	shaking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	end, _ := ctx.Deadline()
+	long := time.AfterFunc(time.Until(end)/3, func() {
+		if speaksPlain(ctx, address) {
+			stop(errPlain)
+		}
+	})
+	defer long.Stop()
+	conn, err := (&tls.Dialer{Config: c}).DialContext(shaking, network, address)
+	var notTLS tls.RecordHeaderError
+	switch {
+	case err == nil:
+		return conn, nil
+	case context.Cause(shaking) == errPlain,
+		(hungUp(err) || errors.As(err, &notTLS)) && speaksPlain(ctx, address):
+		return nil, i.withoutTLS(address)
 	}
-	return conn, nil
+	return nil, i.Explain(fmt.Errorf("connect to broker %s: %w", address, handshaking{err}))
 }
 
 // Handshake is what a broker showed of itself when it was dialled.
