@@ -9,7 +9,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"sigs.k8s.io/yaml"
 )
 
 // Metrics is the configuration file of swell-metrics. Durations are in model time.
@@ -60,8 +59,8 @@ func LoadMetrics(path string) (*Metrics, error) {
 		return nil, fmt.Errorf("read the configuration of swell-metrics: %w: name a readable file with --config", err)
 	}
 	m := &Metrics{}
-	if err := yaml.UnmarshalStrict(raw, m); err != nil {
-		return nil, fmt.Errorf("read %s: %w: \"swell check %s\" tells the line, and the fields' names and types", path, err, path)
+	if err := decode(raw, m, path); err != nil {
+		return nil, err
 	}
 	m.setDefaults()
 	if err := m.Validate(); err != nil {

@@ -3,9 +3,12 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 func writeFile(t *testing.T, text string) string {
@@ -35,7 +38,15 @@ func TestLoadMetricsFillsDefaults(t *testing.T) {
 
 func TestLoadMetricsNamesFileFieldAndMend(t *testing.T) {
 	for name, tc := range map[string]struct{ text, field, mend string }{
-		"unknown field":  {"clusters: [{name: main, brokers: ['a:1'], polEvery: 5s}]", "polEvery", "names and types"},
+		"unknown field":  {"clusters: [{name: main, brokers: ['a:1'], polEvery: 5s}]", "clusters[0].polEvery", "correct its name"},
+		"bad duration":   {"clusters: [{name: main, brokers: ['a:1'], pollEvery: 5 minutes}]", `clusters[0].pollEvery is "5 minutes"`, "30s or 1h30m"},
+		"bare number":    {"clusters: [{name: main, brokers: ['a:1']}]\nstatusEvery: 5", "statusEvery is 5", "with its unit"},
+		"number":         {"clusters: [{name: main, brokers: ['a:1'], maxRequestsPerSecond: 1e99}]", "clusters[0].maxRequestsPerSecond is 1e+99", "a whole number"},
+		"truth":          {"clusters: [{name: main, brokers: ['a:1'], proveEmpty: perhaps}]", `clusters[0].proveEmpty is "perhaps"`, "true or false"},
+		"list":           {"clusters: {main: kafka}", "clusters is {", "a list"},
+		"text":           {"clusters: [{name: {a: b}, brokers: ['a:1']}]", "clusters[0].name is {", "text"},
+		"time":           {"clock: {speed: 2, real: noon}\nclusters: [{name: main, brokers: ['a:1']}]", `clock.real is "noon"`, "a time such as"},
+		"no object":      {"[a, b]", "is [", "fields: "},
 		"no cluster":     {"listen: ''", "clusters", "at least one"},
 		"bad broker":     {"clusters: [{name: main, brokers: [kafka]}]", `clusters[0].brokers[0] is "kafka"`, "host:port"},
 		"no broker":      {"clusters: [{name: main}]", "clusters[0].brokers", "host:port"},
@@ -63,4 +74,42 @@ func TestLoadMetricsNamesFileFieldAndMend(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A mistake is found in just those files that cannot be read, and in the field that is wrong.
+func TestMistakesAreFoundWhereAFileCannotBeRead(t *testing.T) {
+	top := []string{"listen", "rateWindow", "statusEvery", "partitionMetrics", "apis", "lease", "clock", "passOn", "namespaceRules", "clusters", "nothing"}
+	refused := 0
+	for _, value := range []string{"5s", "5", "x", "true", "null", "1.5", "[]", "{}", "[1]", "[null]", "{a: 1}", "'5m'", "2026-01-31T12:00:00Z", "1e99", "[{}]", "[[]]"} {
+		for _, field := range top {
+			refused += checkMistakes(t, field, field+": "+value)
+		}
+		for _, field := range []string{"name", "brokers", "tls", "sasl", "pollEvery", "maxRequestsPerSecond", "proveEmpty"} {
+			refused += checkMistakes(t, "clusters[0]."+field, "clusters: [{"+field+": "+value+"}]")
+		}
+		refused += checkMistakes(t, "clock.real", "clock: {real: "+value+"}")
+		refused += checkMistakes(t, "clusters[0].sasl.oauth.extensions", "clusters: [{sasl: {oauth: {extensions: "+value+"}}}]")
+	}
+	if refused < 100 {
+		t.Errorf("%d files are refused: the values are too tame", refused)
+	}
+}
+
+func checkMistakes(t *testing.T, field, text string) (refused int) {
+	t.Helper()
+	var object any
+	if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+		t.Fatal(err)
+	}
+	err := yaml.UnmarshalStrict([]byte(text), &Metrics{})
+	found := Mistakes(object, reflect.TypeFor[Metrics]())
+	if (err != nil) != (len(found) > 0) {
+		t.Errorf("%s: reading it: %v; mistakes: %+v", text, err, found)
+	}
+	for _, m := range found {
+		if !strings.HasPrefix(m.Field, field) || m.What == "" {
+			t.Errorf("%s: %+v", text, m)
+		}
+	}
+	return min(len(found), 1)
 }

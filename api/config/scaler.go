@@ -8,7 +8,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // Scaler is the configuration file of swell-scaler. Durations are model time unless said otherwise.
@@ -103,8 +102,8 @@ func LoadScaler(path string) (Scaler, error) {
 		return Scaler{}, fmt.Errorf("reading the scaler's configuration: %w; give its path with --config", err)
 	}
 	var c Scaler
-	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
-		return Scaler{}, fmt.Errorf("reading the scaler's configuration %s: %w; correct the field or remove it; \"swell check %s\" tells the line", path, err, path)
+	if err := decode(raw, &c, path); err != nil {
+		return Scaler{}, fmt.Errorf("reading the scaler's configuration: %w", err)
 	}
 	c.setDefaults()
 	if err := c.Validate(); err != nil {

@@ -64,11 +64,11 @@ clock: {speed: 10, real: 2026-12-01T00:00:00Z, model: 2026-03-02T09:00:00+09:00}
 
 func TestLoadScalerNamesFileFieldAndMend(t *testing.T) {
 	for name, tc := range map[string]struct{ text, field, mend string }{
-		"unknown field":        {least + "ledgerdirectory: /x", "ledgerdirectory", "correct the field or remove it"},
-		"unknown field within": {least + "observe: {awsEvry: 5s}", "awsEvry", "correct the field or remove it"},
-		"twice in a map":       {least + "ledgerDir: /y", "ledgerDir", "correct the field or remove it"},
-		"no duration":          {least + "lead: {bootP95: 90}", "", "correct the field or remove it"},
-		"not YAML":             {"aws: [", "", "correct the field or remove it"},
+		"unknown field":        {least + "ledgerdirectory: /x", "ledgerdirectory", "correct its name"},
+		"unknown field within": {least + "observe: {awsEvry: 5s}", "awsEvry", "correct its name"},
+		"twice in a map":       {least + "ledgerDir: /y", "ledgerDir", "correct it, or leave the field out"},
+		"no duration":          {least + "lead: {bootP95: 90}", "", "give a duration with its unit"},
+		"not YAML":             {"aws: [", "", "correct the YAML"},
 		"empty":                {"", "aws.region is empty", "give the region"},
 		"no region":            {"ledgerDir: /ledger", "aws.region is empty", "ap-northeast-1"},
 		"no ledger":            {"aws: {region: a}", "ledgerDir is empty", "give a folder"},

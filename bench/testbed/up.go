@@ -21,11 +21,18 @@ func up(args []string) int {
 	keep := flags.Bool("keep", false, "keep the folder of data and logs")
 	start := flags.Duration("pod-start", 0, "how long a bound pod takes to be Ready")
 	topics := flags.StringToInt("topics", map[string]int{"orders": 60}, "Kafka topics and their partitions")
+	flags.Usage = func() {
+		fmt.Printf("testbed up boots a control plane and Kafka, prints where they are, and ends them at Ctrl-C.\n\nUsage:\n  testbed up [flags]\n\nFlags:\n%s", flags.FlagUsages())
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return 0
 		}
-		fmt.Fprintf(os.Stderr, "testbed up: %v\n", err)
+		fmt.Fprintf(os.Stderr, "testbed up: %v; see testbed up --help\n", err)
+		return 2
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "testbed up: %q is not expected here; see testbed up --help\n", flags.Arg(0))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

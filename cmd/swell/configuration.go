@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"reflect"
 	"regexp"
 	"strings"
@@ -32,9 +31,14 @@ func checkConfiguration(file string, n *yaml.Node, obj map[string]any, out *chec
 		return
 	}
 	out.Objects++
-	before := len(out.Errors)
-	unknownConfig(obj, reflect.TypeOf(shape), "", func(at, what string) { add(nodeAt(n, at).Line, at, what) })
-	if len(out.Errors) > before {
+	if found := config.Mistakes(obj, reflect.TypeOf(shape)); len(found) > 0 {
+		for _, m := range found {
+			what := m.What
+			if m.Known != nil {
+				what = "unknown field" + meant(m.Field[strings.LastIndexByte(m.Field, '.')+1:], m.Known)
+			}
+			add(nodeAt(n, m.Field).Line, m.Field, what)
+		}
 		return
 	}
 	if err := load(); err != nil {
@@ -43,55 +47,9 @@ func checkConfiguration(file string, n *yaml.Node, obj map[string]any, out *chec
 				text = after
 			}
 			at := fieldIn(text, obj)
-			add(nodeAt(n, at).Line, at, text)
+			add(nodeAt(n, at).Line, at, strings.TrimPrefix(text, at+" ")) // the finding begins with the field already
 		}
 	}
-}
-
-// unknownConfig walks a configuration along its Go type, by the rules of encoding/json.
-func unknownConfig(v any, t reflect.Type, at string, add func(at, what string)) {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		if t.Kind() == reflect.Map {
-			for name, child := range v {
-				unknownConfig(child, t.Elem(), join(at, name), add)
-			}
-			return
-		}
-		if t.Kind() != reflect.Struct {
-			return // a wrong type is for the loader to say
-		}
-		known := map[string]reflect.Type{}
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			if name != "" && name != "-" {
-				known[name] = t.Field(i).Type
-			}
-		}
-		for name, child := range v {
-			if f, ok := known[name]; ok {
-				unknownConfig(child, f, join(at, name), add)
-			} else {
-				add(join(at, name), "unknown field"+didYouMean(name, known))
-			}
-		}
-	case []any:
-		if t.Kind() == reflect.Slice {
-			for i, child := range v {
-				unknownConfig(child, t.Elem(), fmt.Sprintf("%s[%d]", at, i), add)
-			}
-		}
-	}
-}
-
-func join(at, name string) string {
-	if at == "" {
-		return name
-	}
-	return at + "." + name
 }
 
 var word = regexp.MustCompile(`[A-Za-z][A-Za-z0-9.\[\]]*`)

@@ -191,6 +191,6 @@ func message(e *field.Error) string {
 		}
 		return "it is required; " + e.Detail
 	default:
-		return e.ErrorBody()
+		return strings.Replace(e.ErrorBody(), e.Field+" in body ", "", 1) // the finding begins with the field already
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 
 	"swell/api/config"
 	"swell/metrics/kafka/auth"
@@ -62,7 +64,12 @@ func checkKafkaCommand() *cobra.Command {
 		Short: "Dial the Kafka clusters of swell-metrics' configuration and tell step by step what works",
 		Long: "Dial the Kafka clusters of swell-metrics' configuration and tell step by step what works: names, TLS, login, the brokers'\n" +
 			"versions, and what the ACLs allow on the groups and topics that are named. It only reads.",
-		Args: noArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && o.config == "" {
+				return usageError{fmt.Errorf("%s: %q is not expected here; the configuration is given as --config %s", cmd.CommandPath(), args[0], args[0])}
+			}
+			return noArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCheckKafka(cmd, o) },
 	}
 	fl := c.Flags()
@@ -115,6 +122,9 @@ func (o kafkaFlags) load(cmd *cobra.Command) ([]config.KafkaCluster, error) {
 	}
 	m, err := config.LoadMetrics(o.config)
 	if err != nil {
+		if other := otherFile(o.config); other != "" {
+			return bad("%s is %s", o.config, other)
+		}
 		if found := findingsIn(o.config); len(found) > 0 {
 			return bad("%s", strings.Join(found, "\n"))
 		}
@@ -134,6 +144,34 @@ func (o kafkaFlags) load(cmd *cobra.Command) ([]config.KafkaCluster, error) {
 		names[k.Name] = true
 	}
 	return bad("--cluster %q is not in %s%s", o.cluster, o.config, didYouMean(o.cluster, names))
+}
+
+// otherFile says what a file holds that is not swell-metrics' configuration, and what to do with it; empty where it may be that.
+func otherFile(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	var obj map[string]any
+	if yaml.NewDecoder(bytes.NewReader(text)).Decode(&obj) != nil {
+		return ""
+	}
+	const not = ", and not the configuration of swell-metrics: "
+	kind, _ := obj["kind"].(string)
+	apiVersion, _ := obj["apiVersion"].(string)
+	switch {
+	case obj["clusters"] != nil:
+		return ""
+	case kind == "ConfigMap":
+		return "a ConfigMap" + not + "give what stands in it under metrics.yaml as a file of its own"
+	case strings.HasPrefix(apiVersion, "capacity.swell/"):
+		return fmt.Sprintf("a %s of %s%scheck it with \"swell check %s\"", kind, apiVersion, not, file)
+	case kind != "":
+		return fmt.Sprintf("a %s of %s%sgive the file that swell-metrics has as --config", kind, apiVersion, not)
+	case obj["aws"] != nil || obj["ledgerDir"] != nil:
+		return fmt.Sprintf("the configuration of swell-scaler%scheck it with \"swell check %s\"", not, file)
+	}
+	return ""
 }
 
 // findingsIn are the lines and fields that are wrong in a configuration, as swell check has them.

@@ -112,10 +112,10 @@ func TestCheckKafkaThatWorks(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	wantStep(t, step(t, r, "group", "shop"), stepOK, "commits of 4 partitions")
-	wantStep(t, step(t, r, "group", "nobody"), stepWarning, "no commits")
+	wantStep(t, step(t, r, "group", "nobody"), stepWarning, "no group of that name", "there are shop")
 	wantStep(t, step(t, r, "topic", "orders"), stepOK, "4 partitions", "describe, describe configs, read")
 	wantStep(t, step(t, r, "share groups", ""), stepOK, "can be read")
-	wantStep(t, step(t, r, "metadata", ""), stepOK, "3 brokers")
+	wantStep(t, step(t, r, "metadata", ""), stepOK, "brokers: 3")
 	code, r, out = checkKafka(t, cluster(c, ""))
 	wantStep(t, step(t, r, "groups", ""), stepOK, "1 may be described")
 	wantStep(t, step(t, r, "topics", ""), stepOK, "2 may be described")
@@ -278,10 +278,56 @@ func TestCheckKafkaBadUsage(t *testing.T) {
 		`did you mean "main"?`:        {"--config", good, "--cluster", "mian"},
 		"--group or --topic is empty": {"--config", good, "--group", ""},
 		`"main" is not expected`:      {"main", "--config", good},
+		"given as --config " + good:   {good},
 	} {
 		code, out, stderr := swell(t, append([]string{"check", "kafka"}, args...)...)
 		if code != 2 || !strings.Contains(stderr, want) || out != "" {
 			t.Errorf("swell check kafka %s: exit %d, %s%s; want 2 and %q", strings.Join(args, " "), code, out, stderr, want)
+		}
+	}
+}
+
+func TestCheckKafkaTellsNearGroups(t *testing.T) {
+	for _, opts := range [][]kfake.Opt{nil, {kfake.MaxVersions(kversion.V3_7_0())}} { // with share groups, and before there were any
+		c := fakeKafka(t, opts...)
+		code, r, _ := checkKafka(t, cluster(c, ""), "--group", "payment")
+		wantStep(t, step(t, r, "group", "payment"), stepWarning, "it has not begun yet, or check its name; there is none at all")
+		if code != 0 {
+			t.Errorf("exit %d for a group that may come to be", code)
+		}
+		commit(t, c, "payments")
+		commit(t, c, "mails")
+		_, r, _ = checkKafka(t, cluster(c, ""), "--group", "payment")
+		wantStep(t, step(t, r, "group", "payment"), stepWarning, `there are mails, payments; did you mean "payments"?`)
+	}
+}
+
+func TestCheckKafkaOfAFileOfAnotherKind(t *testing.T) {
+	for name, tc := range map[string]struct{ text, want string }{
+		"a kind":    {"apiVersion: capacity.swell/v1alpha1\nkind: QueueConsumer\nmetadata: {name: orders}\n", `is a QueueConsumer of capacity.swell/v1alpha1, and not the configuration of swell-metrics: check it with "swell check FILE"`},
+		"scaler":    {"aws: {region: a}\nledgerDir: l\n", `is the configuration of swell-scaler, and not the configuration of swell-metrics: check it with "swell check FILE"`},
+		"ConfigMap": {"apiVersion: v1\nkind: ConfigMap\ndata: {metrics.yaml: ''}\n", "is a ConfigMap, and not the configuration of swell-metrics: give what stands in it under metrics.yaml"},
+		"another":   {"apiVersion: apps/v1\nkind: Deployment\n", "is a Deployment of apps/v1, and not the configuration of swell-metrics: give the file"},
+	} {
+		path := write(t, "it.yaml", tc.text)
+		code, _, stderr := swell(t, "check", "kafka", "--config", path)
+		if want := "Error: swell check kafka: " + path + " " + strings.ReplaceAll(tc.want, "FILE", path); code != 2 || !strings.HasPrefix(stderr, want) {
+			t.Errorf("%s: code %d, %s\nwant %s", name, code, stderr, want)
+		}
+	}
+}
+
+func TestCheckKafkaNamesItsFileOnce(t *testing.T) {
+	for name, text := range map[string]string{
+		"type":      "clusters:\n- name: main\n  brokers: [\"a:1\"]\n  pollEvery: soon\n",
+		"value":     "clusters:\n- name: main\n  brokers: [a]\n",
+		"not there": "listen: ':1'\n",
+		"YAML":      "clusters: [\n",
+	} {
+		path := write(t, "it.yaml", text)
+		code, stdout, stderr := swell(t, "check", "kafka", "--config", path)
+		if n := strings.Count(stdout+stderr, path); code != 2 || n != 1 {
+			t.Errorf("%s: code %d, the path is there %d times\n%s%s", name, code, n, stdout, stderr)
 		}
 	}
 }

@@ -261,7 +261,7 @@ func (p *kafkaProbe) metadata(ctx context.Context) bool {
 	if err != nil {
 		return p.failed("metadata", "", err)
 	}
-	p.report.add(stepOK, "metadata", "", "%d brokers", len(resp.Brokers))
+	p.report.add(stepOK, "metadata", "", "brokers: %d", len(resp.Brokers))
 	slices.SortFunc(resp.Brokers, func(a, b kmsg.MetadataResponseBroker) int { return int(a.NodeID - b.NodeID) })
 	for _, b := range resp.Brokers {
 		at := fmt.Sprintf("%d (%s)", b.NodeID, net.JoinHostPort(b.Host, fmt.Sprint(b.Port)))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -79,9 +81,8 @@ func (p *kafkaProbe) group(ctx context.Context, name string) {
 
 // shareGroup describes a group that has no commits.
 func (p *kafkaProbe) shareGroup(ctx context.Context, name string) {
-	const nothing = "Describe; it has no commits on topics that may be described: check its name, and Describe on its topics with --topic"
 	if v, ok := p.versions.LookupMaxKeyVersion(shareGroupOffsetsKey); !ok || v < 1 {
-		p.report.add(stepWarning, "group", name, nothing)
+		p.nothingOf(ctx, name)
 		return
 	}
 	one := kmsg.NewDescribeShareGroupOffsetsRequestGroup()
@@ -100,10 +101,28 @@ func (p *kafkaProbe) shareGroup(ctx context.Context, name string) {
 		}
 	}
 	if partitions == 0 {
-		p.report.add(stepWarning, "group", name, nothing)
+		p.nothingOf(ctx, name)
 		return
 	}
 	p.report.add(stepOK, "group", name, "Describe; share group with %d partitions", partitions)
+}
+
+// nothingOf warns of a group that has committed nothing: it may come to be, or its name may be another.
+func (p *kafkaProbe) nothingOf(ctx context.Context, name string) {
+	groups, problems := p.listGroups(ctx)
+	if slices.Contains(groups, name) {
+		p.report.add(stepWarning, "group", name, "Describe; it has no commits on topics that may be described: start its consumers, or check Describe on its topics with --topic")
+		return
+	}
+	what := "no group of that name may be described: it has not begun yet, or check its name"
+	switch {
+	case len(problems) > 0: // then any list is in part
+	case len(groups) == 0:
+		what += "; there is none at all"
+	default:
+		what += "; " + among(name, groups)
+	}
+	p.report.add(stepWarning, "group", name, "%s", what)
 }
 
 // topic reads what may be done with a topic.
@@ -163,11 +182,9 @@ func operations(bits int32) string {
 	return strings.Join(names, ", ")
 }
 
-// visibleGroups counts the groups that every broker lists.
-func (p *kafkaProbe) visibleGroups(ctx context.Context) {
-	ctx, cancel := p.within(ctx)
-	defer cancel()
-	groups := map[string]bool{}
+// listGroups are the groups that the brokers list, sorted, and what went wrong by broker.
+func (p *kafkaProbe) listGroups(ctx context.Context) (names []string, problems map[string]error) {
+	groups, problems := map[string]bool{}, map[string]error{}
 	for _, shard := range p.client.RequestSharded(ctx, kmsg.NewPtrListGroupsRequest()) {
 		err := shard.Err
 		if err == nil {
@@ -178,8 +195,19 @@ func (p *kafkaProbe) visibleGroups(ctx context.Context) {
 			}
 		}
 		if err != nil {
-			p.failed("groups", fmt.Sprint(shard.Meta.NodeID), err)
+			problems[fmt.Sprint(shard.Meta.NodeID)] = err
 		}
+	}
+	return slices.Sorted(maps.Keys(groups)), problems
+}
+
+// visibleGroups counts the groups that every broker lists.
+func (p *kafkaProbe) visibleGroups(ctx context.Context) {
+	ctx, cancel := p.within(ctx)
+	defer cancel()
+	groups, problems := p.listGroups(ctx)
+	for _, broker := range slices.Sorted(maps.Keys(problems)) {
+		p.failed("groups", broker, problems[broker])
 	}
 	p.seen("groups", "group", len(groups))
 }

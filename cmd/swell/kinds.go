@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -145,18 +146,12 @@ func unknownFields(v any, s *schema.Structural, at *field.Path, root bool) field
 }
 
 func didYouMean[T any](name string, known map[string]T) string {
-	var names []string
-	for k := range known {
-		names = append(names, k)
-	}
-	slices.Sort(names)
-	best, bestAt := "", max(len(name)/2, 2)+1
-	for _, k := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestAt {
-			best, bestAt = k, d
-		}
-	}
-	switch {
+	return meant(name, slices.Sorted(maps.Keys(known)))
+}
+
+// meant ends a message about a name that is none of some others.
+func meant(name string, names []string) string {
+	switch best := nearest(name, names); {
 	case best != "":
 		return fmt.Sprintf("; did you mean %q?", best)
 	case len(names) == 0:
@@ -164,6 +159,36 @@ func didYouMean[T any](name string, known map[string]T) string {
 	default:
 		return "; known are " + strings.Join(names, ", ")
 	}
+}
+
+// amongShown is how many names are told where one is not there.
+const amongShown = 10
+
+// among tells what there is in place of a name that is not there.
+func among(name string, there []string) string {
+	if len(there) == 0 {
+		return "there is none at all"
+	}
+	slices.Sort(there)
+	text := "there are " + strings.Join(there[:min(amongShown, len(there))], ", ")
+	if more := len(there) - amongShown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	if best := nearest(name, there); best != "" {
+		text += fmt.Sprintf("; did you mean %q?", best)
+	}
+	return text
+}
+
+// nearest is the name that is spelled most alike; empty where none is like it.
+func nearest(name string, names []string) string {
+	best, bestAt := "", max(len(name)/2, 2)+1
+	for _, k := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestAt {
+			best, bestAt = k, d
+		}
+	}
+	return best
 }
 
 // distance is how many characters must be put in, taken out or changed to make one of the other.

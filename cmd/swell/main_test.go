@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,40 +139,49 @@ spec:
   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
 `
 
+// checkCases are files, and what is found in each: nothing, or one thing with all these words.
+var checkCases = map[string]struct {
+	text string
+	want []string
+}{
+	"good":           {balloonHead + "  max: 40\n", nil},
+	"unknown field":  {balloonHead + "  max: 40\n  chnk: \"2.5\"\n", []string{`:7: spec.chnk: unknown field; did you mean "chunk"?`}},
+	"nested":         {balloonHead + "  max: 40\n  zones:\n    survives: Zone\n", []string{`:8: spec.zones.survives: unknown field; did you mean "survive"?`}},
+	"type":           {balloonHead + "  max: forty\n", []string{`:6: spec.max: `, "integer"}},
+	"enum":           {balloonHead + "  max: 4\n  zones:\n    survive: Region\n", []string{`:8: spec.zones.survive: `, `"None", "Zone"`}},
+	"pattern":        {balloonHead + "  max: 4\n  chunk: a lot\n", []string{`:7: spec.chunk: `}},
+	"missing":        {balloonHead, []string{`:4: spec.max: it is required`}},
+	"rule":           {balloonHead + "  max: 4\n  min: 9\n", []string{"max must be at least min"}},
+	"rule of value":  {balloonHead + "  max: 4\n  target:\n    quantile: \"1.5\"\n", []string{":8: spec.target.quantile: ", "below 1"}},
+	"no name":        {strings.Replace(balloonHead, "name: web, namespace", "namespace", 1) + "  max: 4\n", []string{":3: metadata.name: it is required"}},
+	"kind":           {"apiVersion: capacity.swell/v1alpha1\nkind: Baloon\n", []string{":2: kind: there is no Baloon", `did you mean "capacity.swell/v1alpha1/Balloon"`}},
+	"version":        {"apiVersion: capacity.swell/v1\nkind: Balloon\n", []string{":1: apiVersion: there is no Balloon of capacity.swell/v1"}},
+	"second":         {balloonHead + "  max: 40\n---\n" + balloonHead + "  max: -1\n", []string{":13: spec.max: "}},
+	"twice":          {balloonHead + "  max: 40\n  max: 41\n", []string{"line 7: max is there twice"}},
+	"not yaml":       {"apiVersion: [\n", []string{"did not find"}},
+	"empty":          {"# nothing\n", []string{":1: the file holds no object"}},
+	"schedule":       {"apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: Asia/Tokio\n", []string{":5: spec.timeZone: \"Asia/Tokio\" is not a time zone"}},
+	"metrics config": {"clusters:\n- name: main\n  brokrs: [\"a:1\"]\n", []string{`:3: clusters[0].brokrs: unknown field; did you mean "brokers"?`}},
+	"duration":       {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  pollEvery: 5 minutes\n", []string{`:4: clusters[0].pollEvery: is "5 minutes": give a duration with its unit, such as`}},
+	"a bare number":  {"clusters: [{name: main, brokers: [\"a:1\"]}]\nrateWindow: 30\n", []string{`:2: rateWindow: is 30: give a duration`}},
+	"wrong number":   {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  maxRequestsPerSecond: many\n", []string{`:4: clusters[0].maxRequestsPerSecond: is "many": give a whole number`}},
+	"no list":        {"clusters:\n- name: main\n  brokers: \"a:1\"\n", []string{`:3: clusters[0].brokers: is "a:1": give a list`}},
+	"no fields":      {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  tls: true\n", []string{`:4: clusters[0].tls: is true: give fields: caFile, certFile, keyFile, serverName`}},
+	"scaler's":       {"aws: {region: a}\nledgerDir: l\nobserve:\n  awsEvery: 10min\n", []string{`:4: observe.awsEvery: is "10min": give a duration`}},
+	"broker":         {"clusters:\n- name: main\n  brokers: [a]\n", []string{`:3: clusters[0].brokers[0]: `, "give host:port"}},
+	"kafka TLS":      {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  tls: {caPath: c}\n", []string{`:4: clusters[0].tls.caPath: unknown field`}},
+	"kafka login":    {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  tls: {}\n  sasl:\n    mechanism: OAUTHBEARER\n    oauth:\n      tokenURL: http://a/t\n      clientID: c\n      clientSecretFile: s\n", []string{`:8: clusters[0].sasl.oauth.tokenURL: `, "https"}},
+	"extensions":     {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  sasl:\n    mechanism: OAUTHBEARER\n    oauth: {tokenURL: \"https://a\", clientID: c, clientSecretFile: s, extensions: {any: thing}}\n", nil},
+	"namespace rule": {"clusters: [{name: main, brokers: [\"a:1\"]}]\nnamespaceRules:\n- namespaces: [shop]\n  groups: [/(/]\n", []string{`:4: namespaceRules[0].groups[0]: `, "RE2"}},
+	"rule's field":   {"clusters: [{name: main, brokers: [\"a:1\"]}]\nnamespaceRules:\n- namespace: [shop]\n  groups: [a]\n", []string{`:3: namespaceRules[0].namespace: unknown field; did you mean "namespaces"?`}},
+	"pass on":        {"clusters: [{name: main, brokers: [\"a:1\"]}]\npassOn:\n  external:\n    uri: https://a\n", []string{`:4: passOn.external.uri: unknown field; did you mean "url"?`}},
+	"all of kafka":   {"clusters:\n- {name: main, brokers: [\"a:1\"], pollEvery: 5s, staleAfter: 15s, metadataEvery: 75s, requestTimeout: 5s, maxRequestsPerSecond: 50, proveEmpty: true, tls: {caFile: a, certFile: b, keyFile: c, serverName: d}, sasl: {mechanism: AWS_MSK_IAM, aws: {region: eu-west-1, roleARN: \"arn:aws:iam::123456789012:role/a\"}}}\npartitionMetrics: true\npassOn: {external: {url: \"https://a\", caFile: b, serverName: c, tokenFile: d}, custom: {url: \"https://a\", insecureSkipVerify: true, tokenFile: e}}\n", nil},
+	"scaler config":  {"aws:\n  regoin: x\nledgerDir: l\n", []string{`:2: aws.regoin: unknown field; did you mean "region"?`}},
+	"something else": {"a: 1\n", []string{":1: neither an object nor a configuration"}},
+}
+
 func TestCheck(t *testing.T) {
-	for name, c := range map[string]struct {
-		text string
-		want []string
-	}{
-		"good":           {balloonHead + "  max: 40\n", nil},
-		"unknown field":  {balloonHead + "  max: 40\n  chnk: \"2.5\"\n", []string{`:7: spec.chnk: unknown field; did you mean "chunk"?`}},
-		"nested":         {balloonHead + "  max: 40\n  zones:\n    survives: Zone\n", []string{`:8: spec.zones.survives: unknown field; did you mean "survive"?`}},
-		"type":           {balloonHead + "  max: forty\n", []string{`:6: spec.max: `, "integer"}},
-		"enum":           {balloonHead + "  max: 4\n  zones:\n    survive: Region\n", []string{`:8: spec.zones.survive: `, `"None", "Zone"`}},
-		"pattern":        {balloonHead + "  max: 4\n  chunk: a lot\n", []string{`:7: spec.chunk: `}},
-		"missing":        {balloonHead, []string{`:4: spec.max: it is required`}},
-		"rule":           {balloonHead + "  max: 4\n  min: 9\n", []string{"max must be at least min"}},
-		"rule of value":  {balloonHead + "  max: 4\n  target:\n    quantile: \"1.5\"\n", []string{":8: spec.target.quantile: ", "below 1"}},
-		"no name":        {strings.Replace(balloonHead, "name: web, namespace", "namespace", 1) + "  max: 4\n", []string{":3: metadata.name: it is required"}},
-		"kind":           {"apiVersion: capacity.swell/v1alpha1\nkind: Baloon\n", []string{":2: kind: there is no Baloon", `did you mean "capacity.swell/v1alpha1/Balloon"`}},
-		"version":        {"apiVersion: capacity.swell/v1\nkind: Balloon\n", []string{":1: apiVersion: there is no Balloon of capacity.swell/v1"}},
-		"second":         {balloonHead + "  max: 40\n---\n" + balloonHead + "  max: -1\n", []string{":13: spec.max: "}},
-		"twice":          {balloonHead + "  max: 40\n  max: 41\n", []string{"line 7: max is there twice"}},
-		"not yaml":       {"apiVersion: [\n", []string{"did not find"}},
-		"empty":          {"# nothing\n", []string{":1: the file holds no object"}},
-		"schedule":       {"apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: Asia/Tokio\n", []string{":5: spec.timeZone: \"Asia/Tokio\" is not a time zone"}},
-		"metrics config": {"clusters:\n- name: main\n  brokrs: [\"a:1\"]\n", []string{`:3: clusters[0].brokrs: unknown field; did you mean "brokers"?`}},
-		"broker":         {"clusters:\n- name: main\n  brokers: [a]\n", []string{`:3: clusters[0].brokers[0]: `, "give host:port"}},
-		"kafka TLS":      {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  tls: {caPath: c}\n", []string{`:4: clusters[0].tls.caPath: unknown field`}},
-		"kafka login":    {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  tls: {}\n  sasl:\n    mechanism: OAUTHBEARER\n    oauth:\n      tokenURL: http://a/t\n      clientID: c\n      clientSecretFile: s\n", []string{`:8: clusters[0].sasl.oauth.tokenURL: `, "https"}},
-		"extensions":     {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  sasl:\n    mechanism: OAUTHBEARER\n    oauth: {tokenURL: \"https://a\", clientID: c, clientSecretFile: s, extensions: {any: thing}}\n", nil},
-		"namespace rule": {"clusters: [{name: main, brokers: [\"a:1\"]}]\nnamespaceRules:\n- namespaces: [shop]\n  groups: [/(/]\n", []string{`:4: namespaceRules[0].groups[0]: `, "RE2"}},
-		"rule's field":   {"clusters: [{name: main, brokers: [\"a:1\"]}]\nnamespaceRules:\n- namespace: [shop]\n  groups: [a]\n", []string{`:3: namespaceRules[0].namespace: unknown field; did you mean "namespaces"?`}},
-		"pass on":        {"clusters: [{name: main, brokers: [\"a:1\"]}]\npassOn:\n  external:\n    uri: https://a\n", []string{`:4: passOn.external.uri: unknown field; did you mean "url"?`}},
-		"all of kafka":   {"clusters:\n- {name: main, brokers: [\"a:1\"], pollEvery: 5s, staleAfter: 15s, metadataEvery: 75s, requestTimeout: 5s, maxRequestsPerSecond: 50, proveEmpty: true, tls: {caFile: a, certFile: b, keyFile: c, serverName: d}, sasl: {mechanism: AWS_MSK_IAM, aws: {region: eu-west-1, roleARN: \"arn:aws:iam::123456789012:role/a\"}}}\npartitionMetrics: true\npassOn: {external: {url: \"https://a\", caFile: b, serverName: c, tokenFile: d}, custom: {url: \"https://a\", insecureSkipVerify: true, tokenFile: e}}\n", nil},
-		"scaler config":  {"aws:\n  regoin: x\nledgerDir: l\n", []string{`:2: aws.regoin: unknown field; did you mean "region"?`}},
-		"something else": {"a: 1\n", []string{":1: neither an object nor a configuration"}},
-	} {
+	for name, c := range checkCases {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, "it.yaml", c.text)
 			code, out, _ := swell(t, "check", path)
@@ -183,8 +193,16 @@ func TestCheck(t *testing.T) {
 					t.Errorf("%q is not in\n%s", w, out)
 				}
 			}
-			if strings.Count(out, path+":") != min(len(c.want), 1) {
-				t.Errorf("want one finding:\n%s", out)
+			if strings.Count(out, path) != min(len(c.want), 1) {
+				t.Errorf("want one finding, and the path once:\n%s", out)
+			}
+			for line := range strings.Lines(out) {
+				if m := regexp.MustCompile(`:\d+: ([a-z]+[A-Za-z.\[\]0-9]*[.\[][^:]*): `).FindStringSubmatch(line); m != nil && strings.Count(line, m[1]) > 1 {
+					t.Errorf("the field is named twice: %s", line)
+				}
+			}
+			if strings.Contains(out, "swell check") {
+				t.Errorf("the command sends its user to itself:\n%s", out)
 			}
 		})
 	}

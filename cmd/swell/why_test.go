@@ -5,9 +5,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"swell/api/metric"
+	"swell/metrics/provider"
 )
 
 // whyServer is an API server with one QueueConsumer, its metric by partition and the HPAs of its namespace; an answer that is not there is
@@ -25,6 +31,15 @@ func whyServer(t *testing.T, answers map[string]string) string {
 			w.WriteHeader(http.StatusNotFound)
 			body = fmt.Sprintf(`{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": "nothing at %s"}`, r.URL.Path)
 		}
+		if code, text, bare := strings.Cut(body, " bare: "); bare { // as where nothing is served
+			status, err := strconv.Atoi(code)
+			if err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			http.Error(w, text, status)
+			return
+		}
 		if strings.HasPrefix(body, "503 ") {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			body = fmt.Sprintf(`{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "ServiceUnavailable", "code": 503, "message": %q}`, body[4:])
@@ -37,7 +52,7 @@ apiVersion: v1
 kind: Config
 clusters: [{name: here, cluster: {server: %q}}, {name: gone, cluster: {server: "http://127.0.0.1:1"}}]
 users: [{name: me, user: {}}]
-contexts: [{name: here, context: {cluster: here, user: me}}, {name: gone, context: {cluster: gone, user: me}}]
+contexts: [{name: shop, context: {cluster: here, user: me, namespace: shop}}, {name: here, context: {cluster: here, user: me}}, {name: gone, context: {cluster: gone, user: me}}]
 current-context: here
 `, s.URL))
 }
@@ -45,6 +60,8 @@ current-context: here
 const (
 	whyConsumer   = "/apis/capacity.swell/v1alpha1/namespaces/shop/queueconsumers/orders"
 	whyPartitions = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/kafka_consumergroup_partition_lag?labelSelector=consumer%3Dorders"
+	whyAll        = "/apis/capacity.swell/v1alpha1/namespaces/shop/queueconsumers"
+	whyDeployment = "/apis/apps/v1/namespaces/shop/deployments/orders"
 	whyHPAs       = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
 	whySpec       = `"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "orders"}, "kafka": {"cluster": "main", "group": "orders"},
 		"lateAfter": "30s", "perPodRate": {"initial": "12"}}`
@@ -64,6 +81,7 @@ func whyAnswers(now time.Time) map[string]string {
 			"conditions": [{"type": "Ready", "status": "True", "reason": "Sampled", "message": "group orders is read", "lastTransitionTime": %q},
 			{"type": "HotPartition", "status": "True", "reason": "OnePodAPartition", "message": "orders/11 has 1100 messages", "lastTransitionTime": %q}]}}`,
 			whySpec, ordersFormula, now.Add(-40*time.Second).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)),
+		whyDeployment: `{"kind": "Deployment", "metadata": {"namespace": "shop", "name": "orders"}}`,
 		whyPartitions: fmt.Sprintf(`{"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "items": [%s]}`, strings.Join(items, ",")),
 		whyHPAs: `{"kind": "HorizontalPodAutoscalerList", "apiVersion": "autoscaling/v2", "items": [
 			{"metadata": {"name": "orders"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "orders"}, "maxReplicas": 4, "metrics": [{"type": "External", "external": {
@@ -83,9 +101,9 @@ func TestWhyTellsEverything(t *testing.T) {
 		t.Fatal(code, stderr)
 	}
 	for _, want := range []string{
-		"group orders in Kafka cluster main, Deployment orders", "3000 messages (12 of 12 partitions are known)", "1200 messages are older than 30s, at least", "42.50 s",
+		"group orders in Kafka cluster main, Deployment orders", "3000 messages (12 of 12 partitions are known)", "1200 messages older than 30s, at least", "42.50 s",
 		"10.00 messages/s, learned", "6 replicas", ordersFormula, "HotPartition  True", "orders/11", "16.7 %", "HPA orders", "4 replicas, wants 4, 1 to 4 allowed",
-		"it holds: FailedGetExternalMetric: EOF", "maxReplicas is 4", "give AverageValue", "behavior.scaleUp.tolerance", "it scales Deployment other",
+		"FailedGetExternalMetric: EOF", "it holds the replicas while ScalingActive is False", "maxReplicas is 4", "give AverageValue", "behavior.scaleUp.tolerance", "it scales Deployment other",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
@@ -124,11 +142,14 @@ func TestWhySaysWhatIsUnknown(t *testing.T) {
 	if code != 0 {
 		t.Fatal(code, stderr)
 	}
-	for _, want := range []string{"sampled        never", "lag            unknown", "desired        unknown", "unknown        3 of 12 partitions are known: orders/0: no leader",
-		"partitions     unknown: serve kafka_consumergroup_partition_lag: orders/0: no leader", "HPA  unknown: nothing at", "12.00 messages/s, declared"} {
+	for _, want := range []string{"sampled        never", "unknown        lag, late, oldest unread, λ produced, consumed, desired, partitions: 3 of 12 partitions are known: orders/0: no leader",
+		"LagUnknown: as above", "HPA  unknown: nothing at", "12.00 messages/s, declared"} {
 		if !strings.Contains(strings.Join(strings.Fields(stdout), " "), strings.Join(strings.Fields(want), " ")) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
+	}
+	if n := strings.Count(stdout, "no leader"); n != 1 {
+		t.Errorf("the reason is there %d times, want once:\n%s", n, stdout)
 	}
 	code, stdout, _ = swell(t, "why", "shop/orders", "--json", "--kubeconfig", kubeconfig)
 	if code != 0 || !strings.Contains(stdout, `"lag": null`) || !strings.Contains(stdout, `"desiredReplicas": null`) {
@@ -156,7 +177,7 @@ func TestWhySaysWhyLatenessIsUnknown(t *testing.T) {
 	answers[whyConsumer] = strings.Replace(answers[whyConsumer], `"lateMessages": 1200, "lateCount": "AtLeast",`, "", 1)
 	answers[strings.Replace(whyPartitions, "partition_lag", "late_messages", 1)] = "503 serve kafka_consumergroup_late_messages: the request budget is spent"
 	code, stdout, stderr := swell(t, "why", "shop/orders", "--kubeconfig", whyServer(t, answers))
-	if code != 0 || !strings.Contains(stdout, "unknown: serve kafka_consumergroup_late_messages: the request budget is spent") || !strings.Contains(stdout, "3000 messages") {
+	if code != 0 || !strings.Contains(stdout, "late: serve kafka_consumergroup_late_messages: the request budget is spent") || !strings.Contains(stdout, "3000 messages") {
 		t.Error(code, stderr, stdout)
 	}
 }
@@ -168,17 +189,121 @@ func TestWhyFailures(t *testing.T) {
 		code int
 		says string
 	}{
-		"no name":       {nil, exitUsage, "NAMESPACE/NAME"},
-		"no namespace":  {[]string{"orders"}, exitUsage, "NAMESPACE/NAME"},
-		"an odd name":   {[]string{"shop/../pods"}, exitUsage, "NAMESPACE/NAME"},
-		"no kubeconfig": {[]string{"shop/orders", "--kubeconfig", "nowhere"}, exitUsage, "nowhere"},
-		"no context":    {[]string{"shop/orders", "--kubeconfig", kubeconfig, "--context", "moon"}, exitUsage, "moon"},
-		"not there":     {[]string{"shop/orders", "--kubeconfig", kubeconfig}, exitFailed, "nothing at " + whyConsumer},
-		"no server":     {[]string{"shop/orders", "--kubeconfig", kubeconfig, "--context", "gone"}, exitFailed, "127.0.0.1:1"},
+		"no name":        {nil, exitUsage, "no QueueConsumer was named; give NAMESPACE/NAME"},
+		"two names":      {[]string{"shop/orders", "shop/mails"}, exitUsage, "NAMESPACE/NAME"},
+		"two namespaces": {[]string{"shop/orders", "-n", "store"}, exitUsage, "give one namespace"},
+		"an odd name":    {[]string{"shop/../pods"}, exitUsage, "NAMESPACE/NAME"},
+		"no kubeconfig":  {[]string{"shop/orders", "--kubeconfig", "nowhere"}, exitUsage, "nowhere"},
+		"no context":     {[]string{"shop/orders", "--kubeconfig", kubeconfig, "--context", "moon"}, exitUsage, "moon"},
+		"not there":      {[]string{"shop/orders", "--kubeconfig", kubeconfig}, exitFailed, "there is no QueueConsumer orders in namespace shop"},
+		"no server":      {[]string{"shop/orders", "--kubeconfig", kubeconfig, "--context", "gone"}, exitFailed, "127.0.0.1:1"},
 	} {
 		code, _, stderr := swell(t, append([]string{"why"}, tc.args...)...)
 		if code != tc.code || !strings.Contains(stderr, tc.says) {
 			t.Errorf("%s: code %d, %s; want %d and %q", name, code, stderr, tc.code, tc.says)
+		}
+	}
+}
+
+func TestWhyTakesANamespaceAsKubectlDoes(t *testing.T) {
+	kubeconfig := whyServer(t, whyAnswers(time.Now()))
+	for _, args := range [][]string{{"orders", "-n", "shop"}, {"orders", "--namespace=shop"}, {"shop/orders", "-n", "shop"}, {"orders", "--context", "shop"}} {
+		code, stdout, stderr := swell(t, append([]string{"why", "--kubeconfig", kubeconfig}, args...)...)
+		if code != 0 || !strings.Contains(stdout, "QueueConsumer shop/orders") {
+			t.Errorf("swell why %s: code %d, %s%s", strings.Join(args, " "), code, stdout, stderr)
+		}
+	}
+	code, _, stderr := swell(t, "why", "--kubeconfig", kubeconfig, "orders")
+	if code != exitFailed || !strings.Contains(stderr, "namespace default") {
+		t.Errorf("code %d, %s: want the context's namespace", code, stderr)
+	}
+}
+
+func TestWhySaysWhatThereIsInPlaceOfAName(t *testing.T) {
+	list := func(names ...string) string {
+		var items []string
+		for _, n := range names {
+			namespace, name, _ := strings.Cut(n, "/")
+			items = append(items, fmt.Sprintf(`{"metadata": {"namespace": %q, "name": %q}}`, namespace, name))
+		}
+		return fmt.Sprintf(`{"items": [%s]}`, strings.Join(items, ","))
+	}
+	const everywhere = "/apis/capacity.swell/v1alpha1/queueconsumers"
+	for name, tc := range map[string]struct {
+		answers map[string]string
+		says    string
+	}{
+		"a typo":            {map[string]string{whyAll: list("shop/order", "shop/mails")}, `there are mails, order; did you mean "order"?`},
+		"nothing like it":   {map[string]string{whyAll: list("shop/mails")}, "in namespace shop; there are mails\n"},
+		"another namespace": {map[string]string{whyAll: list(), everywhere: list("store/orders")}, `did you mean "store/orders"?`},
+		"none":              {map[string]string{whyAll: list(), everywhere: list()}, "kubectl get queueconsumers -A"},
+		"no kind":           {map[string]string{whyConsumer: "404 bare: 404 page not found"}, "install charts/swell/crds"},
+	} {
+		code, _, stderr := swell(t, "why", "shop/orders", "--kubeconfig", whyServer(t, tc.answers))
+		if code != exitFailed || !strings.Contains(stderr, tc.says) {
+			t.Errorf("%s: code %d, %s; want %q", name, code, stderr, tc.says)
+		}
+	}
+}
+
+func TestWhyWithoutTheMetricsAPI(t *testing.T) {
+	const late, seconds = "late_messages", "lag_seconds"
+	for answer, says := range map[string]string{
+		"404 bare: 404 page not found":  "this cluster does not serve external.metrics.k8s.io/v1beta1: install swell-metrics with its APIService",
+		"503 bare: service unavailable": "kubectl get apiservice v1beta1.external.metrics.k8s.io",
+	} {
+		answers := whyAnswers(time.Now())
+		answers[whyConsumer] = strings.NewReplacer(`"lateMessages": 1200, "lateCount": "AtLeast", "lagSeconds": "42.50",`, "").Replace(answers[whyConsumer])
+		for _, metric := range []string{"partition_lag", late, seconds} {
+			answers[strings.Replace(whyPartitions, "partition_lag", metric, 1)] = answer
+		}
+		code, stdout, stderr := swell(t, "why", "shop/orders", "--kubeconfig", whyServer(t, answers))
+		if code != 0 || strings.Count(stdout, says) != 1 || !strings.Contains(stdout, "late, oldest unread, partitions: ") {
+			t.Errorf("code %d, want %q once and what is unknown by it\n%s%s", code, says, stdout, stderr)
+		}
+	}
+}
+
+func TestWhyNamesAMissingWorkload(t *testing.T) {
+	answers := whyAnswers(time.Now())
+	delete(answers, whyDeployment)
+	answers[strings.TrimSuffix(whyDeployment, "/orders")] = `{"items": [{"metadata": {"name": "order"}}, {"metadata": {"name": "web"}}]}`
+	code, stdout, stderr := swell(t, "why", "shop/orders", "--kubeconfig", whyServer(t, answers))
+	if want := `there is no Deployment orders in namespace shop: create it, or correct spec.scaleTargetRef; there are order, web; did you mean "order"?`; code != 0 || !strings.Contains(stdout, want) {
+		t.Errorf("code %d, no %q in\n%s%s", code, want, stdout, stderr)
+	}
+	answers[whyDeployment] = "404 bare: 404 page not found" // a kind that is served by another name
+	if _, stdout, _ = swell(t, "why", "shop/orders", "--kubeconfig", whyServer(t, answers)); strings.Contains(stdout, "there is no Deployment") {
+		t.Errorf("what cannot be told is told:\n%s", stdout)
+	}
+}
+
+func TestWhyWritesForPeople(t *testing.T) {
+	selector := metav1.LabelSelector{MatchLabels: map[string]string{"cluster": "main", "group": "orders"},
+		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "topic", Operator: metav1.LabelSelectorOpIn, Values: []string{"a", "b"}}, {Key: "late_after", Operator: metav1.LabelSelectorOpExists}}}
+	answers := whyAnswers(time.Now())
+	answers[whyConsumer] = strings.Replace(answers[whyConsumer], `"desiredReplicas": 6`, `"desiredReplicas": 1`, 1)
+	answers[whyHPAs] = strings.NewReplacer(`"currentReplicas": 4`, `"currentReplicas": 1`, `"EOF"`,
+		strconv.Quote("unable to get external metric shop/kafka_consumergroup_lag/"+selector.String()+": no answer")).Replace(answers[whyHPAs])
+	code, stdout, stderr := swell(t, "why", "shop/orders", "--kubeconfig", whyServer(t, answers))
+	if code != 0 {
+		t.Fatal(code, stderr)
+	}
+	for _, want := range []string{"desired        1 replica\n", "1 replica, wants 4", "kafka_consumergroup_lag/cluster=main,group=orders,topic in (a,b),late_after: no answer"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, "1 replicas") || strings.Contains(stdout, "MatchLabels") {
+		t.Error(stdout)
+	}
+}
+
+func TestTheMetricsHaveTheServersNames(t *testing.T) {
+	for name, served := range map[string]string{metric.Lag: provider.Lag, metric.LateMessages: provider.LateMessages, metric.LagSeconds: provider.LagSeconds,
+		metric.ProduceRate: provider.ProduceRate, metric.ConsumeRate: provider.ConsumeRate, metric.DesiredReplicas: provider.DesiredReplicas, metric.PartitionLag: provider.PartitionLag} {
+		if name != served || !provider.Own(name) {
+			t.Errorf("%s is served as %s", name, served)
 		}
 	}
 }

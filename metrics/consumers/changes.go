@@ -10,9 +10,10 @@ import (
 // maxNamed is how many QueueConsumers one line of the log names.
 const maxNamed = 10
 
-// logChanges writes one line for those that became unknown and one for those that are known again, however many they are.
+// logChanges writes one line for the QueueConsumers that became unknown and one for those that are known again, however many they are.
+// The caller judges.
 func (c *Consumers) logChanges(before, next map[types.NamespacedName]Result) {
-	lost, found := changed(before, next)
+	lost, found := c.lost.follow(before, next)
 	if len(lost) > 0 {
 		first := next[lost[0]]
 		c.opts.Log.Warn("QueueConsumers became unknown", "count", len(lost), "queueConsumers", some(lost), "reason", first.Reason, "problem", first.Problem)
@@ -22,16 +23,26 @@ func (c *Consumers) logChanges(before, next map[types.NamespacedName]Result) {
 	}
 }
 
-// changed are those that were known and are not, and those that were not and are; sorted. One that nobody has sampled yet is neither.
-func changed(before, next map[types.NamespacedName]Result) (lost, found []types.NamespacedName) {
-	known := func(r Result) bool { return r.Problem == "" }
+// lostOnes are the QueueConsumers that the log has said to be unknown.
+type lostOnes map[types.NamespacedName]bool
+
+// follow gives those that became unknown and those that are known again, sorted. One that is new is neither until it was sampled and had
+// time for its rates.
+func (l lostOnes) follow(before, next map[types.NamespacedName]Result) (lost, found []types.NamespacedName) {
 	for name, r := range next {
 		was, there := before[name]
+		begins := r.Reason == reasonNotSampled || r.Reason == reasonRatesUnknown && !(there && was.Problem == "")
 		switch {
-		case known(r) && there && !known(was) && was.Reason != reasonNotSampled:
+		case r.Problem == "" && l[name]:
 			found = append(found, name)
-		case !known(r) && r.Reason != reasonNotSampled && (!there || known(was) || was.Reason == reasonNotSampled):
+		case r.Problem != "" && !l[name] && !begins:
 			lost = append(lost, name)
+			l[name] = true
+		}
+	}
+	for name := range l {
+		if r, there := next[name]; !there || r.Problem == "" {
+			delete(l, name)
 		}
 	}
 	byName := func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) }

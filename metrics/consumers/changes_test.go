@@ -45,14 +45,12 @@ func TestWhatBecomesUnknownIsLoggedOnce(t *testing.T) {
 	lines("before the first poll", log.String())
 	lines("a first poll that fails", poll(40*time.Second, "broker 2 (b:9092): EOF"), "level=WARN", "count=15", "shop/orders-a", "shop/orders-j", "broker 2 (b:9092): EOF")
 	lines("again", poll(39*time.Second, "broker 2 (b:9092): EOF again"))
-	for ago := 6; ago > 3; ago-- {
-		poll(time.Duration(ago)*time.Second, "")
-	}
-	if strings.Contains(log.String(), "orders-k") {
-		t.Errorf("a line names more than ten: %q", log.String())
-	}
-	lines("known and the same", poll(time.Second, ""))
+	lines("rates are not known yet", poll(9*time.Second, "")+poll(8*time.Second, ""))
+	lines("known", poll(7*time.Second, ""), "level=INFO", "count=15", "shop/orders-a")
 	if r, _ := c.Get(named("orders-a")); r.Problem != "" {
 		t.Fatal(r.Problem)
 	}
+	lines("the same", poll(6*time.Second, ""))
+	c.opts.Store.Keep("main", func(string) bool { return false })
+	lines("forgotten", poll(5*time.Second, "broker 2 (b:9092): EOF"), "level=WARN", "count=15")
 }

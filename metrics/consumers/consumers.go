@@ -48,9 +48,13 @@ type Consumers struct {
 	asked     asked
 	zero      zeroKeeper
 
-	// judging lets one poll's results be made at a time; it guards trackers.
+	// judging lets one poll's results be made at a time; it guards the two below.
 	judging  sync.Mutex
 	trackers map[types.UID]*tracked
+	// lost are the QueueConsumers that are unknown, as the log has it.
+	lost lostOnes
+	// lostGroups says of what selectors ask about whether its lag was unknown at the last poll.
+	lostGroups map[selection]bool
 }
 
 // settings are a configuration in force; never changed.
@@ -101,7 +105,7 @@ type reads struct {
 
 // New makes the consumers of a configuration.
 func New(o Options) *Consumers {
-	c := &Consumers{opts: o, evaluated: make(chan struct{}, 1), trackers: map[types.UID]*tracked{}}
+	c := &Consumers{opts: o, evaluated: make(chan struct{}, 1), trackers: map[types.UID]*tracked{}, lost: lostOnes{}, lostGroups: map[selection]bool{}}
 	c.asked.questions, c.asked.rates = map[question]*times{}, map[selection]*rated{}
 	c.settings.Store(newSettings(o.Config))
 	c.results.Store(&map[types.NamespacedName]Result{})

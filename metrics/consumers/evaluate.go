@@ -33,6 +33,7 @@ func (c *Consumers) Evaluate(cluster string) {
 	s := c.settings.Load()
 	now := s.Clock.Now()
 	c.followRates(s, now, cluster)
+	c.logGroups(s, now, cluster)
 	objects, err := c.list()
 	if err != nil {
 		c.refuseAgain(s)

@@ -6,19 +6,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	metrics "sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
+	"swell/api/metric"
 	"swell/api/v1alpha1"
 )
 
 // Names of the metrics.
 const (
-	Lag             = "kafka_consumergroup_lag"
-	LateMessages    = "kafka_consumergroup_late_messages"
-	LagSeconds      = "kafka_consumergroup_lag_seconds"
-	ProduceRate     = "kafka_topic_produce_rate"
-	ConsumeRate     = "kafka_consumergroup_consume_rate"
-	DesiredReplicas = "kafka_consumergroup_desired_replicas"
-	// PartitionLag has an item for each partition, with the labels topic and partition; the sum is the group's lag.
-	PartitionLag = "kafka_consumergroup_partition_lag"
+	Lag             = metric.Lag
+	LateMessages    = metric.LateMessages
+	LagSeconds      = metric.LagSeconds
+	ProduceRate     = metric.ProduceRate
+	ConsumeRate     = metric.ConsumeRate
+	DesiredReplicas = metric.DesiredReplicas
+	PartitionLag    = metric.PartitionLag
 )
 
 // own are all of them, sorted.
