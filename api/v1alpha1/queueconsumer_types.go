@@ -89,10 +89,16 @@ type KafkaGroup struct {
 	// Cluster is a name in the metrics server's configuration.
 	// +kubebuilder:validation:MinLength=1
 	Cluster string `json:"cluster"`
+	// Group is the consumers' group.id, of printable characters.
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1F\x7F-\x9F]+$`
 	Group string `json:"group"`
 	// Topics are names, or regular expressions between slashes; none means all that the group has committed.
 	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=1024
+	// +kubebuilder:validation:items:Pattern=`^([a-zA-Z0-9._-]{1,249}|/[^\x00-\x1F\x7F-\x9F]+/)$`
 	Topics []string `json:"topics,omitempty"`
 }
 
@@ -146,10 +152,12 @@ type SaturationSeen struct {
 	ConsumeRate Decimal `json:"consumeRate"`
 }
 
-// ZeroMark says that a workload has no replicas by swell's doing, since when, and what its partitions' ends added up to then.
+// ZeroMark says that a workload has no replicas by swell's doing, since when, and what its partitions' ends added up to then. Logs is
+// another string for other partitions, or for the same ones of a topic that was made anew.
 type ZeroMark struct {
 	Since    metav1.Time `json:"since"`
 	Appended int64       `json:"appended"`
+	Logs     string      `json:"logs,omitempty"`
 }
 
 // LateCount is what a number of late messages means.

@@ -1,7 +1,6 @@
 package consumers
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,16 +44,31 @@ func TestOneNamespaceLeavesRoomForTheOthers(t *testing.T) {
 	}
 }
 
-func TestFoundAutoscalersAreBoundedByTheTotalAlone(t *testing.T) {
+func TestFoundAutoscalersHaveALargerShare(t *testing.T) {
 	c, _ := newConsumers()
-	for i := range maxAsked {
-		if why := asks(c, Question{Namespace: "shop", Group: strconv.Itoa(i), Found: true}); why != "" {
-			t.Fatalf("HPA %d: %s", i, why)
+	for _, namespace := range []string{"shop", "infra"} {
+		for i := range maxAsked / foundShares {
+			if why := asks(c, Question{Namespace: namespace, Group: strconv.Itoa(i), Found: true}); why != "" {
+				t.Fatalf("HPA %d: %s", i, why)
+			}
 		}
 	}
-	for _, q := range []Question{{Namespace: "shop", Group: "more", Found: true}, {Namespace: "bank", Group: "more"}} {
-		if why := asks(c, q); !strings.Contains(why, fmt.Sprint(maxAsked)) || !strings.Contains(why, "make a QueueConsumer") {
+	if why := asks(c, Question{Namespace: "shop", Group: "more", Found: true}); !strings.Contains(why, "make a QueueConsumer") {
+		t.Errorf("an HPA beyond the share: %q", why)
+	}
+	for i := range freeAsked {
+		if why := asks(c, Question{Namespace: "bank", Group: strconv.Itoa(i), Found: i%2 == 0}); why != "" {
+			t.Errorf("what is always free, number %d: %s", i, why)
+		}
+	}
+	for _, q := range []Question{{Namespace: "bank", Group: "more"}, {Namespace: "bank", Group: "more", Found: true}} {
+		if why := asks(c, q); !strings.Contains(why, "make a QueueConsumer") || strings.Contains(why, `namespace "bank"`) {
 			t.Errorf("more than the total: %q", why)
+		}
+	}
+	for q := range c.asked.questions {
+		if q.namespace == "infra" || q.namespace == "bank" {
+			delete(c.asked.questions, q)
 		}
 	}
 	// An HPA that was not found again counts as what its namespace asks.

@@ -78,6 +78,28 @@ func TestNamespaceRulesOfTopicsHoldForEveryWayToAsk(t *testing.T) {
 	if wants := c.Wanted("main"); len(wants) != 0 {
 		t.Errorf("wanted: %+v", wants)
 	}
+	m = newConfig()
+	m.NamespaceRules = config.NamespaceRules{{Namespaces: []string{"shop"}, Groups: []string{"/.*/"}, Topics: []string{"mail", "orders"}}}
+	c.SetConfig(m)
+	if wants := c.Wanted("main"); len(wants) != 1 {
+		t.Errorf("wanted by one that may name its topic: %+v", wants)
+	}
+	polls(c, st, "orders", 4, 600)
+	if readings, _, err := c.Partitions(named("orders")); err != nil || len(readings) != 1 {
+		t.Errorf("its partitions: %+v, %v", readings, err)
+	}
+	c.opts.Objects.(*objects).fail = errors.New("the cache is stopped")
+	c.SetConfig(m)
+	if r, _ := c.Get(named("orders")); r.Reason != "" {
+		t.Errorf("while the objects cannot be listed: %+v", r)
+	}
+	if wants := c.Wanted("main"); len(wants) != 1 {
+		t.Errorf("wanted meanwhile: %+v", wants)
+	}
+	c.opts.Objects.(*objects).fail = nil
+	m = newConfig()
+	m.NamespaceRules = config.NamespaceRules{{Namespaces: []string{"shop"}, Groups: []string{"/.*/"}, Topics: []string{"mail"}}}
+	c.SetConfig(m)
 	for topics, allowed := range map[string]bool{"mail": true, "": false, "orders": false, "mail,orders": false} {
 		q := Question{Namespace: "shop", Cluster: "main", Group: "orders", Topics: topics}
 		_, asking := c.Ask(q)
@@ -88,6 +110,16 @@ func TestNamespaceRulesOfTopicsHoldForEveryWayToAsk(t *testing.T) {
 				t.Errorf("topics %q: %v; want allowed %t", topics, err, allowed)
 			}
 		}
+	}
+}
+
+func TestAVerdictIsOfOneListOfTopics(t *testing.T) {
+	g := &gate{rules: config.NamespaceRules{{Namespaces: []string{"shop"}, Groups: []string{"g"}, Topics: []string{"/public-[^/]+/"}}}}
+	for _, topics := range [][]string{{"public-a\nsecret"}, {"public-a,secret"}, {`public-a" "secret`}, {"public-a"}} {
+		_ = g.refuse("shop", "main", "g", topics)
+	}
+	if err := g.refuse("shop", "main", "g", []string{"public-a", "secret"}); !errors.Is(err, ErrForbidden) {
+		t.Errorf("allowed by the verdict on another list: %v", err)
 	}
 }
 

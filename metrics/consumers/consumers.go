@@ -41,8 +41,12 @@ type Consumers struct {
 	opts     Options
 	settings atomic.Pointer[settings]
 	results  atomic.Pointer[map[types.NamespacedName]Result]
+	// listed are all QueueConsumers as they were listed last.
+	listed atomic.Pointer[[]v1alpha1.QueueConsumer]
 	// leading says that this replica learns.
 	leading atomic.Bool
+	// writing lets one call of WriteStatuses work at a time.
+	writing sync.Mutex
 	// evaluated has room for one word that there are new results.
 	evaluated chan struct{}
 	asked     asked
@@ -108,6 +112,7 @@ func New(o Options) *Consumers {
 	c := &Consumers{opts: o, evaluated: make(chan struct{}, 1), trackers: map[types.UID]*tracked{}, lost: lostOnes{}, lostGroups: map[selection]bool{}}
 	c.asked.questions, c.asked.rates = map[question]*times{}, map[selection]*rated{}
 	c.settings.Store(newSettings(o.Config))
+	c.listed.Store(&[]v1alpha1.QueueConsumer{})
 	c.results.Store(&map[types.NamespacedName]Result{})
 	return c
 }
@@ -138,7 +143,11 @@ func (c *Consumers) Wanted(cluster string) []kafka.Want {
 		return nil
 	}
 	var wants []kafka.Want
-	objects, _ := c.list()
+	objects, err := c.list()
+	if err != nil {
+		// Nobody stopped asking.
+		objects = *c.listed.Load()
+	}
 	for i := range objects {
 		q := &objects[i]
 		if q.Spec.Kafka.Cluster != cluster || s.gate.refuse(q.Namespace, cluster, q.Spec.Kafka.Group, q.Spec.Kafka.Topics) != nil {
@@ -208,6 +217,9 @@ func (c *Consumers) list(opts ...client.ListOption) ([]v1alpha1.QueueConsumer, e
 	if err := c.opts.Objects.List(context.Background(), &l, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		c.opts.Log.Error("list QueueConsumers", "error", err)
 		return nil, err
+	}
+	if len(opts) == 0 {
+		c.listed.Store(&l.Items)
 	}
 	return l.Items, nil
 }

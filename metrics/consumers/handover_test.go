@@ -184,6 +184,24 @@ func TestABadReloadLosesNothing(t *testing.T) {
 	}
 }
 
+func TestOtherTopicsOfTheGroupKeepTheReplicas(t *testing.T) {
+	a, r := drainer(t)
+	a.mu.Lock()
+	a.consumers[0].Spec.Kafka.Topics = []string{"orders"}
+	a.mu.Unlock()
+	if got := r.polled(day.Add(5 * time.Second)); got.Replicas != 8 || !got.Draining {
+		t.Errorf("%d replicas, draining %t; want the 8 that drain the backlog", got.Replicas, got.Draining)
+	}
+	a.mu.Lock()
+	a.consumers[0].Spec.Kafka.Group = "mail"
+	a.mu.Unlock()
+	r.clock(day.Add(time.Minute))
+	r.Evaluate("main")
+	if tr := r.trackers["orders"]; tr.held != (held{}) {
+		t.Errorf("of another group: %+v", tr.held)
+	}
+}
+
 func TestSaturationIsHandedOn(t *testing.T) {
 	a, r := drainer(t)
 	q := a.consumer(t)

@@ -1,6 +1,7 @@
 package consumers
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,11 +27,19 @@ type gate struct {
 	verdicts map[subject]bool
 }
 
-type subject struct{ namespace, cluster, group, topics string }
+// subject is a question; its topics are told by their hash, since a verdict is kept whoever makes them up.
+type subject struct {
+	namespace, cluster, group string
+	topics                    [sha256.Size]byte
+}
+
+func subjectOf(namespace, cluster, group string, topics []string) subject {
+	return subject{namespace, cluster, group, sha256.Sum256(fmt.Appendf(nil, "%q", topics))}
+}
 
 // refuse is nil where a namespace may ask about a group in the topics that it names, else an error that names the rule to add.
 func (g *gate) refuse(namespace, cluster, group string, topics []string) error {
-	if len(g.rules) == 0 || g.allowed(subject{namespace, cluster, group, strings.Join(topics, "\n")}, topics) {
+	if len(g.rules) == 0 || g.allowed(subjectOf(namespace, cluster, group, topics), topics) {
 		return nil
 	}
 	in, rule := "", fmt.Sprintf("namespaces: [%q], clusters: [%q], groups: [%q]", namespace, cluster, group)

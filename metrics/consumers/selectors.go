@@ -25,8 +25,11 @@ const (
 	maxAsked = 5000
 	// maxAges is how many ages besides the default selectors may ask about at a time in a cluster: each is one more pass of requests a poll.
 	maxAges = 8
-	// shares is how many parts both are cut into: of each a namespace takes one at most by asking alone, so that the others are not locked out.
-	shares = 4
+	// shares is how many parts both are cut into: of each a namespace takes one at most by asking alone, so that the others are not locked out;
+	// foundShares is how many for one that HPAs ask for.
+	shares, foundShares = 4, 2
+	// freeAsked is how many selectors a namespace may always ask about.
+	freeAsked = 20
 )
 
 // Question is what a selector asks about: a group, and its topics or none for all that it has committed.
@@ -40,7 +43,7 @@ type Question struct {
 	LateAfter time.Duration
 	// Ages asks how old the oldest unread message is.
 	Ages bool
-	// Found says that an HPA was found that asks this: the namespace's own share does not bound it.
+	// Found says that an HPA was found that asks this: the namespace's share is larger for it.
 	Found bool
 }
 
@@ -120,6 +123,9 @@ func (c *Consumers) PartitionsOf(q Question) ([]lag.Reading, lag.Rules, error) {
 // admit checks a question, makes its group wanted for a while, and gives the age from which its readings are stale, and its topics.
 func (c *Consumers) admit(q Question) (staleAfter time.Duration, topics kafka.Topics, err error) {
 	s := c.settings.Load()
+	if topics, err = q.selection().parse(); err != nil {
+		return 0, topics, fmt.Errorf("read selector label topic: %w", err)
+	}
 	if err := s.gate.refuse(q.Namespace, q.Cluster, q.Group, q.selection().names()); err != nil {
 		return 0, topics, err
 	}
@@ -129,9 +135,6 @@ func (c *Consumers) admit(q Question) (staleAfter time.Duration, topics kafka.To
 	}
 	if q.LateAfter < 0 {
 		return 0, topics, fmt.Errorf("late messages of group %q: their age is %s: give a duration above zero", q.Group, q.LateAfter)
-	}
-	if topics, err = q.selection().parse(); err != nil {
-		return 0, topics, fmt.Errorf("read selector label topic: %w", err)
 	}
 	return k.StaleAfter.Duration, topics, c.asked.remember(q, time.Now())
 }
@@ -161,9 +164,16 @@ func (a *asked) remember(q Question, now time.Time) error {
 
 // room refuses one question more than can be asked at a time, by all or by one namespace.
 func (a *asked) room(key question, found bool, now time.Time) error {
-	own, ages, ownAges := 0, map[time.Duration]bool{}, map[time.Duration]bool{}
+	all, own, ages, ownAges := 0, 0, map[time.Duration]bool{}, map[time.Duration]bool{}
+	share := shares
+	if found {
+		share = foundShares
+	}
 	for other, t := range a.questions {
-		mine := other.namespace == key.namespace && t.counts(now)
+		if other.namespace == key.namespace {
+			all++
+		}
+		mine := other.namespace == key.namespace && (found || t.counts(now))
 		if mine {
 			own++
 		}
@@ -175,15 +185,15 @@ func (a *asked) room(key question, found bool, now time.Time) error {
 		}
 	}
 	switch who := fmt.Sprintf("group %q in Kafka cluster %q", key.group, key.cluster); {
-	case len(a.questions) >= maxAsked:
+	case len(a.questions) >= maxAsked && all >= freeAsked:
 		return fmt.Errorf("lag of %s: %d other selectors were asked about in the last %s: make a QueueConsumer for each group that is asked for always", who, len(a.questions), AskedFor)
-	case !found && own >= maxAsked/shares:
+	case own >= maxAsked/share:
 		return fmt.Errorf("lag of %s: namespace %q asked about %d other selectors in the last %s: make a QueueConsumer for each group that is asked for always", who, key.namespace, own, AskedFor)
 	case key.lateAfter == 0 || key.lateAfter == DefaultLateAfter || ages[key.lateAfter]:
 		return nil
 	case len(ages) >= maxAges:
 		return fmt.Errorf("late messages of %s: selectors asked about %d other ages in the last %s: take one of theirs or %s, or make a QueueConsumer with spec.lateAfter", who, len(ages), AskedFor, DefaultLateAfter)
-	case !found && len(ownAges) >= maxAges/shares:
+	case len(ownAges) >= maxAges/share:
 		return fmt.Errorf("late messages of %s: selectors of namespace %q asked about %d other ages in the last %s: take one of theirs or %s, or make a QueueConsumer with spec.lateAfter",
 			who, key.namespace, len(ownAges), AskedFor, DefaultLateAfter)
 	}

@@ -29,6 +29,9 @@ const refreshEvery = time.Minute
 // WriteStatuses does what one replica does, until the context ends: it learns, writes the statuses that changed every few seconds, records
 // events, and takes idle workloads to no replicas and back. The others follow the statuses meanwhile.
 func (c *Consumers) WriteStatuses(ctx context.Context, writer client.Client) {
+	// The lease may be won again before the work under the last one has ended.
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	c.leading.Store(true)

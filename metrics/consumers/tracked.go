@@ -3,8 +3,11 @@ package consumers
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"swell/api/config"
 	"swell/api/v1alpha1"
@@ -40,7 +43,8 @@ func (c *Consumers) tracker(s *settings, now time.Time, q *v1alpha1.QueueConsume
 		return nil, err
 	}
 	t := &tracked{spec: *q.Spec.DeepCopy(), under: s.Metrics, reads: &reads{topics, opts.Rules}, perPod: opts.PerPod}
-	if old != nil && reflect.DeepEqual(old.spec.Kafka, q.Spec.Kafka) {
+	sameGroup := old != nil && old.spec.Kafka.Cluster == q.Spec.Kafka.Cluster && old.spec.Kafka.Group == q.Spec.Kafka.Group
+	if sameGroup && slices.Equal(old.spec.Kafka.Topics, q.Spec.Kafka.Topics) {
 		if err := old.SetOptions(opts); err != nil {
 			return nil, err
 		}
@@ -52,8 +56,17 @@ func (c *Consumers) tracker(s *settings, now time.Time, q *v1alpha1.QueueConsume
 		if t.Tracker, err = lag.NewTracker(opts); err != nil {
 			return nil, err
 		}
-		if old == nil {
+		switch {
+		case old == nil:
 			resume(s, now, t, &q.Status)
+		case sameGroup:
+			// Other topics have other rates; the pods that drain the backlog are still needed, and read as fast as before.
+			t.held = old.held
+			known := lag.Known{Replicas: old.held.replicas, Saturated: old.held.saturated}
+			if r, _ := c.Get(types.NamespacedName{Namespace: q.Namespace, Name: q.Name}); r.UID == q.UID && r.PerPod != old.perPod {
+				known.PerPod = r.PerPod
+			}
+			t.Resume(known)
 		}
 	}
 	c.trackers[q.UID] = t

@@ -24,8 +24,9 @@ type sight struct {
 	lag     int64
 	// uncommitted names a partition without a commit whose first message the group might miss; empty: none.
 	uncommitted string
-	// appended counts all that was ever appended to the partitions whose ends are known: while the lag is unknown it is the least that
-	// it can be. log is another for any other set of partitions and ends, without a meaning while unknown.
+	// logs are the partitions whose ends are known, in order, and appended the sum of these: while the lag is unknown it is the least
+	// that it can be. log is another for any other set of partitions and ends, without a meaning while unknown.
+	logs     []logEnd
 	appended int64
 	log      uint64
 }
@@ -35,21 +36,16 @@ var seed = maphash.MakeSeed()
 // see sums up the readings of a poll.
 func see(readings []lag.Reading, rules lag.Rules, sum lag.Sum, unknown string) sight {
 	s := sight{at: sum.Oldest, unknown: unknown, lag: sum.Lag}
+	s.logs, s.appended = logsOf(readings, rules.Isolation)
+	if unknown != "" {
+		return s
+	}
 	var h maphash.Hash
 	h.SetSeed(seed)
+	for _, l := range s.logs {
+		maphash.WriteComparable(&h, l)
+	}
 	for _, r := range readings {
-		end := r.Stable
-		if rules.Isolation == v1alpha1.ReadUncommitted {
-			end = r.End
-		}
-		s.appended += max(end, 0)
-		if unknown != "" {
-			continue
-		}
-		_, _ = h.WriteString(r.Topic)
-		maphash.WriteComparable(&h, r.TopicID)
-		maphash.WriteComparable(&h, r.Partition)
-		maphash.WriteComparable(&h, end)
 		if r.Commit < 0 && !r.Share && s.uncommitted == "" && rules.Uncommitted != v1alpha1.UncommittedEarliest {
 			s.uncommitted = fmt.Sprintf("%s/%d", r.Topic, r.Partition)
 		}
@@ -81,14 +77,19 @@ func (i idleness) next(s sight, staleAfter time.Duration) idleness {
 	return idleness{since: i.since, seen: s.at, log: s.log}
 }
 
+// lasts says that it is known by now to have lasted for a time.
+func (i idleness) lasts(now time.Time, after, staleAfter time.Duration) bool {
+	return !i.since.IsZero() && now.Sub(i.seen) <= staleAfter && now.Sub(i.since) >= after
+}
+
 // workload is what is known of a scale target.
 type workload struct {
 	// replicas is how many it asks for, -1 unknown.
 	replicas int
 	// ours says that swell took it to none, and nobody has raised it since.
 	ours bool
-	// appended is the group's count when it went to none, or when that was first seen; -1 unknown.
-	appended int64
+	// base is where the group's logs ended when it went to none.
+	base baseline
 	// raised is when somebody raised it from none; zero: nobody has.
 	raised time.Time
 }
@@ -184,8 +185,7 @@ func fall(now time.Time, z zeroCase) zeroVerdict {
 // wake decides for a workload without replicas.
 func wake(z zeroCase) zeroVerdict {
 	known := z.sight.unknown == ""
-	// Ends only grow: those that are known are proof enough, whatever is unknown besides.
-	produced := z.workload.appended >= 0 && z.sight.appended > z.workload.appended
+	produced := z.workload.base.produced(z.sight)
 	switch {
 	case z.workload.ours && z.after <= 0:
 		return zeroVerdict{action: toOne, reason: reasonScaledFromZero, message: "spec.zero is gone: scaled from none to one replica"}

@@ -16,7 +16,7 @@ var day = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 // empty is a group that was idle for a time before day, with a workload of some replicas.
 func empty(idleFor time.Duration, replicas int) zeroCase {
 	return zeroCase{after: 5 * time.Minute, staleAfter: 15 * time.Second, sight: sight{at: day, appended: 100, log: 1},
-		idle: idleness{since: day.Add(-idleFor), seen: day, log: 1}, workload: workload{replicas: replicas, appended: -1}}
+		idle: idleness{since: day.Add(-idleFor), seen: day, log: 1}, workload: workload{replicas: replicas, base: noBaseline}}
 }
 
 func with(z zeroCase, change func(*zeroCase)) zeroCase {
@@ -28,7 +28,7 @@ func TestDecideZero(t *testing.T) {
 	const long = time.Hour
 	unknown := func(z *zeroCase) { z.sight, z.idle = sight{unknown: "broker 1: EOF"}, idleness{} }
 	atZero := func(ours bool) zeroCase {
-		return with(empty(long, 0), func(z *zeroCase) { z.workload.ours, z.workload.appended = ours, 100 })
+		return with(empty(long, 0), func(z *zeroCase) { z.workload.ours, z.workload.base.appended = ours, 100 })
 	}
 	for name, tc := range map[string]struct {
 		z      zeroCase
@@ -61,7 +61,7 @@ func TestDecideZero(t *testing.T) {
 		"none by hand, an old backlog":     {with(atZero(false), func(z *zeroCase) { z.sight.lag = 9 }), leave, reasonZeroByHand, ""},
 		"none by hand, a new message":      {with(atZero(false), func(z *zeroCase) { z.sight.lag, z.sight.appended = 10, 101 }), toOne, reasonScaledFromZero, ""},
 		"none by hand, no spec.zero":       {with(atZero(false), func(z *zeroCase) { z.after = 0 }), leave, "", ""},
-		"none by hand, first seen unknown": {with(atZero(false), func(z *zeroCase) { z.workload.appended = -1 }), leave, reasonZeroByHand, ""},
+		"none by hand, first seen unknown": {with(atZero(false), func(z *zeroCase) { z.workload.base = noBaseline }), leave, reasonZeroByHand, ""},
 	} {
 		v := decideZero(day, tc.z)
 		if v.action != tc.action || v.reason != tc.reason || !strings.Contains(v.message, tc.says) {

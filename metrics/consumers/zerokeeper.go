@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,9 +35,9 @@ type zeroKeeper struct {
 type zeroTarget struct {
 	workload
 	target v1alpha1.ScaleTarget
-	// pods is how many were ready a poll ago, appended what the group's count was then.
-	pods     int
-	appended int64
+	// pods is how many were ready a poll ago, last where the group's logs ended then.
+	pods int
+	last baseline
 	// marked says that the status tells of no replicas by swell's doing.
 	marked bool
 	// waited is for how many polls in a row messages have waited.
@@ -75,10 +76,13 @@ func (c *Consumers) actOnZero(ctx context.Context, live client.Client, events to
 			continue
 		}
 		alive[q.UID] = true
+		if k := q.Spec.Kafka; r.Cluster != k.Cluster || r.Group != k.Group || !slices.Equal(r.Topics, k.Topics) {
+			continue // judged before the spec was changed
+		}
 		t := c.zero.target(q)
 		t.observe(r)
 		group.Go(func() error {
-			c.decide(ctx, live, events, q, r, t, sharers(q, objects, results))
+			c.decide(ctx, live, events, q, r, t, c.settings.Load().sharers(q, objects, results))
 			return nil
 		})
 	}
@@ -89,9 +93,11 @@ func (c *Consumers) actOnZero(ctx context.Context, live client.Client, events to
 // others are what is known of the other QueueConsumers of a workload.
 type others struct{ busy, unsure string }
 
-// sharers looks at the QueueConsumers that name the same workload.
-func sharers(q *v1alpha1.QueueConsumer, objects []v1alpha1.QueueConsumer, results map[types.NamespacedName]Result) others {
+// sharers looks at the QueueConsumers that name the same workload. All of them must agree to none: one without spec.zero never does, one
+// with it once it was idle for its own time.
+func (s *settings) sharers(q *v1alpha1.QueueConsumer, objects []v1alpha1.QueueConsumer, results map[types.NamespacedName]Result) others {
 	var o others
+	now := s.Clock.Now()
 	for i := range objects {
 		other := &objects[i]
 		if other.UID == q.UID || other.Namespace != q.Namespace || other.Spec.ScaleTargetRef != q.Spec.ScaleTargetRef {
@@ -99,8 +105,7 @@ func sharers(q *v1alpha1.QueueConsumer, objects []v1alpha1.QueueConsumer, result
 		}
 		r, ok := results[types.NamespacedName{Namespace: other.Namespace, Name: other.Name}]
 		known := ok && r.UID == other.UID
-		// One without spec.zero is never followed for its idleness: all consumers of a workload must agree to none.
-		if !known || r.idle.since.IsZero() {
+		if !known || other.Spec.Zero == nil || !r.idle.lasts(now, other.Spec.Zero.After.Duration, s.clusters[r.Cluster].StaleAfter.Duration) {
 			o.unsure = other.Name
 		}
 		if known && r.LagProblem == "" && r.Lag > 0 {
@@ -119,11 +124,14 @@ func (t *zeroTarget) observe(r Result) {
 	if ready && t.replicas != 0 {
 		t.replicas = -1
 	}
-	if r.sight.unknown == "" && (r.pods > 0 || t.appended < 0) {
-		t.appended = r.sight.appended
+	if r.sight.unknown == "" && (r.pods > 0 || t.last.appended < 0) {
+		t.last = baselineOf(r.sight)
 	}
-	if t.replicas == 0 && t.workload.appended < 0 {
-		t.workload.appended = t.appended
+	if t.replicas == 0 && t.base.appended < 0 {
+		t.base = t.last
+	}
+	if t.replicas == 0 {
+		t.base = t.base.follow(r.sight)
 	}
 	t.pods = r.pods
 	t.waited++
@@ -193,9 +201,9 @@ func (t *zeroTarget) found(replicas int, now time.Time) {
 		if t.replicas == 0 || t.ours {
 			t.raised = now
 		}
-		t.ours, t.workload.appended = false, -1
+		t.ours, t.base = false, noBaseline
 	case t.replicas != 0 && !t.ours:
-		t.workload.appended = t.appended
+		t.base = t.last
 	}
 	t.replicas, t.looked = replicas, time.Now()
 }
@@ -206,19 +214,19 @@ func (c *Consumers) carryOut(ctx context.Context, live client.Client, q *v1alpha
 	switch v.action {
 	case toZero:
 		// The intent first: whoever takes over in between must know whose doing it is.
-		if err := mark(ctx, live, q, &v1alpha1.ZeroMark{Since: metav1.NewTime(clock.RealTime(clock.Now())), Appended: r.sight.appended}); err != nil {
+		if err := mark(ctx, live, q, &v1alpha1.ZeroMark{Since: metav1.NewTime(clock.RealTime(clock.Now())), Appended: r.sight.appended, Logs: nameOf(r.sight.logs)}); err != nil {
 			return err
 		}
 		t.marked = true
 		if err := current.write(ctx, live, 0); err != nil {
 			return err
 		}
-		t.replicas, t.ours, t.workload.appended = 0, true, r.sight.appended
+		t.replicas, t.ours, t.base = 0, true, baselineOf(r.sight)
 	case toOne:
 		if err := current.write(ctx, live, 1); err != nil {
 			return err
 		}
-		t.replicas, t.ours, t.workload.appended, t.raised = 1, false, -1, clock.Now()
+		t.replicas, t.ours, t.base, t.raised = 1, false, noBaseline, clock.Now()
 	case leave, look:
 	}
 	if t.marked && t.replicas > 0 {
@@ -271,11 +279,11 @@ func (k *zeroKeeper) target(q *v1alpha1.QueueConsumer) *zeroTarget {
 	t := k.targets[q.UID]
 	if t == nil || t.target != q.Spec.ScaleTargetRef {
 		written := q.Status.Zero
-		w := workload{replicas: -1, ours: t == nil && written != nil, appended: -1}
+		w := workload{replicas: -1, ours: t == nil && written != nil, base: noBaseline}
 		if w.ours {
-			w.appended = written.Appended
+			w.base.appended, w.base.name = written.Appended, written.Logs
 		}
-		t = &zeroTarget{workload: w, target: q.Spec.ScaleTargetRef, pods: -1, appended: -1, marked: written != nil}
+		t = &zeroTarget{workload: w, target: q.Spec.ScaleTargetRef, pods: -1, last: noBaseline, marked: written != nil}
 		if k.targets == nil {
 			k.targets = map[types.UID]*zeroTarget{}
 		}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"reflect"
 	"runtime"
 	"testing"
@@ -68,8 +69,18 @@ func anAnswer(t *rapid.T) (of asked, body []byte) {
 	return of, resp.AppendTo(body)
 }
 
-// decode reads an answer as the client does, and says how many bytes that took.
+// decode reads an answer as the client does, and says how many bytes that took: the least of three times, since the runtime takes
+// some of its own now and then.
 func decode(of asked, body []byte) (took int64, err error) {
+	took = math.MaxInt64
+	for range 3 {
+		once, failed := decodeOnce(of, body)
+		took, err = min(took, once), failed
+	}
+	return took, err
+}
+
+func decodeOnce(of asked, body []byte) (took int64, err error) {
 	resp := kmsg.ResponseForKey(of.key)
 	resp.SetVersion(of.version)
 	if of.key == int16(kmsg.ApiVersions) && len(body) > 1 && body[1] == unsupported {
