@@ -153,7 +153,7 @@ func (c *Consumers) Wanted(cluster string) []kafka.Want {
 		if q.Spec.Kafka.Cluster != cluster || s.gate.refuse(q.Namespace, cluster, q.Spec.Kafka.Group, q.Spec.Kafka.Topics) != nil {
 			continue
 		}
-		if topics, err := kafka.ParseTopics(q.Spec.Kafka.Topics); err == nil {
+		if topics, err := kafka.ParseTopics(q.Spec.Kafka.Topics); err == nil && kafka.ValidGroup(q.Spec.Kafka.Group) == nil {
 			wants = append(wants, kafka.Want{Group: q.Spec.Kafka.Group, Topics: topics, Isolation: q.Spec.Isolation,
 				LateAfter: q.Spec.LateAfter.Duration, Ages: true})
 		}

@@ -281,3 +281,25 @@ func TestGroupsAreKnownBesideATopicThatSomebodyNames(t *testing.T) {
 		}
 	}
 }
+
+// All groups of a cluster are asked about together: a name that brokers cannot read must not get that far.
+func TestNamesThatKafkaCannotReadAreRefused(t *testing.T) {
+	long, wrong, fine := consumer("long", "main"), consumer("wrong", "main"), consumer("fine", "main")
+	long.Spec.Kafka.Group = strings.Repeat("x", 40_000)
+	wrong.Spec.Kafka.Topics = []string{"orders", strings.Repeat("y", 40_000)}
+	c, st := newConsumers(long, wrong, fine)
+	polls(c, st, "fine", 4, 600)
+	for _, name := range []string{"long", "wrong"} {
+		if r, _ := c.Get(named(name)); r.Reason != reasonInvalid || len(r.Problem) > 300 {
+			t.Errorf("%s: %s, %d letters of %.300q", name, r.Reason, len(r.Problem), r.Problem)
+		}
+	}
+	for _, q := range []Question{{Cluster: "main", Group: long.Spec.Kafka.Group}, {Cluster: "main", Group: "g", Topics: wrong.Spec.Kafka.Topics[1]}} {
+		if _, err := c.Ask(q); err == nil || !strings.Contains(err.Error(), "read selector label") {
+			t.Errorf("by selector: %v", err)
+		}
+	}
+	if w := c.Wanted("main"); len(w) != 1 || w[0].Group != "fine" {
+		t.Errorf("wanted: %d groups", len(w))
+	}
+}

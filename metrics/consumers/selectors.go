@@ -123,6 +123,9 @@ func (c *Consumers) PartitionsOf(q Question) ([]lag.Reading, lag.Rules, error) {
 // admit checks a question, makes its group wanted for a while, and gives the age from which its readings are stale, and its topics.
 func (c *Consumers) admit(q Question) (staleAfter time.Duration, topics kafka.Topics, err error) {
 	s := c.settings.Load()
+	if err := kafka.ValidGroup(q.Group); err != nil {
+		return 0, topics, fmt.Errorf("read selector label group: %w", err)
+	}
 	if topics, err = q.selection().parse(); err != nil {
 		return 0, topics, fmt.Errorf("read selector label topic: %w", err)
 	}

@@ -34,6 +34,9 @@ func (c *Consumers) tracker(s *settings, now time.Time, q *v1alpha1.QueueConsume
 	if old != nil && old.under == s.Metrics && reflect.DeepEqual(old.spec, q.Spec) {
 		return old, nil
 	}
+	if err := kafka.ValidGroup(q.Spec.Kafka.Group); err != nil {
+		return nil, fmt.Errorf("spec.kafka.group: %w", err)
+	}
 	topics, err := kafka.ParseTopics(q.Spec.Kafka.Topics)
 	if err != nil {
 		return nil, fmt.Errorf("spec.kafka.topics: %w", err)
