@@ -33,7 +33,8 @@ type KafkaCluster struct {
 	StaleAfter metav1.Duration `json:"staleAfter,omitzero"`
 	// MetadataEvery is the time between two looks at topics, leaders, log starts and the groups' types. Default: fifteen polls.
 	MetadataEvery metav1.Duration `json:"metadataEvery,omitzero"`
-	// RequestTimeout is how long a broker may take for one answer, in the machine's time, 100ms to 15m. Default: 5s.
+	// RequestTimeout is how long a broker may take for one answer, in the machine's time, 100ms to 15m; one that is quick as a rule gets
+	// a third of it once most others have answered. Default: 5s.
 	RequestTimeout metav1.Duration `json:"requestTimeout,omitzero"`
 	// MaxRequestsPerSecond is the most that all brokers of the cluster together are asked, in the machine's time. What is not
 	// needed for the lag (lateness, ages, proofs) is left out first. Default: 100.

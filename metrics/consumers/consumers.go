@@ -3,6 +3,7 @@
 package consumers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -155,7 +156,7 @@ func (c *Consumers) Wanted(cluster string) []kafka.Want {
 		}
 		if topics, err := kafka.ParseTopics(q.Spec.Kafka.Topics); err == nil && kafka.ValidGroup(q.Spec.Kafka.Group) == nil {
 			wants = append(wants, kafka.Want{Group: q.Spec.Kafka.Group, Topics: topics, Isolation: q.Spec.Isolation,
-				LateAfter: q.Spec.LateAfter.Duration, Ages: true})
+				LateAfter: q.Spec.LateAfter.Duration, Ages: true, Uncommitted: cmp.Or(q.Spec.Uncommitted, v1alpha1.UncommittedLatest)})
 		}
 	}
 	return append(wants, c.asked.wanted(cluster, time.Now())...)

@@ -18,7 +18,7 @@ import (
 const AskedFor = 10 * time.Minute
 
 // DefaultLateAfter is the age that a question about late messages means where it names none. It is always free to ask about.
-const DefaultLateAfter = 30 * time.Second
+const DefaultLateAfter = kafka.CommonAge
 
 const (
 	// maxAsked is how many selectors are wanted at a time, so that a caller that makes them up fills neither memory nor polls.
@@ -215,7 +215,7 @@ func (a *asked) wanted(cluster string, now time.Time) []kafka.Want {
 		}
 		if topics, err := q.parse(); err == nil && q.cluster == cluster {
 			wants = append(wants, kafka.Want{Group: q.group, Topics: topics, Isolation: v1alpha1.ReadCommitted, LateAfter: q.lateAfter,
-				Ages: !t.ages.IsZero() && now.Sub(t.ages) <= AskedFor})
+				Uncommitted: v1alpha1.UncommittedLatest, Ages: !t.ages.IsZero() && now.Sub(t.ages) <= AskedFor})
 		}
 	}
 	maps.DeleteFunc(a.rates, func(_ selection, r *rated) bool { return now.Sub(r.asked) > AskedFor })

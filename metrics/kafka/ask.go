@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"swell/metrics/kafka/wire"
 )
 
 // job is one request to one broker.
@@ -21,6 +23,8 @@ type job struct {
 	take func(kmsg.Response) error
 	// fail says why there is no answer; the broker is named in it.
 	fail func(problem string)
+	// tooLarge is called in place of fail where the answer is larger than is read, which is not the broker's fault; nil: it is.
+	tooLarge func(problem string)
 }
 
 var (
@@ -30,16 +34,14 @@ var (
 	tooOld = "broker is too old"
 )
 
-// patience is how long a poll waits for the last brokers when most have answered, in the machine's time: a
-// poll has three rounds, and all of them must fit into the time that one request may take.
+// patience is how long a poll waits for the last brokers when most have answered and these are quick as a rule, in the machine's time:
+// a poll has three rounds, and all of them must fit into the time that one request may take.
 func (p *Poller) patience() time.Duration { return p.opts.Cluster.RequestTimeout.Duration / 3 }
 
 // ask sends each broker its requests at the same time and hands over the answers one by one, in the caller's
 // goroutine. What is optional is left out when brokers or the budget want less, and waited for no longer than
 // patience.
 func (p *Poller) ask(ctx context.Context, jobs []job, optional bool) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	timeout := p.opts.Cluster.RequestTimeout.Duration
 	if optional {
 		timeout = p.patience()
@@ -48,6 +50,7 @@ func (p *Poller) ask(ctx context.Context, jobs []job, optional bool) {
 	defer cancel()
 	results := make(chan result, len(jobs))
 	sent := 0
+	waiting := make(map[*job]context.CancelCauseFunc, len(jobs))
 	for i := range jobs {
 		// Whoever comes last when the budget is short is another one in each poll.
 		j := &jobs[(i+p.turn)%len(jobs)]
@@ -62,7 +65,9 @@ func (p *Poller) ask(ctx context.Context, jobs []job, optional bool) {
 			continue
 		}
 		sent++
-		go func() { results <- p.request(ctx, j) }()
+		own, stop := context.WithCancelCause(ctx)
+		waiting[j] = stop
+		go func() { results <- p.request(own, j) }()
 	}
 	patience := time.NewTimer(p.patience())
 	defer patience.Stop()
@@ -71,21 +76,34 @@ func (p *Poller) ask(ctx context.Context, jobs []job, optional bool) {
 		select {
 		case r := <-results:
 			done++
-			if p.handle(ctx, r, optional) {
+			if p.handle(r, optional) {
 				answered++
 			}
+			waiting[r.job](nil)
+			delete(waiting, r.job)
 		case <-patience.C:
 			late = true
 		}
 		if late && 2*answered >= sent {
-			stop(errStraggler)
+			p.leaveBehind(waiting, optional)
 		}
 	}
 	p.answered += answered
 	p.takeThrottles()
 }
 
+// leaveBehind ends the requests to brokers that are not worth waiting for any longer.
+func (p *Poller) leaveBehind(waiting map[*job]context.CancelCauseFunc, optional bool) {
+	for j, stop := range waiting {
+		if optional || p.quick(j.broker) {
+			stop(errStraggler)
+		}
+	}
+}
+
 type result struct {
+	// ctx is the request's own.
+	ctx  context.Context
 	job  *job
 	resp kmsg.Response
 	err  error
@@ -95,11 +113,11 @@ type result struct {
 func (p *Poller) request(ctx context.Context, j *job) result {
 	began := time.Now()
 	resp, err := p.client.Broker(int(j.broker)).Request(ctx, j.req)
-	return result{j, resp, p.opts.Explain(err), time.Since(began)}
+	return result{ctx, j, resp, p.opts.Explain(err), time.Since(began)}
 }
 
 // handle gives a result to its job and says whether it was an answer.
-func (p *Poller) handle(ctx context.Context, r result, optional bool) bool {
+func (p *Poller) handle(r result, optional bool) bool {
 	name := "broker " + p.view.broker(r.job.broker)
 	if r.err == nil {
 		p.brokerAnswered(r.job.broker, r.took)
@@ -108,7 +126,12 @@ func (p *Poller) handle(ctx context.Context, r result, optional bool) bool {
 		}
 		return true
 	}
-	if cause := context.Cause(ctx); cause != nil && errors.Is(r.err, ctx.Err()) {
+	if refused, ok := errors.AsType[*wire.Error](r.err); ok && refused.TooLarge && r.job.tooLarge != nil {
+		p.brokerAnswered(r.job.broker, r.took)
+		r.job.tooLarge(name + ": " + refused.Error())
+		return true
+	}
+	if cause := context.Cause(r.ctx); cause != nil && errors.Is(r.err, r.ctx.Err()) {
 		r.err = cause
 	}
 	switch {
@@ -171,7 +194,7 @@ func (p *Poller) askBut(ctx context.Context, req kmsg.Request, but map[int32]boo
 			take: func(r kmsg.Response) error { resp = r; return nil },
 			fail: func(problem string) { last = errors.New(problem) }}
 		timeout := p.patience()
-		if len(p.view.brokers) == 1 {
+		if len(p.view.brokers) == 1 || !p.quick(broker) {
 			timeout = p.opts.Cluster.RequestTimeout.Duration
 		}
 		ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))

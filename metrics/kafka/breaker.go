@@ -19,6 +19,23 @@ type health struct {
 	tired time.Time
 	// took is how long its last answer took, in the machine's time.
 	took time.Duration
+	// known says that it has answered, slowUntil up to which poll it counts as slow since an answer took longer than patience.
+	known     bool
+	slowUntil int
+}
+
+// slowFor is for how many polls a broker counts as slow after an answer that took longer than patience.
+const slowFor = 16
+
+// quick says that a broker answers within patience as a rule, so that it is not waited for much longer. One that was left behind may be slow
+// and not dead: it gets the whole time that is promised to it in the next poll that asks it, and then, while it gives no answer, after
+// twice as many failures each time.
+func (p *Poller) quick(broker int32) bool {
+	h := p.healthOf(broker)
+	if h.fails > 0 {
+		return h.fails&(h.fails-1) != 0
+	}
+	return h.known && p.turn > h.slowUntil
 }
 
 func (h *health) open(now time.Time) bool { return now.Before(h.until) }
@@ -75,7 +92,10 @@ func (p *Poller) brokerAnswered(broker int32, took time.Duration) {
 	if h.fails > 0 {
 		p.opts.Log.Info("Kafka broker answers again", "cluster", p.Cluster(), "broker", p.view.broker(broker), "since", h.since)
 	}
-	h.fails, h.until, h.problem, h.since, h.took = 0, time.Time{}, "", time.Time{}, took
+	h.fails, h.until, h.problem, h.since, h.took, h.known = 0, time.Time{}, "", time.Time{}, took, true
+	if took > p.patience() {
+		h.slowUntil = p.turn + slowFor
+	}
 }
 
 // OnBrokerThrottle notes that a broker wants to be asked less.

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -153,6 +154,7 @@ func TestSelectionsShareTheRoomSmallestFirst(t *testing.T) {
 		"all":              {12, map[string]int{"g ": 3, "g /.*/": 9, "h /a|b/": 6, "h b": 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			b.start()
 			b.poller.room = tc.room
 			b.poll()
 			for question, want := range tc.totals {
@@ -163,5 +165,142 @@ func TestSelectionsShareTheRoomSmallestFirst(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who asks for many small selections must not push out what had room before.
+func TestWhatHadRoomKeepsIt(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(4, "small"), kfake.SeedTopics(40, "orders"))
+	b.poller.room = 100
+	b.want("g", "orders")
+	b.poll()
+	for i := range 50 {
+		b.want(fmt.Sprintf("made-up-%d", i), "small")
+	}
+	for range 4 {
+		b.poll()
+		if v, got := b.selected("g", "orders"); got.Total != 40 || !got.Complete() {
+			t.Fatalf("%+v, %s", got, v.Problem)
+		}
+	}
+	admitted := func() (n int) {
+		for i := range 50 {
+			if _, got := b.selected(fmt.Sprintf("made-up-%d", i), "small"); got.Total == 4 {
+				n++
+			}
+		}
+		return n
+	}
+	if n := admitted(); n != 15 {
+		t.Errorf("%d of the new ones found room, want 15", n)
+	}
+	b.wants = b.wants[1:]
+	b.poll()
+	if n := admitted(); n != 25 {
+		t.Errorf("%d found room when there was more, want 25", n)
+	}
+}
+
+// A selection whose topics are not known yet has no right to what they turn out to need.
+func TestWhatWaitsPushesNobodyOut(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(45, "a", "b"), kfake.SeedTopics(50, "orders"))
+	b.poller.room = 100
+	b.want("g", "orders")
+	b.poll()
+	b.want("first", "x")
+	b.poll()
+	b.want("h", "a")
+	b.want("i", "b")
+	for range 3 * newsGap {
+		b.poll()
+		if v, got := b.selected("g", "orders"); got.Total != 50 || !got.Complete() {
+			t.Fatalf("%+v, %s", got, v.Problem)
+		}
+	}
+	if _, got := b.selected("h", "a"); got.Total != 45 {
+		t.Errorf("what finds room: %+v", got)
+	}
+}
+
+// A new name in each poll must not have all metadata read in each poll, and waits for what it asks, with no sum of less.
+func TestNewNamesShareReadsOfTheMetadata(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(1, "orders", "mail", "late"))
+	b.commit("good", "orders", 0, 0)
+	b.want("good", "/.*/")
+	b.poll()
+	total := b.count()
+	const polls = 30
+	for i := range polls {
+		b.wants = b.wants[:1]
+		name := fmt.Sprintf("name-%d", i)
+		b.want("good", name)
+		b.poll()
+		if v, got := b.selected("good", name); got.Total > 0 == v.Polled.IsZero() {
+			t.Fatalf("%s: polled %s, %+v", name, v.Polled, got)
+		}
+	}
+	if _, byKey := total(); byKey["Metadata"] > 2*polls/newsGap {
+		t.Errorf("%d reads of the metadata, two requests each, in %d polls", byKey["Metadata"], polls)
+	}
+	for _, topics := range [][]string{{"mail", "orders"}, {"late"}, {"/l.*/"}} {
+		b.want("other", topics...)
+		for n := 1; ; n++ {
+			b.poll()
+			v, got := b.selected("other", topics...)
+			if got.Total == len(topics) && got.Complete() {
+				break
+			}
+			if !v.Polled.IsZero() || got.Total > 0 || n > newsGap {
+				t.Fatalf("%v in poll %d: %+v", topics, n, got)
+			}
+		}
+	}
+}
+
+// What finds no room is not asked for by name either.
+func TestWhatIsRefusedIsNotAskedFor(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(1, "orders"), kfake.SeedTopics(30, "wide"))
+	b.poller.room = 100
+	b.produce("orders", 0, 10)
+	b.commit("good", "orders", 0, 4)
+	b.want("good", "orders")
+	for q := range 20 {
+		var topics []string
+		for i := range 20 {
+			topics = append(topics, fmt.Sprintf("none-%d-%d", q, i))
+		}
+		b.want("asker", topics...)
+	}
+	var most, reads atomic.Int64
+	b.kafka.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.kafka.KeepControl()
+		reads.Add(1)
+		most.Store(max(most.Load(), int64(len(r.(*kmsg.MetadataRequest).Topics))))
+		return nil, nil, false
+	})
+	for range 12 {
+		b.poll()
+		if got := b.lag("good", latestRules); got.Lag != 6 || !got.Complete() {
+			t.Fatalf("%+v", got)
+		}
+	}
+	if most.Load() > 101 || reads.Load() > 4 {
+		t.Errorf("%d reads of the metadata, with up to %d names", reads.Load(), most.Load())
+	}
+	// One that turns out to be too large is not read again and again to find that out.
+	b.wants = b.wants[:1]
+	b.want("wider", "wide", "other-1", "other-2")
+	b.poller.room = 20
+	for range 2 * newsGap {
+		b.poll()
+	}
+	b.poller.view.stale()
+	b.poll()
+	reads.Store(0)
+	for range 2 * newsGap {
+		b.poll()
+		if v, _ := b.selected("wider", "wide", "other-1", "other-2"); reads.Load() > 0 || !strings.Contains(v.Problem, "32 partitions") {
+			t.Fatalf("%d reads, %q", reads.Load(), v.Problem)
+		}
 	}
 }

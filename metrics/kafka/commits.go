@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -54,6 +55,9 @@ func order(all []commit) []commit {
 // fetchCommits reads the commits of every group with one request for each coordinator, share groups apart.
 // What keeps a group from being read is its own problem.
 func (p *Poller) fetchCommits(ctx context.Context, groups []*groupPoll) {
+	p.forgetGaps()
+	maps.DeleteFunc(p.view.portions, func(group string, _ *portion) bool { return p.groups[group] == nil })
+	p.refuseNames(groups)
 	p.findCoordinators(ctx, groups)
 	byBroker := map[int32][]*groupPoll{}
 	shares := map[int32][]*groupPoll{}
@@ -68,13 +72,25 @@ func (p *Poller) fetchCommits(ctx context.Context, groups []*groupPoll) {
 		}
 	}
 	var jobs []job
-	for broker, groups := range byBroker {
-		jobs = append(jobs, p.commitsJob(broker, groups))
-	}
 	for broker, groups := range shares {
 		jobs = append(jobs, p.sharesJob(broker, groups))
 	}
-	p.ask(ctx, sortJobs(jobs), false)
+	p.askCommits(ctx, byBroker, jobs)
+}
+
+// refuseNames keeps names out of the requests that brokers cannot read.
+func (p *Poller) refuseNames(groups []*groupPoll) {
+	left := len(groups)
+	for _, g := range groups {
+		if err := ValidGroup(g.name); err != nil {
+			g.problem = err.Error()
+			left--
+		}
+	}
+	if left == 0 {
+		// Nothing else shows whether brokers answer.
+		p.view.stale()
+	}
 }
 
 // groupsFail notes a problem of groups, and has their coordinator looked up again: it may have changed.
@@ -85,16 +101,32 @@ func (p *Poller) groupsFail(groups []*groupPoll, problem string) {
 	}
 }
 
-func (p *Poller) commitsJob(broker int32, groups []*groupPoll) job {
+// commitsJob is none where nothing is left to be asked.
+func (p *Poller) commitsJob(broker int32, groups []*groupPoll) []job {
 	req := kmsg.NewPtrOffsetFetchRequest()
+	asked := make([]*groupPoll, 0, len(groups))
 	for _, g := range groups {
 		one := kmsg.NewOffsetFetchRequestGroup()
 		one.Group = g.name
-		req.Groups = append(req.Groups, one)
+		if q := p.view.portions[g.name]; q != nil && q.named {
+			var ok bool
+			if one.Topics, q.asked, ok = p.view.partitionsOf(g); !ok {
+				g.problem = "read the group's commits: its topics have too many partitions to be asked about by name: name fewer topics"
+				continue
+			}
+			if len(one.Topics) == 0 {
+				continue
+			}
+		}
+		req.Groups, asked = append(req.Groups, one), append(asked, g)
 	}
-	return job{broker: broker, req: req,
-		take: func(resp kmsg.Response) error { return p.takeCommits(resp, broker, groups) },
-		fail: func(problem string) { p.groupsFail(groups, problem) }}
+	if len(asked) == 0 {
+		return nil
+	}
+	return []job{{broker: broker, req: req,
+		take:     func(resp kmsg.Response) error { return p.takeCommits(resp, broker, asked) },
+		fail:     func(problem string) { p.groupsFail(asked, problem) },
+		tooLarge: func(problem string) { p.tooLarge(asked, problem) }}}
 }
 
 // takeCommits believes the first answer about each group that was asked for, and of it what somebody wants.
@@ -107,7 +139,8 @@ func (p *Poller) takeCommits(resp kmsg.Response, broker int32, groups []*groupPo
 		return fmt.Errorf("it speaks OffsetFetch version %d: swell needs Kafka 3.0 or newer", r.Version)
 	}
 	open := byName(groups)
-	for _, one := range r.Groups {
+	for i := range r.Groups {
+		one := &r.Groups[i]
 		g := open[one.Group]
 		if g == nil {
 			continue
@@ -118,6 +151,7 @@ func (p *Poller) takeCommits(resp kmsg.Response, broker int32, groups []*groupPo
 			p.groupRefused(g, broker, one.ErrorCode)
 			continue
 		}
+		p.view.weigh(one)
 		for _, t := range one.Topics {
 			if g.commits[t.Topic] == nil && g.match(t.Topic) {
 				g.takeCommits(t, "read its commit from broker "+p.view.broker(broker))
@@ -168,7 +202,7 @@ func (p *Poller) findCoordinators(ctx context.Context, groups []*groupPoll) {
 	open := map[string]*groupPoll{}
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	for _, g := range groups {
-		if _, ok := p.view.coordinators[g.name]; !ok {
+		if _, ok := p.view.coordinators[g.name]; !ok && g.problem == "" {
 			req.CoordinatorKeys = append(req.CoordinatorKeys, g.name)
 			open[g.name] = g
 		}

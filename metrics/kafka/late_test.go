@@ -192,33 +192,83 @@ func TestLateOfBothIsolations(t *testing.T) {
 	}
 }
 
-// Whoever asks for one age too many must not take lateness from those who asked for others.
-func TestOnlyTheAgesBeyondTheMostAreNotLookedUp(t *testing.T) {
+// Whoever asks for one age too many must not take lateness from those who asked for others: what does not find room takes turns, and what
+// is told is of the poll that tells it.
+func TestAgesTakeTurns(t *testing.T) {
 	b := newBench(t, kfake.SeedTopics(2, "orders"))
 	b.produceAged("orders", 0, 24*time.Hour)
 	b.produceAged("orders", 1, 24*time.Hour)
-	// The longest age is of the first group, and of all the partitions only one has everybody's lag.
 	const ages = maxLate + 3
+	group := func(i int) string { return fmt.Sprintf("g%02d", ages-1-i) }
+	age := func(i int) time.Duration { return time.Duration(i+1) * time.Minute }
 	for i := range ages {
-		group, age := fmt.Sprintf("g%02d", ages-1-i), time.Duration(i+1)*time.Minute
-		b.commit(group, "orders", 0, 0)
-		b.commit(group, "orders", 1, int64(i%2))
-		b.wantLate(group, age, "orders")
+		b.commit(group(i), "orders", 0, 0)
+		b.commit(group(i), "orders", 1, int64(i%2))
+		b.wantLate(group(i), age(i), "orders")
 	}
-	for range 2 {
+	for _, g := range []string{"many-1", "many-2"} {
+		b.commit(g, "orders", 0, 0)
+		b.wantLate(g, age(ages-1), "orders")
+		b.wantLate(g, CommonAge, "orders")
+	}
+	b.wants = b.wants[:len(b.wants)-1] // one alone asks for the common age
+	told := make([]int, ages)
+	const polls = 12
+	for range polls {
 		b.poll()
 		for i := range ages {
-			group, age := fmt.Sprintf("g%02d", ages-1-i), time.Duration(i+1)*time.Minute
-			got := b.lag(group, lateRules(age))
-			switch want := int64(2 - i%2); {
-			case i < maxLate && (got.LateProblem != "" || got.Late != want):
-				t.Errorf("older than %s: %d (%s), want %d", age, got.Late, got.LateProblem, want)
-			case i >= maxLate && (!strings.Contains(got.LateProblem, "values of lateAfter") || got.Late != 0):
-				t.Errorf("older than %s: %d (%s), want the reason why not", age, got.Late, got.LateProblem)
-			}
+			got := b.lag(group(i), lateRules(age(i)))
 			if got.Lag != int64(2-i%2) || !got.Complete() {
-				t.Errorf("%s: %+v", group, got)
+				t.Fatalf("%s: %+v", group(i), got)
+			}
+			switch {
+			case got.LateProblem == "" && got.Late == int64(2-i%2):
+				told[i]++
+			case got.LateProblem == "" || !strings.Contains(got.LateProblem, "has its turn in another poll") || got.Late != 0:
+				t.Fatalf("older than %s: %d (%s)", age(i), got.Late, got.LateProblem)
 			}
 		}
+		if got := b.lag("many-1", lateRules(CommonAge)); got.Late != 1 || got.LateProblem != "" {
+			t.Fatalf("the common age: %d (%s)", got.Late, got.LateProblem)
+		}
+	}
+	for i, n := range told {
+		if i == ages-1 && n != polls || n < polls/3 {
+			t.Errorf("older than %s: known in %d of %d polls", age(i), n, polls)
+		}
+	}
+}
+
+// Groups that never committed count as read to the end where that is asked for: whoever makes some up takes nobody's lateness.
+func TestAgesOfMadeUpGroupsAreNotLookedUp(t *testing.T) {
+	b := newBench(t, kfake.SeedTopics(1, "orders"))
+	b.produceAged("orders", 0, 10*time.Minute, 10*time.Minute)
+	b.commit("orders", "orders", 0, 0)
+	b.wantLate("orders", 5*time.Minute, "orders")
+	for i := range 2 * maxLate {
+		b.wantLate(fmt.Sprintf("nobody-%d", i), time.Duration(i+1)*time.Millisecond, "orders")
+		b.wants[len(b.wants)-1].Uncommitted = v1alpha1.UncommittedLatest
+	}
+	b.wantLate("new", time.Minute, "orders")
+	b.wants[len(b.wants)-1].Uncommitted = v1alpha1.UncommittedEarliest
+	b.poll()
+	total := b.count()
+	for range 4 {
+		b.poll()
+		if got := b.lag("orders", lateRules(5*time.Minute)); got.Late != 2 || got.LateProblem != "" {
+			t.Fatalf("%d (%s)", got.Late, got.LateProblem)
+		}
+		if got := b.lag("nobody-3", lateRules(4*time.Millisecond)); got.Late != 0 || got.LateProblem != "" {
+			t.Fatalf("a group that does not exist: %d (%s)", got.Late, got.LateProblem)
+		}
+		rules := lateRules(time.Minute)
+		rules.Uncommitted = v1alpha1.UncommittedEarliest
+		if got := b.lag("new", rules); got.Late != 2 || got.LateProblem != "" {
+			t.Fatalf("a new group that reads from the beginning: %d (%s)", got.Late, got.LateProblem)
+		}
+	}
+	// Ends, and two ages.
+	if _, byKey := total(); byKey["ListOffsets"] > 4*3 {
+		t.Errorf("%v", byKey)
 	}
 }

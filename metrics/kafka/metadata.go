@@ -1,12 +1,14 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -19,6 +21,16 @@ import (
 type needs struct {
 	names map[string]bool
 	exprs map[string]*regexp.Regexp
+	// asked are the selections that name topics.
+	asked []naming
+	// matched says which topics an expression matches, where they were seen.
+	matched func(topic string) (matches, seen bool)
+}
+
+// naming are the topics that one selection names.
+type naming struct {
+	asker
+	names []string
 }
 
 // all says that all topics must be looked at.
@@ -27,6 +39,11 @@ func (n needs) all() bool { return len(n.exprs) > 0 }
 func (n needs) match(topic string) bool {
 	if n.names[topic] {
 		return true
+	}
+	if n.matched != nil {
+		if matches, seen := n.matched(topic); seen {
+			return matches
+		}
 	}
 	for _, e := range n.exprs {
 		if e.MatchString(topic) {
@@ -40,8 +57,8 @@ func neededTopics(groups []*groupPoll) needs {
 	n := needs{names: map[string]bool{}, exprs: map[string]*regexp.Regexp{}}
 	for _, g := range groups {
 		for _, t := range g.want.topics {
-			for _, name := range t.names {
-				n.names[name] = true
+			if len(t.names) > 0 {
+				n.asked = append(n.asked, naming{asker{g.name, t.Key()}, t.names})
 			}
 			for _, e := range t.exprs {
 				n.exprs[e.String()] = e
@@ -57,18 +74,64 @@ func neededTopics(groups []*groupPoll) needs {
 	return n
 }
 
-// refreshView reads the metadata of the needed topics when it is old, was found wrong, or a topic is new.
-func (p *Poller) refreshView(ctx context.Context, now time.Time, n needs) error {
-	v := &p.view
-	fresh := !v.at.IsZero() && now.Sub(v.at) < p.opts.Cluster.MetadataEvery.Duration
+// nameAsked adds the names that are only asked for, as far as they may find room, and says which those are.
+func (p *Poller) nameAsked(n needs) (only map[string]bool) {
+	c, room := &p.choices, p.room
+	slices.SortFunc(n.asked, func(a, b naming) int {
+		stays := func(n naming) int {
+			if c.admitted[n.asker] {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(stays(a)-stays(b), cmp.Compare(len(a.names), len(b.names)), strings.Compare(a.group, b.group), strings.Compare(a.key, b.key))
+	})
+	only = map[string]bool{}
+	for _, one := range n.asked {
+		if _, refused := c.refused[one.asker]; refused {
+			continue
+		}
+		news := slices.DeleteFunc(slices.Clone(one.names), func(name string) bool { return n.names[name] })
+		if len(news) > room {
+			continue
+		}
+		room -= len(news)
+		for _, name := range news {
+			n.names[name], only[name] = true, true
+		}
+	}
+	return only
+}
+
+// newsGap is how many polls lie at least between two reads of the metadata for the sake of what is asked for the first time.
+const newsGap = 3
+
+// dueView says whether metadata must be read: when it is old or was found wrong, and in few polls because something is new.
+func (p *Poller) dueView(now time.Time, n needs) bool {
+	v, c := &p.view, &p.choices
+	if v.at.IsZero() || now.Sub(v.at) >= p.opts.Cluster.MetadataEvery.Duration {
+		return true
+	}
+	news := false
 	for expr := range n.exprs {
-		fresh = fresh && v.exprs[expr]
+		news = news || !v.exprs[expr]
 	}
 	for name := range n.names {
 		_, known := v.topics[name]
-		fresh = fresh && known
+		news = news || !known
 	}
-	if fresh {
+	if !news || c.news > 0 && p.turn-c.news < newsGap {
+		return false
+	}
+	c.news = p.turn
+	return true
+}
+
+// refreshView reads the metadata of the needed topics when it is due.
+func (p *Poller) refreshView(ctx context.Context, now time.Time, n needs) error {
+	v := &p.view
+	only := p.nameAsked(n)
+	if !p.dueView(now, n) {
 		return nil
 	}
 	but := v.doubted()
@@ -86,10 +149,51 @@ func (p *Poller) refreshView(ctx context.Context, now time.Time, n needs) error 
 		all.Topics, by = append(all.Topics, named.Topics...), who
 	}
 	p.forgetProofs()
+	n.matched = p.seeTopics(all, n)
 	if v.take(all, now, n, by) {
 		p.client.ForceMetadataRefresh()
 	}
+	p.choices.matches.look(v)
+	p.choices.looked = true
+	if v.at.IsZero() && v.sound(only) {
+		// Names that are only asked for, and that nobody knows, have time until the next read.
+		v.at = now
+	}
 	return nil
+}
+
+// seeTopics has the expressions matched with the topics of an answer, and says which match.
+func (p *Poller) seeTopics(all *kmsg.MetadataResponse, n needs) func(topic string) (matches, seen bool) {
+	m, there := &p.choices.matches, maps.Clone(n.names)
+	for _, t := range all.Topics {
+		if t.Topic != nil {
+			there[*t.Topic] = true
+		}
+	}
+	m.see(there, n.exprs)
+	matched := m.any()
+	return func(topic string) (matches, seen bool) {
+		place, seen := m.places[topic]
+		return seen && matched.has(place), seen
+	}
+}
+
+// sound says that nothing must be read again before long, but for some names.
+func (v *clusterView) sound(but map[string]bool) bool {
+	if v.behind != anyBroker {
+		return false
+	}
+	for name, t := range v.topics {
+		if t.err != nil && !t.gone && !(but[name] && errors.Is(t.err, kerr.UnknownTopicOrPartition)) {
+			return false
+		}
+		for i := range t.parts {
+			if t.parts[i].problem != "" {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // readMetadata asks for topics by name, or for all, and says who has answered.
@@ -133,6 +237,7 @@ var errLeftOut = errors.New("the broker left the topic out of its answer")
 // take believes a broker's metadata, as far as it was asked for. It says whether brokers have changed.
 func (v *clusterView) take(resp *kmsg.MetadataResponse, now time.Time, n needs, by int32) (moved bool) {
 	before := v.topics
+	v.behind = anyBroker
 	v.at, v.topics, v.exprs = now, map[string]*topicView{}, map[string]bool{}
 	for expr := range n.exprs {
 		v.exprs[expr] = true
@@ -142,7 +247,7 @@ func (v *clusterView) take(resp *kmsg.MetadataResponse, now time.Time, n needs, 
 		if t.Topic == nil || v.topics[*t.Topic] != nil || !n.match(*t.Topic) {
 			continue
 		}
-		v.topics[*t.Topic] = v.takeTopic(t, before[*t.Topic])
+		v.topics[*t.Topic] = v.takeTopic(t, before[*t.Topic], by)
 	}
 	for name := range n.names {
 		if _, ok := v.topics[name]; !ok {
@@ -168,13 +273,18 @@ func (v *clusterView) takeBrokers(all []kmsg.MetadataResponseBroker) (moved bool
 	return moved
 }
 
-// takeTopic reads one topic's metadata, and keeps what is known of its partitions if it is the one from before.
-func (v *clusterView) takeTopic(t kmsg.MetadataResponseTopic, before *topicView) *topicView {
+// takeTopic reads one topic's metadata, and keeps what is known of its partitions if it is the one from before. A topic never loses
+// partitions: a broker that tells of fewer lags behind.
+func (v *clusterView) takeTopic(t kmsg.MetadataResponseTopic, before *topicView, by int32) *topicView {
 	if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
 		return failedTopic(err, before)
 	}
 	tv := &topicView{id: t.TopicID}
-	tv.parts = make([]part, len(t.Partitions))
+	n := len(t.Partitions)
+	if before != nil && before.id == tv.id && tv.id != [16]byte{} && n < len(before.parts) {
+		n, v.behind = len(before.parts), by
+	}
+	tv.parts = make([]part, n)
 	for i := range tv.parts {
 		tv.parts[i] = newPart("the metadata leaves it out")
 	}

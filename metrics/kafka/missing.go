@@ -46,13 +46,17 @@ func (v *clusterView) countUnknown(before map[string]*topicView, by int32) {
 	}
 }
 
-// doubted is the broker that does not know a topic of which another one must be asked; of several topics the first.
+// doubted are the broker that lags behind, and the one that does not know a topic of which another one must be asked; of several topics
+// the first.
 func (v *clusterView) doubted() map[int32]bool {
-	least, by := "", map[int32]bool{}
+	least, by := "", map[int32]bool{v.behind: true}
 	for name, t := range v.topics {
 		if t.unknown.times > 0 && !t.gone && (least == "" || name < least) {
-			least, by = name, map[int32]bool{t.unknown.first: true}
+			least = name
 		}
+	}
+	if least != "" {
+		by[v.topics[least].unknown.first] = true
 	}
 	return by
 }
@@ -70,7 +74,7 @@ func (g *groupPoll) remembered() []string {
 }
 
 // followCommitted has the metadata read again where a topic's commits are gone, which may be for want of a right, and where there
-// are some although the topic might not be described.
+// are some although the topic might not be described, or in partitions that it does not have yet.
 func (p *Poller) followCommitted(groups []*groupPoll) {
 	unseen := map[string]bool{}
 	for name, t := range p.view.topics {
@@ -87,6 +91,12 @@ func (p *Poller) followCommitted(groups []*groupPoll) {
 				p.view.stale()
 			}
 		}
+		for topic, all := range g.commits {
+			if tv := p.view.topic(topic); tv.problem() == "" && all[len(all)-1].n >= int32(len(tv.parts)) {
+				p.view.stale()
+			}
+		}
+		p.followGaps(g)
 		m := g.memory
 		same := len(m.committed) == len(g.commits)
 		for _, topic := range m.committed {

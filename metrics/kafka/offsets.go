@@ -151,13 +151,8 @@ func (g *groupPoll) judge(topic string, n int32, pt *part) {
 	}
 	g.left += max(pt.atEnd()-from, 0)
 	pt.least = min(pt.least, c.offset)
-	if g.ages {
+	if g.ages && g.counts(c) {
 		pt.oldest = min(pt.oldest, from)
-	}
-	for _, age := range g.lateAfter {
-		if i, there := pt.findLate(age); !there {
-			pt.late = slices.Insert(pt.late, i, lag.LateFrom{Age: age, Offset: lag.Unknown})
-		}
 	}
 }
 

@@ -73,7 +73,8 @@ type Poller struct {
 	answered int
 	failed   int
 	// room is maxBeside.
-	room int
+	room    int
+	choices choices
 }
 
 // NewPoller makes a poller; nothing is dialled yet.

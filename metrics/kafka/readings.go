@@ -3,6 +3,7 @@ package kafka
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"swell/metrics/lag"
@@ -51,13 +52,33 @@ func (p *Poller) readings(at time.Time, g *groupPoll) []lag.Reading {
 			r.NotCommitted = !g.memory.had[topic]
 			out = append(out, r)
 		}
+		if r, ok := p.beyond(at, g, topic, tv); ok {
+			out = append(out, r)
+		}
 	}
 	return out
+}
+
+// beyond stands for all partitions in which the group has committed and that the topic does not have, by the first of them.
+func (p *Poller) beyond(at time.Time, g *groupPoll, topic string, tv *topicView) (r lag.Reading, ok bool) {
+	all := g.commits[topic]
+	i, _ := slices.BinarySearchFunc(all, len(tv.parts), func(c commit, n int) int { return cmp.Compare(int(c.n), n) })
+	if i == len(all) {
+		return r, false
+	}
+	p.view.stale()
+	r = failed(at, topic, all[i].n, tv.id, fmt.Sprintf("the group has committed in it, as in %d more, and the metadata does not show it yet: where that stays so, "+
+		"delete the group's commits there, which are of an earlier topic of this name", len(all)-i-1))
+	r.NotCommitted = !g.memory.had[topic]
+	return r, true
 }
 
 func (p *Poller) reading(at time.Time, g *groupPoll, topic string, tv *topicView, n int32) lag.Reading {
 	pt, c := &tv.parts[n], g.commits.of(topic, n)
 	problem := cmp.Or(pt.problem, c.problem, pt.failed)
+	if problem == "" && !p.view.askedFor(g.name, topic, n) {
+		problem = "the group's commit in it was not asked for yet"
+	}
 	if problem == "" && (g.ends()&^pt.known != 0 || pt.start < 0) {
 		problem = fmt.Sprintf("broker %s left the partition out of its answer", p.view.broker(pt.leader))
 	}

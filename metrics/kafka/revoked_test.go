@@ -28,6 +28,8 @@ type hiding struct {
 	// only is the broker that hides the topic's metadata, or -1 for every one.
 	only int32
 	off  bool
+	// committed are the groups' commits that are told.
+	committed kadm.FetchOffsetsResponses
 	// asked are the brokers that were asked for the topic by name since it is hidden.
 	asked []int32
 }
@@ -46,7 +48,7 @@ func (b *bench) hide(topic string, groups ...string) *hiding {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	committed := b.admin.FetchManyOffsets(b.t.Context(), groups...)
+	h.committed = b.admin.FetchManyOffsets(b.t.Context(), groups...)
 	b.kafka.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		b.kafka.KeepControl()
 		h.mu.Lock()
@@ -54,7 +56,7 @@ func (b *bench) hide(topic string, groups ...string) *hiding {
 		if h.off {
 			return nil, nil, false
 		}
-		return h.commits(r.(*kmsg.OffsetFetchRequest), committed), nil, true
+		return h.commits(r.(*kmsg.OffsetFetchRequest)), nil, true
 	})
 	b.kafka.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		b.kafka.KeepControl()
@@ -69,12 +71,12 @@ func (b *bench) hide(topic string, groups ...string) *hiding {
 	return h
 }
 
-func (h *hiding) commits(req *kmsg.OffsetFetchRequest, committed kadm.FetchOffsetsResponses) kmsg.Response {
+func (h *hiding) commits(req *kmsg.OffsetFetchRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	for _, asked := range req.Groups {
 		g := kmsg.NewOffsetFetchResponseGroup()
 		g.Group = asked.Group
-		for topic, partitions := range committed[asked.Group].Fetched {
+		for topic, partitions := range h.committed[asked.Group].Fetched {
 			if topic == h.topic {
 				continue
 			}

@@ -17,6 +17,11 @@ type clusterView struct {
 	exprs        map[string]bool
 	coordinators map[string]int32
 	brokers      map[int32]string
+	// portions are the groups that stood in an answer which was too large, by name; gaps the topics in which a group's commits are gone.
+	portions map[string]*portion
+	gaps     map[gapKey]gap
+	// behind is a broker that has last left out partitions which are known to be there, or anyBroker.
+	behind int32
 	// startsAt and stampsAt are when log starts and the topics' stamps were last looked at as a whole.
 	startsAt, stampsAt time.Time
 }
@@ -78,7 +83,7 @@ func (t *topicView) problem() string {
 	return ""
 }
 
-// reset forgets where to ask what, and keeps what is known of topics for when they are found again.
+// reset forgets where to ask what, and keeps what is known of topics and groups for when they are found again.
 func (v *clusterView) reset() {
 	brokers := v.brokers
 	if brokers == nil {
@@ -88,7 +93,7 @@ func (v *clusterView) reset() {
 	if topics == nil {
 		topics = map[string]*topicView{}
 	}
-	*v = clusterView{topics: topics, coordinators: map[string]int32{}, brokers: brokers}
+	*v = clusterView{topics: topics, coordinators: map[string]int32{}, brokers: brokers, portions: v.portions, gaps: v.gaps, behind: anyBroker}
 }
 
 // stale makes the next poll look at topics and leaders afresh.

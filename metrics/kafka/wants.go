@@ -12,6 +12,9 @@ type Want struct {
 	Group     string
 	Topics    Topics
 	Isolation v1alpha1.Isolation
+	// Uncommitted is what a partition counts as that the group never committed: only where that is Earliest is anything late or old
+	// there. Default: it may count.
+	Uncommitted v1alpha1.Uncommitted
 	// LateAfter asks how many messages are older than this; zero: not asked.
 	LateAfter time.Duration
 	// Ages asks how old the oldest unread message is.
@@ -25,7 +28,12 @@ type want struct {
 	// lateAfter are the distinct ages, in order.
 	lateAfter []time.Duration
 	ages      bool
+	// uncommitted says that partitions without a commit may count.
+	uncommitted bool
 }
+
+// counts says whether what a group has not read in a partition may be asked about at all.
+func (g *groupPoll) counts(c commit) bool { return c.offset >= 0 || g.uncommitted || g.memory.share }
 
 func (w *want) match(topic string) bool {
 	for _, t := range w.topics {
@@ -64,6 +72,7 @@ func mergeWants(wants []Want) map[string]*want {
 			w.stable = true
 		}
 		w.ages = w.ages || one.Ages
+		w.uncommitted = w.uncommitted || one.Uncommitted != v1alpha1.UncommittedLatest && one.Uncommitted != v1alpha1.UncommittedError
 		if i, there := slices.BinarySearch(w.lateAfter, one.LateAfter); one.LateAfter > 0 && !there {
 			w.lateAfter = slices.Insert(w.lateAfter, i, one.LateAfter)
 		}

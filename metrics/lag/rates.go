@@ -20,6 +20,8 @@ type rates struct {
 	marks              map[partition]mark
 	produced, consumed float64
 	points             []point
+	// recent are the points of recentWindows, which more than one batch of a producer falls into.
+	recent []point
 	// windows are points that have left the window, one window apart at least.
 	windows []point
 	// poll numbers the polls, so that partitions that are gone are found. began are the times at which the stretches of
@@ -89,6 +91,7 @@ func (r *rates) observe(readings []Reading, rules Rules) {
 		maps.DeleteFunc(r.marks, func(_ partition, m mark) bool { return m.poll != r.poll })
 	}
 	r.points = append(r.points, point{at: at, produced: r.produced, consumed: r.consumed})
+	r.recent = append(r.recent, r.points[len(r.points)-1])
 	r.forget(at)
 }
 
@@ -164,6 +167,11 @@ func onePoll(readings []Reading) (time.Time, bool) {
 }
 
 func (r *rates) forget(now time.Time) {
+	old := 0
+	for now.Sub(r.recent[old].at) > recentWindows*r.window {
+		old++
+	}
+	r.recent = append(r.recent[:0], r.recent[old:]...)
 	first := 0
 	for first < len(r.points) && now.Sub(r.points[first].at) > r.window {
 		if n := len(r.windows); n == 0 || r.points[first].at.Sub(r.windows[n-1].at) >= r.window {
@@ -193,13 +201,14 @@ func (r *rates) perSecond() (produce, consume float64, known bool) {
 }
 
 // sustained is the part of the produce rate that replicas are counted for: what more than half of the polls in the window
-// have shown, or more than half of the windows before it. A burst of a few polls is backlog, and would be counted twice.
+// have shown, or more than half of the windows before it, or what comes in batches. A burst of a few polls is backlog, and would be
+// counted twice.
 func (r *rates) sustained(produce float64) float64 {
 	var mean float64
 	if n := len(r.points); n > 1 {
 		mean = (r.points[n-1].produced - r.points[0].produced) / r.points[n-1].at.Sub(r.points[0].at).Seconds()
 	}
-	return max(min(produce, middle(r.points)), min(mean, middle(r.windows)))
+	return max(min(produce, middle(r.points)), min(mean, middle(r.windows)), batches(r.recent))
 }
 
 // middle is the largest rate that more than half of the stretches between points reach, in messages a second; zero with

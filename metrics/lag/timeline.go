@@ -92,6 +92,27 @@ func (t *Timeline) Between(offset int64) (after, before time.Time, ok bool) {
 	return time.Unix(0, t.samples[i].last), time.Unix(0, t.samples[i+1].first), true
 }
 
+// Near is the part of it that tells of one offset: the samples on both sides, or the oldest one alone where the offset is older;
+// empty where the offset was not there yet at the newest.
+func (t *Timeline) Near(offset int64) Timeline {
+	if i, ok := t.find(offset); ok {
+		return Timeline{slices.Clone(t.samples[i : i+2])}
+	}
+	if len(t.samples) > 0 && offset < t.samples[0].end {
+		return Timeline{slices.Clone(t.samples[:1])}
+	}
+	return Timeline{}
+}
+
+// Newest is the last sample: the end offset, and when it was seen first; Unknown where there is none.
+func (t *Timeline) Newest() (end int64, since time.Time) {
+	n := len(t.samples)
+	if n == 0 {
+		return Unknown, time.Time{}
+	}
+	return t.samples[n-1].end, time.Unix(0, t.samples[n-1].first)
+}
+
 // Trim forgets what only tells of offsets below one.
 func (t *Timeline) Trim(below int64) {
 	if i, ok := t.find(below); ok && i > 0 {

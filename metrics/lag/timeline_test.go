@@ -70,6 +70,13 @@ func (a appends) check(t *rapid.T, line *Timeline) {
 		if ok != bounded || reached && !ok {
 			t.Fatalf("offset %d of %d: known %t, bounded %t, an older one %t", o, len(a), ok, bounded, reached)
 		}
+		near := line.Near(int64(o))
+		if at, there := near.At(int64(o)); there != ok || !at.Equal(got) || len(near.samples) > 2 {
+			t.Fatalf("offset %d: %s (%t), and near it %s (%t) from %d samples", o, got, ok, at, there, len(near.samples))
+		}
+		if end, since := near.Newest(); !ok && (end <= int64(o) || truth.After(since)) {
+			t.Fatalf("offset %d was appended at %s; said to be below %d and before %s", o, truth, end, since)
+		}
 		if !ok {
 			continue
 		}
@@ -80,6 +87,9 @@ func (a appends) check(t *rapid.T, line *Timeline) {
 	}
 	if _, ok := line.At(int64(len(a))); ok {
 		t.Fatal("knows when a message will be appended")
+	}
+	if near := line.Near(int64(len(a))); len(near.samples) > 0 {
+		t.Fatal("something is near a message that is not there yet")
 	}
 }
 

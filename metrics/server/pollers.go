@@ -24,6 +24,8 @@ type pollers struct {
 
 	mu      sync.Mutex
 	running map[string]*polling
+	// replaced are the pollers that were stopped for another one of their cluster.
+	replaced map[string]*kafka.Poller
 }
 
 // polling is a poller that runs.
@@ -73,14 +75,19 @@ func (p *pollers) stop(next []config.KafkaCluster) {
 	for _, k := range next {
 		kept[k.Name] = k
 	}
+	replaced := map[string]*kafka.Poller{}
 	p.mu.Lock()
 	var ended []*polling
 	for name, one := range p.running {
 		if k, ok := kept[name]; !ok || !reflect.DeepEqual(k, one.cluster) {
 			ended = append(ended, one)
 			delete(p.running, name)
+			if ok {
+				replaced[name] = one.poller
+			}
 		}
 	}
+	p.replaced = replaced
 	p.mu.Unlock()
 	for _, one := range ended {
 		one.stop()
@@ -89,17 +96,21 @@ func (p *pollers) stop(next []config.KafkaCluster) {
 	}
 }
 
-// start runs pollers until the context ends, or they are stopped.
+// start runs pollers until the context ends, or they are stopped. They know what those that they replace knew.
 func (p *pollers) start(ctx context.Context, made []*kafka.Poller, clusters []config.KafkaCluster) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, poller := range made {
 		for _, k := range clusters {
 			if k.Name == poller.Cluster() {
+				if before := p.replaced[k.Name]; before != nil {
+					poller.Inherit(before)
+				}
 				p.running[k.Name] = p.run(ctx, poller, k)
 			}
 		}
 	}
+	p.replaced = nil
 }
 
 func (p *pollers) run(ctx context.Context, poller *kafka.Poller, k config.KafkaCluster) *polling {

@@ -98,7 +98,7 @@ func (g *group) missCommit(r lag.Reading, marks map[partition]mark) lag.Reading 
 	case ok && before.topicID == r.TopicID:
 		marks[p] = before
 		if r.Problem == "" {
-			r.Problem = fmt.Sprintf("its commit %d is gone: did the group's offsets expire? Start the consumers, or commit for the group by hand", before.commit)
+			r.Problem = fmt.Sprintf("its commit %d is gone: did the group's offsets expire? Start the consumers, commit for the group by hand, or, if it no longer reads this topic, name in spec.kafka.topics those that it reads", before.commit)
 		}
 	}
 	return r

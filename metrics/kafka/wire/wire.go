@@ -18,6 +18,9 @@ import (
 // MaxAnswer is the size of the largest answer to any request, in bytes.
 const MaxAnswer = maxMetadata
 
+// MaxOther is the size of the largest answer to a request that is not for metadata, in bytes; decoded it may take twice as much.
+const MaxOther = maxOther
+
 // The largest answers, in bytes, and how many bytes they may take once decoded. 100,000 partitions of three replicas are 4.2 MB of metadata
 // in a hundred topics and 12 MB in as many topics, 29 MB decoded; their commits are 2.1 MB at one coordinator and 8 MB, 14 decoded, with
 // 60 bytes of words in each; their offsets are 2.7 MB at one leader and 8 MB, 18 decoded, in as many topics. Besides what is decoded, an
@@ -55,13 +58,18 @@ func Guard(dial DialFunc) DialFunc {
 type Error struct {
 	// Kind is the request's name; empty where none is answered.
 	Kind, Problem string
+	// TooLarge says that it may be right, and is more than is read.
+	TooLarge bool
 }
 
 func (e *Error) Error() string {
 	if e.Kind == "" {
 		return fmt.Sprintf("it does not speak Kafka's protocol: %s: check the address and the port", e.Problem)
 	}
-	return fmt.Sprintf("its answer to %s is not to be believed: %s: check that a broker of Kafka is at the address, or ask about fewer groups and topics",
+	if e.TooLarge {
+		return fmt.Sprintf("its answer to %s is larger than is read: %s: ask about fewer groups and topics", e.Kind, e.Problem)
+	}
+	return fmt.Sprintf("its answer to %s is not to be believed: %s: check that a broker of Kafka is at the address",
 		e.Kind, e.Problem)
 }
 
@@ -136,7 +144,7 @@ func (g *guarded) next() ([]byte, error) {
 		return nil, &Error{Kind: kind, Problem: "swell does not know what it looks like"}
 	}
 	if size > l.size {
-		return nil, &Error{Kind: kind, Problem: fmt.Sprintf("%d bytes, and %d are the most that are read", size, l.size)}
+		return nil, &Error{Kind: kind, Problem: fmt.Sprintf("%d bytes, and %d are the most that are read", size, l.size), TooLarge: true}
 	}
 	// Room is made for all of it once some has come.
 	buf := make([]byte, 4+min(size, small))
@@ -151,8 +159,8 @@ func (g *guarded) next() ([]byte, error) {
 		}
 		buf = all
 	}
-	if problem := l.check(of, buf[8:]); problem != "" {
-		return nil, &Error{Kind: kind, Problem: problem}
+	if w := l.walker(of, buf[8:]); w.problem != "" {
+		return nil, &Error{Kind: kind, Problem: w.problem, TooLarge: w.decoded > w.most}
 	}
 	return buf, nil
 }
