@@ -43,7 +43,8 @@ type QueueConsumerSpec struct {
 	// +kubebuilder:validation:Enum=ReadCommitted;ReadUncommitted
 	// +kubebuilder:default=ReadCommitted
 	Isolation Isolation `json:"isolation,omitempty"`
-	// Uncommitted is what a partition that was never committed counts as.
+	// Uncommitted is what a partition counts as that was never committed: Latest, as read to its end; Earliest, all that it holds; Error:
+	// the lag is unknown, as under Latest where the group has committed nothing at all.
 	// +kubebuilder:validation:Enum=Latest;Earliest;Error
 	// +kubebuilder:default=Latest
 	Uncommitted Uncommitted `json:"uncommitted,omitempty"`

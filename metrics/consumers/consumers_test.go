@@ -171,18 +171,45 @@ func TestRestartResumesFromTheStatus(t *testing.T) {
 	}
 }
 
-func TestGroupThatNeverCommittedSaysSo(t *testing.T) {
-	q := consumer("orders", "main")
-	c, st := newConsumers(q)
-	for i := range 4 {
-		at := time.Now().Add(time.Duration(i-4) * time.Second)
-		st.Record(store.Key{Cluster: "main", Group: "orders"}, store.Poll{At: at, Readings: []lag.Reading{{Topic: "orders", At: at, Commit: lag.Unknown, End: 600, Stable: 600}}})
-		c.Evaluate("main")
+// A wrong name and consumers that have not begun look the same: neither is an empty backlog, by which an HPA would scale in.
+func TestGroupThatNeverCommittedIsUnknown(t *testing.T) {
+	latest, earliest := consumer("orders", "main"), consumer("orders", "main")
+	earliest.Name, earliest.UID, earliest.Spec.Uncommitted = "earliest", "earliest", v1alpha1.UncommittedEarliest
+	c, st := newConsumers(latest, earliest)
+	poll := func(commits ...int64) {
+		for i := range 4 {
+			at := time.Now().Add(time.Duration(i-4) * time.Second)
+			var readings []lag.Reading
+			for n, commit := range commits {
+				readings = append(readings, lag.Reading{Topic: "orders", Partition: int32(n), At: at, Commit: commit, End: 600, Stable: 600})
+			}
+			st.Record(store.Key{Cluster: "main", Group: "orders"}, store.Poll{At: at, Readings: readings})
+			c.Evaluate("main")
+		}
 	}
+	selector := Question{Cluster: "main", Group: "orders", Topics: "orders", Namespace: "shop"}
+	poll(lag.Unknown, lag.Unknown)
 	r, _ := c.Get(named("orders"))
-	got := c.status(&q, r).Conditions[0]
-	if got.Status != metav1.ConditionFalse || got.Reason != reasonNeverCommitted || !strings.Contains(got.Message, "check spec.kafka.group") {
-		t.Errorf("%+v", got)
+	got := c.status(&latest, r).Conditions[0]
+	if got.Status != metav1.ConditionFalse || got.Reason != reasonNeverCommitted || !strings.Contains(got.Message, "no commit in any of 2 partitions: correct its name") || r.LagProblem == "" || r.Problem == "" {
+		t.Errorf("lag problem %q, %+v", r.LagProblem, got)
+	}
+	if _, err := c.Ask(selector); err == nil || !strings.Contains(err.Error(), "no commit in any of 2 partitions") {
+		t.Errorf("by selector: %v", err)
+	}
+	if g := c.Groups(); len(g) != 1 || g[0].Problem == "" {
+		t.Errorf("on /metrics: %+v", g)
+	}
+	r, _ = c.Get(named("earliest"))
+	if got := c.status(&earliest, r).Conditions[0]; r.LagProblem != "" || r.Lag != 1200 || got.Reason != reasonNeverCommitted {
+		t.Errorf("where all of it counts: %d, %q, %+v", r.Lag, r.LagProblem, got)
+	}
+	poll(590, lag.Unknown)
+	if r, _ := c.Get(named("orders")); r.Problem != "" || r.Lag != 10 {
+		t.Errorf("with one commit: %d, %q", r.Lag, r.Problem)
+	}
+	if sum, err := c.Ask(selector); err != nil || sum.Lag != 10 {
+		t.Errorf("with one commit, by selector: %d, %v", sum.Lag, err)
 	}
 }
 

@@ -124,12 +124,15 @@ func (c *Consumers) judge(ctx context.Context, s *settings, now time.Time, q *v1
 		pods = lag.Pods{Ready: int(lag.Unknown)}
 	}
 	r := Result{Estimate: t.Observe(now, view.Readings, lag.Members{Pods: pods, Rebalancing: view.Rebalancing}), reads: t.reads, pods: pods.Ready}
-	r.LagProblem = lagProblem(view, r.Sum)
+	r.LagProblem = lagProblem(view, r.Sum, t.reads.rules)
 	switch {
 	case view.Polled.IsZero():
 		r.Reason, r.Problem = reasonNotSampled, r.LagProblem
 	case r.LagProblem != "":
 		r.Reason, r.Problem = reasonUnknown, r.LagProblem
+		if r.NeverCommitted() {
+			r.Reason = reasonNeverCommitted
+		}
 	case r.Unknown != "":
 		r.Reason, r.Problem = reasonRatesUnknown, r.Unknown
 	default:
@@ -138,7 +141,11 @@ func (c *Consumers) judge(ctx context.Context, s *settings, now time.Time, q *v1
 	}
 	r.held = t.held
 	if q.Spec.Zero != nil {
-		r.sight = see(view.Readings, t.reads.rules, r.Sum, r.LagProblem)
+		unknown := r.LagProblem
+		if r.Reason == reasonNeverCommitted {
+			unknown = "" // what no commit is proof of is decided there
+		}
+		r.sight = see(view.Readings, t.reads.rules, r.Sum, unknown)
 		t.idle = t.idle.next(r.sight, staleAfter)
 		r.idle = t.idle
 	}
@@ -156,11 +163,14 @@ func why(r Result, declared float64) string {
 		r.Lag, r.Total, r.Produce, r.Consume, r.PerPod, learned, r.Why)
 }
 
-// lagProblem says why a lag must not be served.
-func lagProblem(v store.View, sum lag.Sum) string {
+// lagProblem says why a lag must not be served. A group that has committed nothing at all is one whose consumers have not begun, or a
+// wrong name: what no commit counts as says nothing of either, unless it is all that there is.
+func lagProblem(v store.View, sum lag.Sum, rules lag.Rules) string {
 	switch {
 	case v.Polled.IsZero():
 		return notSampled
+	case sum.NeverCommitted() && rules.Uncommitted != v1alpha1.UncommittedEarliest:
+		return fmt.Sprintf("the group has no commit in any of %d partitions: correct its name or its topics (spec.kafka, or the selector), or start its consumers", sum.Total)
 	case sum.Complete():
 		return ""
 	case sum.Total == 0 && v.Problem != "":

@@ -29,7 +29,7 @@ func (c *Consumers) Partitions(name types.NamespacedName) ([]lag.Reading, lag.Ru
 	}
 	view := c.opts.Store.View(store.Key{Cluster: r.Cluster, Group: r.Group}, s.Clock.Now(), k.StaleAfter.Duration, r.reads.topics.Selection())
 	if len(view.Readings) == 0 {
-		return nil, lag.Rules{}, fmt.Errorf("partitions of QueueConsumer %s: %s", name, lagProblem(view, lag.Sum{}))
+		return nil, lag.Rules{}, fmt.Errorf("partitions of QueueConsumer %s: %s", name, lagProblem(view, lag.Sum{}, r.reads.rules))
 	}
 	return view.Readings, r.reads.rules, nil
 }
@@ -72,7 +72,7 @@ func (c *Consumers) Groups() []GroupView {
 		}
 		view := c.opts.Store.View(key, now, s.clusters[key.Cluster].StaleAfter.Duration, store.Selection{})
 		g := GroupView{Cluster: key.Cluster, Group: key.Group, Readings: view.Readings, Sum: lag.Add(ofTheGroup(view.Readings), rules)}
-		g.Problem = lagProblem(view, g.Sum)
+		g.Problem = lagProblem(view, g.Sum, rules)
 		views = append(views, g)
 	}
 	slices.SortFunc(views, func(a, b GroupView) int {

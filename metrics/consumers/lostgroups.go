@@ -24,7 +24,7 @@ func (c *Consumers) logGroups(s *settings, now time.Time, cluster string) {
 		if view.Polled.IsZero() {
 			continue
 		}
-		why := lagProblem(view, sum)
+		why := lagProblem(view, sum, Question{}.rules())
 		seen[sel] = why != ""
 		name := strings.Join(append([]string{sel.group}, sel.names()...), "/")
 		switch {

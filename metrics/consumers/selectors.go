@@ -100,7 +100,7 @@ func (c *Consumers) Ask(q Question) (lag.Sum, error) {
 	}
 	sum, view := c.opts.Store.Sum(store.Key{Cluster: q.Cluster, Group: q.Group}, store.Ask{Now: c.settings.Load().Clock.Now(),
 		StaleAfter: k, Of: topics.Selection(), Rules: q.rules()})
-	if problem := lagProblem(view, sum); problem != "" {
+	if problem := lagProblem(view, sum, q.rules()); problem != "" {
 		return sum, fmt.Errorf("lag of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, problem)
 	}
 	return sum, nil
@@ -115,7 +115,7 @@ func (c *Consumers) PartitionsOf(q Question) ([]lag.Reading, lag.Rules, error) {
 	}
 	view := c.opts.Store.View(store.Key{Cluster: q.Cluster, Group: q.Group}, c.settings.Load().Clock.Now(), staleAfter, topics.Selection())
 	if len(view.Readings) == 0 {
-		return nil, lag.Rules{}, fmt.Errorf("partitions of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, lagProblem(view, lag.Sum{}))
+		return nil, lag.Rules{}, fmt.Errorf("partitions of group %q in Kafka cluster %q: %s", q.Group, q.Cluster, lagProblem(view, lag.Sum{}, q.rules()))
 	}
 	return view.Readings, q.rules(), nil
 }

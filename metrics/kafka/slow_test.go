@@ -15,7 +15,7 @@ import (
 func slowBench(t *testing.T) (b *bench, slow int32, on *atomic.Bool, poll func()) {
 	var sleeping sync.WaitGroup
 	b = oneEach(t)
-	b.cluster.RequestTimeout.Duration = 3 * time.Second
+	b.cluster.RequestTimeout.Duration = 6 * time.Second
 	b.start()
 	b.poll()
 	on = &atomic.Bool{}
