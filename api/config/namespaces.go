@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -100,7 +101,7 @@ func (r NamespaceRule) validate(field string, clusters map[string]bool) error {
 		problems = append(problems, fmt.Errorf("%s lacks namespaces or groups: give at least one of each, as in namespaces: [\"team-*\"]", field))
 	}
 	for i, n := range r.Namespaces {
-		if _, err := path.Match(n, ""); err != nil || n == "" {
+		if _, err := path.Match(n, ""); err != nil || !namespacePattern.MatchString(n) {
 			problems = append(problems, fmt.Errorf("%s.namespaces[%d] is %q: give a name or a pattern such as team-*", field, i, n))
 		}
 	}
@@ -113,11 +114,18 @@ func (r NamespaceRule) validate(field string, clusters map[string]bool) error {
 	return errors.Join(problems...)
 }
 
+// namespacePattern are the characters of namespaces, and of shell patterns of them.
+var namespacePattern = regexp.MustCompile(`^[a-z0-9*?\[\]^-]+$`)
+
+// validateNames refuses what is neither a name nor an expression, and a pattern of the shell's: it would be a name that nothing has.
 func validateNames(field string, names []string) error {
 	var problems []error
 	for i, n := range names {
-		if _, err := expression(n); err != nil || n == "" {
+		switch e, err := expression(n); {
+		case err != nil || n == "":
 			problems = append(problems, fmt.Errorf("%s[%d] is %q: give a name, or an expression in RE2's syntax between slashes", field, i, n))
+		case e == nil && strings.ContainsAny(n, "*?[](){}|^$+\\ "):
+			problems = append(problems, fmt.Errorf("%s[%d] is %q, which stands for this name alone: give a name, or an expression between slashes such as /shop-.*/", field, i, n))
 		}
 	}
 	return errors.Join(problems...)

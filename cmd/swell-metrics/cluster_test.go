@@ -21,7 +21,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,6 +34,7 @@ import (
 	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"swell/api/metric"
 	"swell/api/v1alpha1"
 	"swell/bench/testbed/controlplane"
 )
@@ -320,9 +323,39 @@ func TestInACluster(t *testing.T) {
 			t.Errorf("%s: %v: %s", path, err, body)
 		}
 	}
+	r.people(t)
 	r.comparePage(t)
 	if !strings.Contains(log.String(), `"msg":"polling","cluster":"main","every":"500ms"`) {
 		t.Errorf("the log does not say how often is polled:\n%s", log)
+	}
+}
+
+// people asks what those with a built-in role may do.
+func (r *rig) people(t *testing.T) {
+	t.Helper()
+	for _, role := range []string{"view", "edit"} {
+		r.create(t, &rbacv1.RoleBinding{ObjectMeta: named("shop", role), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: role + "er"}}})
+	}
+	may := func(user, verb, group, resource string) bool {
+		review, err := r.core.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: "shop", Verb: verb, Group: group, Resource: resource}}}, metav1.CreateOptions{})
+		return err == nil && review.Status.Allowed
+	}
+	const external = "external.metrics.k8s.io"
+	eventually(t, "the roles are part of the built-in ones", func() error {
+		for _, m := range []string{metric.Lag, metric.LateMessages, metric.LagSeconds, metric.ProduceRate, metric.ConsumeRate, metric.PartitionLag, metric.DesiredReplicas} {
+			if !may("viewer", "get", external, m) {
+				return fmt.Errorf("whoever views may not read %s", m)
+			}
+		}
+		if !may("viewer", "get", v1alpha1.GroupVersion.Group, "queueconsumers") || !may("editer", "create", v1alpha1.GroupVersion.Group, "queueconsumers") {
+			return errors.New("QueueConsumers cannot be read, or written")
+		}
+		return nil
+	})
+	if may("viewer", "create", v1alpha1.GroupVersion.Group, "queueconsumers") || may("editer", "get", external, "another") {
+		t.Error("they may do more than they should")
 	}
 }
 

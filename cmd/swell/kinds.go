@@ -20,6 +20,7 @@ import (
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
 
+	"swell/api/config"
 	"swell/api/v1alpha1"
 	charts "swell/charts/swell"
 	"swell/scaler/schedule"
@@ -85,17 +86,51 @@ func (k *kind) check(obj map[string]any) field.ErrorList {
 	}
 	full := runtime.DeepCopyJSON(obj)
 	defaulting.Default(full, k.structural)
-	bad := validation.ValidateCustomResource(nil, full, k.values)
+	bad := mended(validation.ValidateCustomResource(nil, full, k.values))
 	errs = append(errs, bad...)
 	if len(bad) > 0 {
 		return errs // rules expect values of the right types
 	}
 	if k.rules != nil {
 		broken, _ := k.rules.Validate(context.Background(), nil, k.structural, full, nil, celconfig.RuntimeCELCostBudget)
-		errs = append(errs, broken...)
+		errs = append(errs, mended(broken)...)
 	}
-	if len(errs) == 0 && k.name == "DiurnalSchedule" {
-		errs = append(errs, checkSchedule(full)...)
+	if len(errs) > 0 {
+		return errs
+	}
+	switch k.name {
+	case "DiurnalSchedule":
+		return checkSchedule(full)
+	case "QueueConsumer":
+		return checkTopics(full)
+	}
+	return nil
+}
+
+// mended says in plain words what the schema's and the rules' own words leave out.
+func mended(errs field.ErrorList) field.ErrorList {
+	for _, e := range errs {
+		switch {
+		case e.Type == field.ErrorTypeTypeInvalid && strings.Contains(e.Detail, "must be of type string"):
+			e.Detail = `it must be text: put it in quotes, a duration with its unit, such as "60s"`
+		case strings.Contains(e.Detail, "type conversion error from 'string' to 'google.protobuf.Duration'"):
+			e.Detail = "it is no duration: give one with its unit, such as 60s or 1h30m"
+		}
+	}
+	return errs
+}
+
+// checkTopics reads the expressions among a QueueConsumer's topics.
+func checkTopics(obj map[string]any) (errs field.ErrorList) {
+	var q v1alpha1.QueueConsumer
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj, &q); err != nil {
+		return field.ErrorList{field.Invalid(field.NewPath("spec"), "", err.Error())}
+	}
+	for i, topic := range q.Spec.Kafka.Topics {
+		if _, err := config.Expression(topic); err != nil {
+			at := field.NewPath("spec", "kafka", "topics").Index(i)
+			errs = append(errs, field.Invalid(at, topic, fmt.Sprintf("%v: give a regular expression in RE2's syntax", err)))
+		}
 	}
 	return errs
 }

@@ -139,6 +139,14 @@ spec:
   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
 `
 
+const consumerHead = `apiVersion: capacity.swell/v1alpha1
+kind: QueueConsumer
+metadata: {name: orders, namespace: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: orders}
+  perPodRate: {initial: "50"}
+`
+
 // checkCases are files, and what is found in each: nothing, or one thing with all these words.
 var checkCases = map[string]struct {
 	text string
@@ -153,6 +161,9 @@ var checkCases = map[string]struct {
 	"missing":        {balloonHead, []string{`:4: spec.max: it is required`}},
 	"rule":           {balloonHead + "  max: 4\n  min: 9\n", []string{"max must be at least min"}},
 	"rule of value":  {balloonHead + "  max: 4\n  target:\n    quantile: \"1.5\"\n", []string{":8: spec.target.quantile: ", "below 1"}},
+	"broken topic":   {consumerHead + "  kafka: {cluster: main, group: g, topics: [orders, \"/mail[/\"]}\n", []string{`:7: spec.kafka.topics[1]: `, "missing closing ]", "RE2's syntax"}},
+	"number":         {consumerHead + "  kafka: {cluster: main, group: g}\n  drainTarget: 60\n", []string{`:8: spec.drainTarget: `, "put it in quotes", "60s"}},
+	"no unit":        {consumerHead + "  kafka: {cluster: main, group: g}\n  drainTarget: \"60\"\n", []string{`:8: spec.drainTarget: `, "give one with its unit"}},
 	"no name":        {strings.Replace(balloonHead, "name: web, namespace", "namespace", 1) + "  max: 4\n", []string{":3: metadata.name: it is required"}},
 	"kind":           {"apiVersion: capacity.swell/v1alpha1\nkind: Baloon\n", []string{":2: kind: there is no Baloon", `did you mean "capacity.swell/v1alpha1/Balloon"`}},
 	"version":        {"apiVersion: capacity.swell/v1\nkind: Balloon\n", []string{":1: apiVersion: there is no Balloon of capacity.swell/v1"}},

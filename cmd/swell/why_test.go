@@ -142,7 +142,7 @@ func TestWhySaysWhatIsUnknown(t *testing.T) {
 	if code != 0 {
 		t.Fatal(code, stderr)
 	}
-	for _, want := range []string{"sampled        never", "unknown        lag, late, oldest unread, λ produced, consumed, desired, partitions: 3 of 12 partitions are known: orders/0: no leader",
+	for _, want := range []string{"sampled        not known now", "unknown        lag, late, oldest unread, λ produced, consumed, desired, partitions: 3 of 12 partitions are known: orders/0: no leader",
 		"LagUnknown: as above", "HPA  unknown: nothing at", "12.00 messages/s, declared"} {
 		if !strings.Contains(strings.Join(strings.Fields(stdout), " "), strings.Join(strings.Fields(want), " ")) {
 			t.Errorf("no %q in\n%s", want, stdout)

@@ -76,6 +76,9 @@ func (r apiReader) read(ctx context.Context, into any, path, selector string) er
 	if err != nil {
 		var status metav1.Status
 		if json.Unmarshal(body, &status) == nil && status.Message != "" {
+			if status.Code == http.StatusForbidden && strings.Contains(status.Message, "cannot get resource") {
+				status.Message += `: have the ClusterRole "swell-metrics:view" bound to you, or view, which it is a part of`
+			}
 			return answerError{message: status.Message, code: int(status.Code)}
 		}
 		if told := apierrors.APIStatus(nil); errors.As(err, &told) {

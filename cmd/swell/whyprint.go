@@ -68,7 +68,7 @@ func (o *whyOutput) print(to io.Writer) error {
 	if o.AgeSeconds != nil {
 		fmt.Fprintf(w, "sampled\t%s ago, %s\n", time.Duration(*o.AgeSeconds*float64(time.Second)).Round(time.Second), o.SampledAt.UTC().Format(time.RFC3339))
 	} else {
-		fmt.Fprintf(w, "sampled\tnever\n")
+		fmt.Fprintf(w, "sampled\tnot known now\n")
 	}
 	if o.TargetProblem != "" {
 		fmt.Fprintf(w, "workload\t%s\n", o.TargetProblem)

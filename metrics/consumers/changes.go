@@ -1,6 +1,7 @@
 package consumers
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,13 +11,17 @@ import (
 // maxNamed is how many QueueConsumers one line of the log names.
 const maxNamed = 10
 
-// logChanges writes one line for the QueueConsumers that became unknown and one for those that are known again, however many they are.
-// The caller judges.
+// logChanges writes one line for the QueueConsumers that became unknown for the same reason, and one for those that are known again,
+// however many they are. The caller judges.
 func (c *Consumers) logChanges(before, next map[types.NamespacedName]Result) {
 	lost, found := c.lost.follow(before, next)
-	if len(lost) > 0 {
-		first := next[lost[0]]
-		c.opts.Log.Warn("QueueConsumers became unknown", "count", len(lost), "queueConsumers", some(lost), "reason", first.Reason, "problem", first.Problem)
+	byReason := map[string][]types.NamespacedName{}
+	for _, name := range lost {
+		byReason[next[name].Reason] = append(byReason[next[name].Reason], name)
+	}
+	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
+		all := byReason[reason]
+		c.opts.Log.Warn("QueueConsumers became unknown", "count", len(all), "queueConsumers", some(all), "reason", reason, "firstProblem", next[all[0]].Problem)
 	}
 	if len(found) > 0 {
 		c.opts.Log.Info("QueueConsumers are known again", "count", len(found), "queueConsumers", some(found))

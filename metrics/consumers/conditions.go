@@ -18,12 +18,14 @@ const (
 	conditionRebalancing = "Rebalancing"
 	conditionHot         = "HotPartition"
 	conditionIdle        = "Idle"
+	conditionTarget      = "TargetUnknown"
 )
 
 const (
 	reasonSaturated   = "MorePodsDoNotHelp"
 	reasonRebalancing = "GroupRebalancing"
 	reasonHot         = "OnePodAPartition"
+	reasonTarget      = "ScaleNotRead"
 )
 
 // hotNamed is how many hot partitions a message names.
@@ -42,7 +44,10 @@ func (c *Consumers) conditions(q *v1alpha1.QueueConsumer, r Result) []metav1.Con
 		add(conditionRebalancing, reasonRebalancing, fmt.Sprintf("group %s is changing who reads which partition: the replicas are held until it reads again", r.Group))
 	}
 	if len(r.Hot) > 0 {
-		add(conditionHot, reasonHot, hot(r.Hot))
+		add(conditionHot, reasonHot, hot(r.Hot, r.Total))
+	}
+	if r.podsProblem != "" {
+		add(conditionTarget, reasonTarget, "how many of its pods are ready is not known: "+r.podsProblem)
 	}
 	return append(all, c.idleConditions(q)...)
 }
@@ -68,7 +73,8 @@ func (c *Consumers) idleConditions(q *v1alpha1.QueueConsumer) []metav1.Condition
 	return []metav1.Condition{next}
 }
 
-func hot(partitions []lag.HotPartition) string {
+// hot names the partitions that keep more than one pod busy, of so many in all.
+func hot(partitions []lag.HotPartition, total int) string {
 	var named []string
 	for _, p := range partitions[:min(hotNamed, len(partitions))] {
 		named = append(named, fmt.Sprintf("%s/%d has %d messages and would keep %.1f pods busy", p.Topic, p.Partition, p.Lag, p.Need))
@@ -77,7 +83,11 @@ func hot(partitions []lag.HotPartition) string {
 	if more := len(partitions) - len(named); more > 0 {
 		text += fmt.Sprintf(", and %d more", more)
 	}
-	return text + ": one pod reads a partition, so that more pods do not help; spread the keys, or add partitions"
+	text += ": one pod reads a partition, so that more pods do not help; "
+	if len(partitions) == total {
+		return text + "add partitions, or raise spec.drainTarget"
+	}
+	return text + "spread the keys, or add partitions"
 }
 
 func ready(r Result) metav1.Condition {

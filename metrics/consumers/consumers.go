@@ -93,8 +93,9 @@ type Result struct {
 
 	// reads is what of the group it reads; nil where that is not known, or not allowed.
 	reads *reads
-	// pods is how many are ready, -1 unknown.
-	pods int
+	// pods is how many are ready, -1 unknown; podsProblem says why, where that is not for want of time.
+	pods        int
+	podsProblem string
 	// sight and idle are what going to zero and back is decided by.
 	sight sight
 	idle  idleness

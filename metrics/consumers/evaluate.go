@@ -120,10 +120,11 @@ func (c *Consumers) judge(ctx context.Context, s *settings, now time.Time, q *v1
 	staleAfter := s.clusters[q.Spec.Kafka.Cluster].StaleAfter.Duration
 	view := c.opts.Store.View(store.Key{Cluster: q.Spec.Kafka.Cluster, Group: q.Spec.Kafka.Group}, now, staleAfter, t.reads.topics.Selection())
 	pods, err := c.opts.Pods(ctx, q.Namespace, q.Spec.ScaleTargetRef)
+	podsProblem := ""
 	if err != nil {
-		pods = lag.Pods{Ready: int(lag.Unknown)}
+		pods, podsProblem = lag.Pods{Ready: int(lag.Unknown)}, err.Error()
 	}
-	r := Result{Estimate: t.Observe(now, view.Readings, lag.Members{Pods: pods, Rebalancing: view.Rebalancing}), reads: t.reads, pods: pods.Ready}
+	r := Result{podsProblem: podsProblem, Estimate: t.Observe(now, view.Readings, lag.Members{Pods: pods, Rebalancing: view.Rebalancing}), reads: t.reads, pods: pods.Ready}
 	r.LagProblem = lagProblem(view, r.Sum, t.reads.rules)
 	switch {
 	case view.Polled.IsZero():

@@ -23,7 +23,7 @@ const (
 )
 
 // worse are the conditions that are bad while they are true.
-var worse = []string{conditionSaturated, conditionRebalancing, conditionHot}
+var worse = []string{conditionSaturated, conditionRebalancing, conditionHot, conditionTarget}
 
 // news are the notes for a status that follows another: one for each thing that became worse, and one when nothing that was told is bad
 // any more. ailing says that something bad was told and nothing better since.

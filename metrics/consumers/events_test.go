@@ -2,12 +2,14 @@ package consumers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/api/v1alpha1"
@@ -137,4 +139,37 @@ func TestLeaderTellsScalesAndStops(t *testing.T) {
 func (r *replica) said() metav1.Condition {
 	c, _ := r.zero.condition("orders")
 	return c
+}
+
+func TestAWorkloadThatIsNotThereIsSaid(t *testing.T) {
+	q := consumer("orders", "main")
+	c, st := newConsumers(q)
+	var missing error
+	c.opts.Pods = func(context.Context, string, v1alpha1.ScaleTarget) (lag.Pods, error) {
+		return lag.Pods{Ready: 1}, missing
+	}
+	polls(c, st, "orders", 4, 600)
+	r, _ := c.Get(named("orders"))
+	before := c.status(&q, r)
+	missing = errors.New(`read the scale of Deployment shop/ordres: deployments "ordres" not found: check spec.scaleTargetRef`)
+	polls(c, st, "orders", 4, 600)
+	r, _ = c.Get(named("orders"))
+	after := c.status(&q, r)
+	is := meta.FindStatusCondition(after.Conditions, conditionTarget)
+	if is == nil || !strings.Contains(is.Message, "check spec.scaleTargetRef") || meta.FindStatusCondition(before.Conditions, conditionTarget) != nil || after.DesiredReplicas == nil {
+		t.Errorf("%+v, before %+v, replicas %v", is, before.Conditions, after.DesiredReplicas)
+	}
+	if notes, ailing := news(&before, &after, false); len(notes) != 1 || notes[0].reason != reasonTarget || !ailing {
+		t.Errorf("told %+v", notes)
+	}
+}
+
+func TestHotPartitionsHaveTheirAdvice(t *testing.T) {
+	one := []lag.HotPartition{{Topic: "orders", Lag: 600, Need: 1.1}}
+	if got := hot(one, 6); !strings.HasSuffix(got, "spread the keys, or add partitions") {
+		t.Error(got)
+	}
+	if got := hot(one, 1); strings.Contains(got, "keys") || !strings.HasSuffix(got, "raise spec.drainTarget") {
+		t.Error(got)
+	}
 }

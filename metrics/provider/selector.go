@@ -63,8 +63,11 @@ func parseSelector(metric string, selector labels.Selector) (asked, error) {
 		return a, nil
 	}
 	a.question = consumers.Question{Cluster: a.labels[labelCluster], Group: a.labels[labelGroup], Topics: a.labels[labelTopic], Ages: metric == LagSeconds}
-	if a.question.Cluster == "" || a.question.Group == "" {
+	switch q := a.question; {
+	case q.Group == "":
 		return asked{}, fmt.Errorf("the selector names no group: give labels cluster and group, or consumer")
+	case q.Cluster == "":
+		return asked{}, fmt.Errorf("the selector names no cluster: give label cluster, a name under clusters in swell-metrics' configuration")
 	}
 	var err error
 	a.question.LateAfter, err = lateAfter(metric, a.labels)
