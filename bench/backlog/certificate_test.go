@@ -3,6 +3,7 @@ package backlog_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/api/config"
@@ -29,9 +31,14 @@ func TestABrokenCertificateIsSaid(t *testing.T) {
 	}
 	r := newRig(t, map[string]int{"plain": partitions}, func(r *rig) stack.MetricsOptions {
 		write(r.Cluster.FrontProxyCA())
-		more := config.KafkaCluster{Name: "secure", Brokers: r.secureKafka(t).ListenAddrs(), TLS: &config.KafkaTLS{CAFile: authority}}
+		secure := r.secureKafka(t).ListenAddrs()
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(r.Cluster.CA())
+		commitEndsAt(t, "secret", kgo.SeedBrokers(secure...), kgo.DialTLSConfig(&tls.Config{RootCAs: roots}))
+		more := config.KafkaCluster{Name: "secure", Brokers: secure, TLS: &config.KafkaTLS{CAFile: authority}}
 		return stack.MetricsOptions{More: []config.KafkaCluster{more}}
 	})
+	r.commitEnds(t, "plain")
 	r.apply(t, workload{Name: "secret", Replicas: 1, PerPod: 10, Cluster: "secure"})
 	r.apply(t, workload{Name: "plain", Replicas: 1, PerPod: 10})
 

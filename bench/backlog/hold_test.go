@@ -243,7 +243,13 @@ func (r *rig) produce(t *testing.T, topic string, n int) {
 // commitEnds commits every partition of a topic at its end, as consumers do that have read everything.
 func (r *rig) commitEnds(t *testing.T, topic string) {
 	t.Helper()
-	c, err := kgo.NewClient(kgo.SeedBrokers(r.Kafka.Bootstrap))
+	commitEndsAt(t, topic, kgo.SeedBrokers(r.Kafka.Bootstrap))
+}
+
+// commitEndsAt does so in another cluster.
+func commitEndsAt(t *testing.T, topic string, cluster ...kgo.Opt) {
+	t.Helper()
+	c, err := kgo.NewClient(cluster...)
 	if err != nil {
 		t.Fatal(err)
 	}

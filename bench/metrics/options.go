@@ -67,7 +67,7 @@ func full() options {
 // short has every part but the peer, and figures that mean nothing.
 func short() options {
 	o := full()
-	o.sizes, o.polls, o.speed, o.kedaGroups = []size{{20, 4}}, 3, 10, nil
+	o.sizes, o.polls, o.speed, o.kedaGroups = []size{{20, 4}}, 8, 10, nil
 	o.serverPolls, o.serverEvery, o.hpas, o.syncEvery, o.rounds, o.closedFor = 3, 500*time.Millisecond, 20, time.Second, 1, time.Second
 	return o
 }
@@ -99,7 +99,7 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	o := full()
 	set := flag.NewFlagSet("metrics", flag.ContinueOnError)
 	set.SetOutput(usage)
-	isShort := set.Bool("short", false, "3 polls of 20 groups, without the peer: shows that the bench runs, measures nothing")
+	isShort := set.Bool("short", false, "8 polls of 20 groups, without the peer: shows that the bench runs, measures nothing")
 	polls := set.Int("polls", 0, "polls that are averaged (default 30)")
 	speed := set.Float64("speed", 0, "how many times faster than every 5 s the poller polls, 1 to 10 (default 5)")
 	stages := set.String("stages", strings.Join(allStages, ","), "what is measured")

@@ -300,8 +300,10 @@ func (r *rig) kafkaDo(n int, read bool) {
 			offsets.AddOffset("orders", p, 0, -1)
 		}
 	}
-	if err := admin.CommitAllOffsets(r.t.Context(), "orders", offsets); err != nil {
-		r.t.Fatal(err)
+	for _, group := range []string{"orders", "mailer"} {
+		if err := admin.CommitAllOffsets(r.t.Context(), group, offsets); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 }
 

@@ -17,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -121,6 +123,17 @@ func newKafka(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	// The group has begun: one that never committed is unknown.
+	offsets := kadm.Offsets{}
+	offsets.AddOffset("orders", 0, 0, -1)
+	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), "orders", offsets); err != nil {
+		t.Fatal(err)
+	}
 	return k.ListenAddrs()[0]
 }
 
