@@ -6,9 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"swell/metrics/consumers"
@@ -46,21 +44,7 @@ func forbidden(t *testing.T, k *kfake.Cluster) (on *atomic.Bool) {
 }
 
 func TestReloadDoesNotForgetWhatAGroupReads(t *testing.T) {
-	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "orders"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(k.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	offsets := kadm.Offsets{}
-	offsets.AddOffset("orders", 0, 0, -1)
-	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), "g", offsets); err != nil {
-		t.Fatal(err)
-	}
+	k := kafkaOf(t, "g")
 	config := func(every string) string {
 		return fmt.Sprintf("clusters: [{name: main, brokers: ['%s'], pollEvery: %s, metadataEvery: 20ms, staleAfter: 200ms}]\n", k.ListenAddrs()[0], every)
 	}

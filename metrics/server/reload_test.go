@@ -118,6 +118,12 @@ func (r *reloading) metrics() string {
 
 func newKafka(t *testing.T) string {
 	t.Helper()
+	return kafkaOf(t, "orders").ListenAddrs()[0]
+}
+
+// kafkaOf has a group that has begun: one that never committed is unknown.
+func kafkaOf(t *testing.T, group string) *kfake.Cluster {
+	t.Helper()
 	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "orders"))
 	if err != nil {
 		t.Fatal(err)
@@ -128,13 +134,12 @@ func newKafka(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	// The group has begun: one that never committed is unknown.
 	offsets := kadm.Offsets{}
 	offsets.AddOffset("orders", 0, 0, -1)
-	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), "orders", offsets); err != nil {
+	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), group, offsets); err != nil {
 		t.Fatal(err)
 	}
-	return k.ListenAddrs()[0]
+	return k
 }
 
 func TestReloadRestartsOnlyWhatChanged(t *testing.T) {

@@ -154,6 +154,7 @@ func TestEveryVersionIsUnderstood(t *testing.T) {
 }
 
 func TestEveryAnswerOfTheClientsLibraryIsUnderstood(t *testing.T) {
+	decoded := 0
 	rapid.Check(t, func(t *rapid.T) {
 		of, body := anAnswer(t)
 		w, problem := walked(of, body)
@@ -162,8 +163,9 @@ func TestEveryAnswerOfTheClientsLibraryIsUnderstood(t *testing.T) {
 		}
 		took, err := decode(of, body)
 		if err != nil {
-			t.Skip(err) // a null where none may be
+			return // a null where none may be
 		}
+		decoded++
 		if took > most(w.decoded) {
 			t.Fatalf("%s version %d takes %d bytes, and %d were counted", kmsg.NameForKey(of.key), of.version, took, w.decoded)
 		}
@@ -173,6 +175,9 @@ func TestEveryAnswerOfTheClientsLibraryIsUnderstood(t *testing.T) {
 			}
 		}
 	})
+	if decoded == 0 {
+		t.Error("the client could decode none of them")
+	}
 }
 
 func TestWhatIsLetThroughTakesWhatWasCounted(t *testing.T) {
