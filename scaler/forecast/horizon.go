@@ -27,10 +27,11 @@ const (
 	regressionReady    = daySeconds
 )
 
-// halfLives of the regressions in seconds, and of the recent residuals.
+// halfLives of the regressions and of the recent residuals, in seconds. The short regression has the first features only.
 var (
 	halfLives    = [numHalfLives]float64{2.5 * daySeconds, 20 * daySeconds}
 	errHalfLives = [2]float64{300, 4 * 3600}
+	regFeatures  = [numHalfLives]int{22, numFeatures}
 	memberNames  = [numHalfLives]string{"regression/2.5d", "regression/20d"}
 )
 
@@ -99,7 +100,7 @@ func newHorizon(h int64, f *Forecaster, pool []float32) (*horizon, []float32) {
 	if f.hasRegressions(h) {
 		z.regs = make([]regression, numHalfLives)
 		for i := range z.regs {
-			z.regs[i], pool = newRegression(numFeatures, pool)
+			z.regs[i], pool = newRegression(regFeatures[i], pool)
 		}
 	}
 	return z, pool
@@ -167,7 +168,7 @@ func (z *horizon) regress(p *pending, v, r float64) {
 		x[i] = float32(unpack(q, featureStep))
 	}
 	for i := range z.regs {
-		z.regs[i].learn(x[:], y, size, keepOf(z.seconds(), halfLives[i]))
+		z.regs[i].learn(x[:regFeatures[i]], y, size, keepOf(z.seconds(), halfLives[i]))
 		if z.learned%max(int64(solveSeconds/z.seconds()), 1) == 0 {
 			z.regs[i].solve()
 		}

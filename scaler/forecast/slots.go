@@ -100,13 +100,13 @@ func (s *slots) forget(from, to int64) {
 	}
 }
 
-// store keeps eight days in short slots and eight weeks in long ones.
+// store keeps a week in short slots and eight weeks in long ones.
 type store struct{ near, far slots }
 
 const (
 	nearSeconds = 300
 	farSeconds  = 1800
-	nearKept    = 8*daySeconds + 6*3600 // seconds
+	nearKept    = 7*daySeconds + 6*3600 // seconds
 	farKept     = 57 * daySeconds
 )
 
