@@ -86,14 +86,15 @@ func (b *blend) weights(said *experts) (w [numExperts]float64) {
 // loads with small added.
 func (b *blend) point(said *experts, small float64) (point, spread float64) {
 	w := b.weights(said)
-	any := false
+	middle := weightedMedian(said, &w)
+	if math.IsNaN(middle) {
+		return said[expertLast], 0
+	}
+	most, least := (middle+small)*straggle-small, (middle+small)/straggle-small
 	for k, x := range said {
 		if w[k] > 0 {
-			point, any = point+w[k]*x, true
+			point += w[k] * min(max(x, least), most)
 		}
-	}
-	if !any {
-		return said[expertLast], 0
 	}
 	for k, x := range said {
 		if w[k] > 0 {
@@ -101,4 +102,32 @@ func (b *blend) point(said *experts, small float64) (point, spread float64) {
 		}
 	}
 	return point, spread
+}
+
+// straggle is the factor from the weighted median beyond which an expert is taken to say no more: yesterday's jump would
+// otherwise be the blend's, by however little weight.
+const straggle = 2.0
+
+// weightedMedian of what the experts say; NaN where none has a weight.
+func weightedMedian(said *experts, w *[numExperts]float64) float64 {
+	var order [numExperts]int
+	n := 0
+	for k := range said {
+		if w[k] <= 0 {
+			continue
+		}
+		i := n
+		for ; i > 0 && said[order[i-1]] > said[k]; i-- {
+			order[i] = order[i-1]
+		}
+		order[i] = k
+		n++
+	}
+	sum := 0.0
+	for _, k := range order[:n] {
+		if sum += w[k]; sum >= 0.5 {
+			return said[k]
+		}
+	}
+	return math.NaN()
 }

@@ -5,6 +5,8 @@ import "math"
 const (
 	numFeatures = 29
 	featureClip = 3.0
+	shapeClip   = 1.0 // of how a base's shape differs from the reference's
+	slotClip    = 0.5 // of what one row adds to the mean of its slot
 )
 
 // features of one forecast; the first is always 1.
@@ -32,18 +34,19 @@ func (z *horizon) featuresOf(v *view, a *ahead, blended float64) features {
 	ref := math.Log(a.ref + c)
 	four, yesterday := &v.ratio[baseFourWeeks], &v.ratio[baseYesterday]
 	hour := four[span1h]
+	level := hour / math.Sqrt(1+hour*hour) // a lasting shift of the level must not leave the range that was learned
 	last := math.Log(v.last+c) - ref
 	mix := math.Log(blended+c) - ref
 	recent := z.errs[1].value()
 	p.put(1)
 	for _, b := range [...]int{baseYesterday, baseSameKind, baseEightWeeks} {
-		p.put(math.Log(a.bases[b]+c) + v.ratio[b][span1h] - ref)
+		p.put(bounded(math.Log(a.bases[b]+c)+v.ratio[b][span1h]-ref, shapeClip))
 	}
 	p.put(four[spanLast] - hour)
 	p.put(four[span3h] - hour)
 	p.put(v.day - hour)
 	p.put(yesterday[spanLast] - yesterday[span1h])
-	p.put(hour)
+	p.put(level)
 	p.put(last)
 	p.put(v.slope[0] * float64(z.h))
 	p.put(mix)
@@ -55,7 +58,7 @@ func (z *horizon) featuresOf(v *view, a *ahead, blended float64) features {
 	sin, cos := math.Sincos(2 * math.Pi * float64(a.moment.local) / daySeconds)
 	p.put(0.3 * sin)
 	p.put(0.3 * cos)
-	for _, y := range [...]float64{hour, last, mix, recent} { // they weigh differently by day and by night
+	for _, y := range [...]float64{level, last, mix, recent} { // they weigh differently by day and by night
 		p.put(y * sin)
 		p.put(y * cos)
 	}
@@ -65,3 +68,6 @@ func (z *horizon) featuresOf(v *view, a *ahead, blended float64) features {
 	p.put(last * cos2)
 	return x
 }
+
+// bounded is x within ±most.
+func bounded(x, most float64) float64 { return min(max(x, -most), most) }

@@ -225,7 +225,11 @@ func (f *Forecaster) complete(row int64, v float64) {
 	f.recent.add(row, v)
 	if !math.IsNaN(v) {
 		f.seen++
-		f.usual.add(v, keepOf(float64(f.step), usualHalfLife))
+		if most := usualMost * f.usual.value(); most > 0 {
+			f.usual.add(min(v, most), keepOf(float64(f.step), usualHalfLife))
+		} else {
+			f.usual.add(v, keepOf(float64(f.step), usualHalfLife))
+		}
 	}
 	f.store.add((row+1)*f.step, v)
 	for _, z := range f.horizons {

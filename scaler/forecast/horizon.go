@@ -130,12 +130,12 @@ func (z *horizon) resolve(row int64, v float64, coarse bool) {
 	if !isNumber(ref) || !(c > 0) {
 		return
 	}
-	bounded := min(v, (ref+c)*math.Exp(errorClip))
+	atMost := min(v, (ref+c)*math.Exp(errorClip))
 	var said experts
 	for k, x := range p.said {
 		said[k] = (ref+c)*math.Exp(unpack(x, saidStep)) - c
 	}
-	z.blend.learn(&said, bounded, keepOf(z.seconds(), blendHalfLife))
+	z.blend.learn(&said, atMost, keepOf(z.seconds(), blendHalfLife))
 	if !p.ok {
 		return
 	}
@@ -144,7 +144,7 @@ func (z *horizon) resolve(row int64, v float64, coarse bool) {
 		return
 	}
 	for i := range z.members {
-		z.members[i].add(math.Abs(bounded-((ref+c)*math.Exp(float64(p.members[i]))-c)), keepOf(z.seconds(), memberHalfLife))
+		z.members[i].add(math.Abs(atMost-((ref+c)*math.Exp(float64(p.members[i]))-c)), keepOf(z.seconds(), memberHalfLife))
 	}
 	z.regress(p, v, r)
 	if p.local.scale > 0 {
@@ -156,8 +156,7 @@ func (z *horizon) resolve(row int64, v float64, coarse bool) {
 // regress learns the load v of a row and its residual r.
 func (z *horizon) regress(p *pending, v, r float64) {
 	c := float64(p.small)
-	clip := func(x float64) float64 { return min(max(x, -logClip), logClip) }
-	y := clip(math.Log((v + c) / (float64(p.ref) + c)))
+	y := bounded(math.Log((v+c)/(float64(p.ref)+c)), logClip)
 	size := math.Pow(min((float64(p.point)+c)/(z.f.usual.value()+c), sizeMost), sizePower)
 	if far := robust * max(float64(p.local.scale), smallestError); math.Abs(r) > far {
 		size *= far / math.Abs(r)
@@ -174,12 +173,12 @@ func (z *horizon) regress(p *pending, v, r float64) {
 		}
 	}
 	for i := range z.errs {
-		z.errs[i].add(clip(r), keepOf(z.seconds(), errHalfLives[i]))
+		z.errs[i].add(bounded(r, logClip), keepOf(z.seconds(), errHalfLives[i]))
 	}
 	gain := float32(1 - keepOf(z.seconds()/halfHour, errSlotHalfLife))
 	slot := p.slot / halfHour
-	z.refBySlot[slot] += (float32(y) - z.refBySlot[slot]) * gain
-	z.errBySlot[slot] += (float32(clip(r)) - z.errBySlot[slot]) * gain
+	z.refBySlot[slot] += (float32(bounded(y, slotClip)) - z.refBySlot[slot]) * gain
+	z.errBySlot[slot] += (float32(bounded(r, slotClip)) - z.errBySlot[slot]) * gain
 }
 
 // make forecasts from a view.
@@ -223,7 +222,7 @@ func (z *horizon) say(x *features, blended float64) (said [numMembers]float32) {
 	}
 	said[memberBlend] = float32(blended)
 	for i := range z.regs {
-		said[i] = float32(min(max(z.regs[i].predict(x[:]), -logClip), logClip))
+		said[i] = float32(bounded(z.regs[i].predict(x[:]), logClip))
 	}
 	return said
 }

@@ -26,15 +26,19 @@ const (
 const (
 	// smallShare of the usual load is added to both sides of every ratio.
 	smallShare = 0.005
-	// usualHalfLife is over what the usual load is averaged, in seconds.
+	// usualHalfLife is over what the usual load is averaged, in seconds; a row counts as at most usualMost times as much.
 	usualHalfLife = 7 * daySeconds
-	// ratioClip bounds the logarithm of load to base that a row adds to the day's level, and dayHalfLife is that level's.
+	usualMost     = 100.0
+	// ratioClip bounds by how much a row's logarithm of load to base differs from the day's level, which it is added to with
+	// dayHalfLife.
 	ratioClip   = 1.5
 	dayHalfLife = daySeconds
 	// A row is stray whose load differs from its base by this factor more than the day's level does.
 	strayFactor = 10.0
 	// strayLongest is how long a stretch of stray rows may last to be forgotten, in seconds; a longer one is a new level.
 	strayLongest = 3 * 3600
+	// jumpMost is by how much one day may outgrow the others of its kind, as a factor.
+	jumpMost = 3.0
 	// smoothSeconds on both sides of a target are averaged on earlier days.
 	smoothSeconds = 600
 )
@@ -77,14 +81,15 @@ func basesOf(m *moment, at *[numLags]float64) bases {
 
 // view is what all horizons share at one origin.
 type view struct {
-	row   int64   // the last complete row
-	last  float64 // its load, or the newest known one of the last hour
-	usual float64 // decayed mean of the load
-	small float64 // c of the package comment
-	level [numSpans]float64
-	slope [2]float64                  // of the logarithm over 20 min and 1 h, a row
-	ratio [numBases][numSpans]float64 // logarithm of load to base
-	day   float64                     // decayed mean of the logarithm of load to the four weeks
+	row        int64   // the last complete row
+	last       float64 // its load, or the newest known one of the last hour
+	usual      float64 // decayed mean of the load
+	small      float64 // c of the package comment
+	level      [numSpans]float64
+	slope      [2]float64                  // of the logarithm over 20 min and 1 h, a row
+	ratio      [numBases][numSpans]float64 // logarithm of load to base
+	hourBefore [numLags]float64            // load in the same hour of earlier days as the last one
+	day        float64                     // decayed mean of the logarithm of load to the four weeks
 }
 
 // viewAt is the view from a row that was just added.
@@ -105,13 +110,17 @@ func (f *Forecaster) viewAt(row int64) view {
 		for i, u := range m.past {
 			at[i] = f.store.mean(float64(u-n*f.step), float64(u))
 		}
+		if s == span1h {
+			v.hourBefore = at
+		}
 		for b, base := range basesOf(&m, &at) {
 			v.ratio[b][s] = math.Log((v.level[s] + v.small) / (base + v.small))
 		}
 	}
 	if x := v.ratio[baseFourWeeks][spanLast]; isNumber(x) && isNumber(f.recent.mean(row, row+1)) {
 		f.forgetStray(row, math.Abs(x-f.day.value()) > math.Log(strayFactor))
-		f.day.add(min(max(x, -ratioClip), ratioClip), keepOf(float64(f.step), dayHalfLife))
+		day := f.day.value()
+		f.day.add(day+min(max(x-day, -ratioClip), ratioClip), keepOf(float64(f.step), dayHalfLife))
 	}
 	v.day = f.day.value()
 	for i, span := range [...]int64{1200, 3600} {
@@ -156,6 +165,7 @@ func (f *Forecaster) aheadOf(v *view, row int64) ahead {
 	for i, u := range a.moment.past {
 		at[i] = f.store.mean(float64(u)-around, float64(u+f.step)+around)
 	}
+	tame(&a.moment, &at, &v.hourBefore, v.small)
 	a.bases = basesOf(&a.moment, &at)
 	a.ref = v.last
 	for _, b := range [...]int{baseFourWeeks, baseSameKind, baseSevenDays, baseYesterday} {
@@ -165,6 +175,35 @@ func (f *Forecaster) aheadOf(v *view, row int64) ahead {
 		}
 	}
 	return a
+}
+
+// tame bounds what earlier days grew by between the hour before and the target: by at most jumpMost more or less than the
+// median of the days of the target's kind did. A shift of the level or an outage would else be seen again on all days
+// that average over it.
+func tame(m *moment, at, hour *[numLags]float64, small float64) {
+	var growth [numLags]float64
+	n := 0
+	for i, same := range m.same {
+		g := (at[i] + small) / (hour[i] + small)
+		if !same || math.IsNaN(g) {
+			continue
+		}
+		k := n
+		for ; k > 0 && growth[k-1] > g; k-- {
+			growth[k] = growth[k-1]
+		}
+		growth[k] = g
+		n++
+	}
+	if n < 3 {
+		return
+	}
+	middle := growth[n/2]
+	for i := range at {
+		if !math.IsNaN(hour[i]) && m.same[i] {
+			at[i] = min(max(at[i], (hour[i]+small)*middle/jumpMost-small), (hour[i]+small)*middle*jumpMost-small)
+		}
+	}
 }
 
 // rows in a span of seconds, at least one.
