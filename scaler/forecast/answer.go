@@ -56,6 +56,15 @@ func (f *Forecaster) Forecast(now time.Time, ahead time.Duration, tau float64) A
 	return a
 }
 
+// Curve is Forecast for several horizons.
+func (f *Forecaster) Curve(now time.Time, horizons []time.Duration, tau float64) []Answer {
+	out := make([]Answer, len(horizons))
+	for i, h := range horizons {
+		out[i] = f.Forecast(now, h, tau)
+	}
+	return out
+}
+
 // exponent of the τ-quantile of a learned horizon, and how many outcomes it rests on.
 func (f *Forecaster) exponent(i int, tau float64) (exponent float64, count int32) {
 	t := &f.horizons[i].tail

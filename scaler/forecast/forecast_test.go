@@ -262,17 +262,3 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkStep(b *testing.B) {
-	past := swing(28, 5*time.Minute, 1)
-	f := feed(b, forecast.Options{}, past)
-	now := past.End()
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := f.Observe(now, 100); err != nil {
-			b.Fatal(err)
-		}
-		now = now.Add(time.Minute)
-		f.MaxOver(now, 5*time.Minute, 0.99)
-	}
-}
