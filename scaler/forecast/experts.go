@@ -44,7 +44,7 @@ func (f *Forecaster) expertsOf(v *view, a *ahead, h int64) experts {
 type blend [numExperts]decayed // |error|
 
 const (
-	blendHalfLife = 6 * 3600 // seconds
+	blendHalfLife = 2 * 3600 // seconds
 	blendPower    = 4
 )
 
