@@ -6,7 +6,7 @@
 // three hours, slots of 5 min for a week and of 30 min for eight weeks, and decayed sums.
 //
 // Experts. "Same slot" is the same local wall-clock time some days before, so that clock changes do not shift it;
-// past rows are averaged over ±10 min. B is one of six bases: yesterday, last week, the mean of the last four weeks,
+// past rows are averaged over ±5 min. B is one of six bases: yesterday, last week, the mean of the last four weeks,
 // the mean of the last seven days, the mean of those of the last seven days of the target's kind (working day, or
 // Saturday, or Sunday and holidays), and the mean of eight weeks. Weeks count whose day is of the target's kind; a
 // holiday without one takes the last Sunday. The first five, each scaled to the recent level over w, one of 15 min, 1 h,
@@ -17,7 +17,7 @@
 // Beside these fifteen stand the last value, the mean of the last 15 min, and two trends: the last level carried on at
 // its log-slope over 20 min or 1 h, which fades with a half-life of as much.
 //
-// Blend. e_k is expert k's absolute error at this horizon, averaged with a half-life of 6 h; the blend is
+// Blend. e_k is expert k's absolute error at this horizon, averaged with a half-life of 2 h; the blend is
 //
 //	F₀ = Σ w_k·expert_k / Σ w_k,   w_k = e_k^−4
 //
@@ -25,9 +25,9 @@
 // load and y = ln((load+c)/(R+c)), bounded by ±1.5, weighted least squares with forgetting give y from features known at
 // the origin, all of them logarithms of ratios: each base's shape against R; the level of the last minutes, 3 h and the
 // day against that of the last hour; the hour's level against the four weeks; the last load, the 20-minute trend and F₀
-// against R; the mean residual of the last 5 min and 4 h, and of the same half hour on earlier days; sine and cosine of
-// the local time, and their products with four of these. A row's weight is the square root of its size, and less where
-// its residual is beyond 1.5 local scales (Huber). Two are kept, of half-lives 2.5 and 20 days; sums are decayed, and a
+// against R; the mean residual of the last 10 min and 3 h, and of the same half hour on earlier days; sine and cosine of
+// the local time, and their products with four of these. A row's weight is its size to the power of 0.7, and less where
+// its residual is beyond 1.5 local scales (Huber). Two are kept, of half-lives 2 and 12 days; sums are decayed, and a
 // ridge of 2 % of each feature's own sum is added when they are solved, so that a feature that stopped moving is not
 // forgotten into noise. The point is the geometric mean of both and the blend, weighed by the −10th power of their
 // absolute error, averaged with a half-life of 12 h (0.6 of that for the blend): a regression that strays loses its
@@ -50,7 +50,8 @@
 // The largest demand over a lead of L rows is forecast as the largest of four points within L and has its own q from
 // maxima that were resolved; quantiles of single rows are never added up.
 //
-// Outliers. A stretch of at most 3 h that strays from its base by ten times more than the day did is taken for an outage
+// Outliers. What a day grew by between the hour before and the target counts at most fourfold more or less than the median
+// of the days of its kind; an expert at most twofold more or less than the blend's weighted median. A stretch of at most 3 h that strays from its base by ten times more than the day did is taken for an outage
 // or a spike, and is unknown afterwards: the same slot of later days does not see it. A longer one is a new level.
 // Errors and residuals are bounded before they are averaged.
 //

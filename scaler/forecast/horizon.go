@@ -13,7 +13,7 @@ const (
 	errorClip = 2.0
 	// robust is from how many local scales on an outcome counts less, and sizePower how much more a large load counts.
 	robust    = 1.5
-	sizePower = 0.5
+	sizePower = 0.7
 	sizeMost  = 10.0
 	// Members are weighed by their error of the last hours; the blend's weight is a little less.
 	memberHalfLife = daySeconds / 2
@@ -29,10 +29,10 @@ const (
 
 // halfLives of the regressions and of the recent residuals, in seconds. The short regression has the first features only.
 var (
-	halfLives    = [numHalfLives]float64{2.5 * daySeconds, 20 * daySeconds}
-	errHalfLives = [2]float64{300, 4 * 3600}
+	halfLives    = [numHalfLives]float64{2 * daySeconds, 12 * daySeconds}
+	errHalfLives = [2]float64{600, 3 * 3600}
 	regFeatures  = [numHalfLives]int{22, numFeatures}
-	memberNames  = [numHalfLives]string{"regression/2.5d", "regression/20d"}
+	memberNames  = [numHalfLives]string{"regression/2d", "regression/12d"}
 )
 
 // horizon forecasts the row h rows after the origin.

@@ -40,7 +40,7 @@ const (
 	// jumpMost is by how much one day may outgrow the others of its kind, as a factor.
 	jumpMost = 4.0
 	// smoothSeconds on both sides of a target are averaged on earlier days.
-	smoothSeconds = 600
+	smoothSeconds = 300
 )
 
 // bases are loads of the same slot on earlier days, NaN where nothing is known.
