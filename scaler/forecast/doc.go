@@ -50,7 +50,7 @@
 // The largest demand over a lead of L rows is forecast as the largest of four points within L and has its own q from
 // maxima that were resolved; quantiles of single rows are never added up.
 //
-// Outliers. What a day grew by between the hour before and the target counts at most fourfold more or less than the median
+// Outliers. What a day grew by between the hour before and the target counts at most threefold more or less than the median
 // of the days of its kind; an expert at most twofold more or less than the blend's weighted median. A stretch of at most 3 h that strays from its base by ten times more than the day did is taken for an outage
 // or a spike, and is unknown afterwards: the same slot of later days does not see it. A longer one is a new level.
 // Errors and residuals are bounded before they are averaged.

@@ -38,7 +38,7 @@ const (
 	// strayLongest is how long a stretch of stray rows may last to be forgotten, in seconds; a longer one is a new level.
 	strayLongest = 3 * 3600
 	// jumpMost is by how much one day may outgrow the others of its kind, as a factor.
-	jumpMost = 4.0
+	jumpMost = 3.0
 	// smoothSeconds on both sides of a target are averaged on earlier days.
 	smoothSeconds = 300
 )
