@@ -175,6 +175,9 @@ func TestUnknownIsNotZero(t *testing.T) {
 	if err := gone.Observe(s.End().Add(4*time.Hour), -1); err == nil {
 		t.Fatal("a load below zero was taken")
 	}
+	if err := gone.Observe(s.End().Add(4*time.Hour), 1e18); err == nil {
+		t.Fatal("a load that no series can hold was taken")
+	}
 	// A clock that jumps by a year starts anew rather than learning a year of nothing.
 	later := s.End().Add(365 * 24 * time.Hour)
 	if err := gone.Observe(later, 50); err != nil {
@@ -228,7 +231,7 @@ func TestAnswersAreSane(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := day0
-		load := rapid.SampledFrom([]float64{0, 1e-9, 1, 50, 5000, 1e12, math.NaN()})
+		load := rapid.SampledFrom([]float64{0, 1e-9, 1, 50, 5000, 1e12, 1e17, math.NaN()})
 		for range rapid.IntRange(1, 300).Draw(t, "rows") {
 			if err := f.Observe(now, load.Draw(t, "load")); err != nil {
 				t.Fatal(err)

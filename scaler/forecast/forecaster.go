@@ -31,6 +31,9 @@ type Options struct {
 	MinHistory time.Duration
 }
 
+// largestLoad is above all that can be kept in a slot's code.
+const largestLoad = 1e17
+
 // keepDays is after how many days without a row everything is forgotten.
 const keepDays = 8 * 7
 
@@ -182,7 +185,7 @@ func (f *Forecaster) Observe(t time.Time, v float64) error {
 }
 
 func (f *Forecaster) observe(t time.Time, v float64, coarse bool) error {
-	if v < 0 || math.IsInf(v, 0) {
+	if v < 0 || v > largestLoad {
 		return fmt.Errorf("observing %s: %g cannot be a load; leave the sample out, or give NaN", t.Format(time.RFC3339), v)
 	}
 	row := floorDiv(t.Unix(), f.step)

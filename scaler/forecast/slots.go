@@ -2,7 +2,7 @@ package forecast
 
 import "math"
 
-// slots keeps the mean load of slots of equal length, two bytes a slot: its logarithm in steps of 0.06 %.
+// slots keeps the mean load of slots of equal length, two bytes a slot: its logarithm in steps of 0.08 %.
 // Slots are numbered by unix time / length.
 type slots struct {
 	length int64    // seconds
@@ -14,8 +14,8 @@ type slots struct {
 
 const (
 	codeZero = 1     // the code of no load
-	codeLow  = -20.0 // the logarithm of code 2
-	codeStep = 1.0 / 1600
+	codeLow  = -12.0 // the logarithm of code 2
+	codeStep = 1.0 / 1250
 )
 
 // decodeHigh and decodeLow are exp of a code's high and low byte.
@@ -29,7 +29,7 @@ func decodeTables() (high, low [256]float64) {
 	return high, low
 }
 
-// encode gives a load from e^-20, below which it is none, to e^20.9 its code.
+// encode gives a load from e^-12, below which it is none, to e^40.4 its code.
 func encode(v float64) uint16 {
 	if math.IsNaN(v) {
 		return 0
