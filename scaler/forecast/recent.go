@@ -33,6 +33,13 @@ func (r *recentRows) mean(from, to int64) float64 {
 	return m.value()
 }
 
+// forget makes the rows in [from, to) unknown.
+func (r *recentRows) forget(from, to int64) {
+	for i := max(from, r.next-int64(len(r.values))); i < min(to, r.next); i++ {
+		r.values[floorMod(i, int64(len(r.values)))] = float32(math.NaN())
+	}
+}
+
 // largest of the rows in [from, to); NaN where one of them is unknown.
 func (r *recentRows) largest(from, to int64) float64 {
 	if from < r.next-int64(len(r.values)) || to > r.next {

@@ -34,8 +34,13 @@ func changed(s series.Series, d, h int, hours float64, to func(float64) float64)
 
 func wapeOf(t *testing.T, s series.Series, o forecast.Options, fromDay, toDay float64) float64 {
 	t.Helper()
+	return wapeAt(t, s, o, time.Hour, fromDay, toDay)
+}
+
+func wapeAt(t *testing.T, s series.Series, o forecast.Options, horizon time.Duration, fromDay, toDay float64) float64 {
+	t.Helper()
 	day := float64(24 * time.Hour / s.Step)
-	rows, err := forecast.Backtest(s.Slice(s.Start, s.Time(int(toDay*day))), o, time.Hour, 0.95, int(fromDay*day))
+	rows, err := forecast.Backtest(s.Slice(s.Start, s.Time(int(toDay*day))), o, horizon, 0.95, int(fromDay*day))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,12 +58,15 @@ func TestAPoisonedHourIsForgotten(t *testing.T) {
 		"nearly an outage": func(v float64) float64 { return v / 50 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			poisoned := changed(s, 21, 9, 1, to) // a Monday, when the load is steep
-			// From three hours after its end, at the same hour of the next day, and of the next week.
-			for _, w := range [][2]float64{{21 + 13./24, 21 + 22./24}, {22 + 8./24, 22 + 12./24}, {28 + 8./24, 28 + 12./24}} {
-				clean, got := wapeOf(t, s, o, w[0], w[1]), wapeOf(t, poisoned, o, w[0], w[1])
-				if got > 1.35*clean {
-					t.Errorf("days %.2f to %.2f: WAPE %.2f %%, without the poisoned hour %.2f %%", w[0], w[1], got*100, clean*100)
+			poisoned := changed(s, 21, 9, 1, to)                          // a Monday, when the load is steep
+			for _, h := range []time.Duration{time.Hour, 4 * time.Hour} { // with regressions, and the blend alone
+				// From the first origin after it, at the same hour of the next day, and of the next week.
+				first := 21 + 10./24 + h.Hours()/24 + 1./288
+				for _, w := range [][2]float64{{first, 22}, {22 + 8./24, 22 + 12./24}, {28 + 8./24, 28 + 12./24}} {
+					clean, got := wapeAt(t, s, o, h, w[0], w[1]), wapeAt(t, poisoned, o, h, w[0], w[1])
+					if got > 1.5*clean {
+						t.Errorf("%v ahead, days %.2f to %.2f: WAPE %.2f %%, without the poisoned hour %.2f %%", h, w[0], w[1], got*100, clean*100)
+					}
 				}
 			}
 		})
@@ -156,5 +164,44 @@ func TestHorizonsFromOneStepToADay(t *testing.T) {
 	}
 	if a := f.ForecastAfter(now, 25*time.Hour, 0.95); a.Ready || !strings.Contains(a.Reason, "add it to Horizons") {
 		t.Errorf("beyond the longest horizon: %+v", a)
+	}
+}
+
+func TestAHolidayIsLikeASunday(t *testing.T) {
+	o := parisOptions(t)
+	s := swing(30, fiveMinutes, 15)
+	from, to := s.Time(22*288), s.Time(23*288) // a Tuesday, on which the load is a Sunday's
+	holiday := changed(s, 22, 0, 24, func(v float64) float64 { return 0.6 * v })
+	without := wapeOf(t, holiday, o, 22, 23)
+	o.Holiday = func(d time.Time) bool {
+		return !d.Before(from.Add(-2*time.Hour)) && d.Before(to) && d.Weekday() == time.Tuesday
+	}
+	with := wapeOf(t, holiday, o, 22, 23)
+	if after, plain := wapeOf(t, holiday, o, 29, 30), wapeOf(t, s, parisOptions(t), 29, 30); with > 0.85*without || after > 1.15*plain {
+		t.Errorf("WAPE on the holiday %.2f %%, %.2f %% if it is not known; a week later %.2f %%, where there was none %.2f %%",
+			with*100, without*100, after*100, plain*100)
+	}
+}
+
+func TestHorizonsBetweenTwoLieBetweenThem(t *testing.T) {
+	s := daily(day0, 20) // without noise: what lies between must be as good as what is learned
+	o := parisOptions(t)
+	worst := func(o forecast.Options) float64 {
+		f := feed(t, o, s.Slice(s.Start, s.Time(18*288)))
+		worst := 0.0
+		for i := 18 * 288; i < s.Len()-12; i++ {
+			if err := f.Observe(s.Time(i), s.Values[i]); err != nil {
+				t.Fatal(err)
+			}
+			a := f.ForecastAfter(s.Time(i+1), 45*time.Minute, 0.9)
+			truth, _ := s.At(a.Target)
+			worst = max(worst, math.Abs(a.Point/truth-1))
+		}
+		return worst
+	}
+	between := worst(o)
+	o.Horizons = []time.Duration{45 * time.Minute}
+	if learned := worst(o); between > max(1.5*learned, 0.02) {
+		t.Errorf("between two horizons the worst error is %.2f %%, of the same horizon if it is learned %.2f %%", between*100, learned*100)
 	}
 }

@@ -90,6 +90,33 @@ func (s *slots) mean(from, to float64) float64 {
 	return sum / known
 }
 
+// at is the load at a time, on the straight line between the middles of slots; NaN where neither is known.
+func (s *slots) at(t float64) float64 {
+	x := t/float64(s.length) - 0.5
+	i := int64(math.Floor(x))
+	w := x - float64(i)
+	before, after := s.value(i), s.value(i+1)
+	switch {
+	case math.IsNaN(before):
+		return after
+	case math.IsNaN(after):
+		return before
+	}
+	return before*(1-w) + after*w
+}
+
+// value of a slot; NaN where it is unknown.
+func (s *slots) value(i int64) float64 {
+	if i < s.oldest() || i >= s.next {
+		return math.NaN()
+	}
+	c := s.codes[floorMod(i, int64(len(s.codes)))]
+	if c == 0 {
+		return math.NaN()
+	}
+	return decode(c)
+}
+
 // forget makes every slot unknown that shares a second with [from, to).
 func (s *slots) forget(from, to int64) {
 	for i := max(floorDiv(from, s.length), s.oldest()); i*s.length < to && i < s.next; i++ {
@@ -132,6 +159,9 @@ func (s *store) add(end int64, v float64) {
 func (s *store) mean(from, to float64) float64 {
 	if s.far.length == 0 || from >= float64(s.near.oldest()*s.near.length) {
 		return s.near.mean(from, to)
+	}
+	if to-from < 2*float64(s.far.length) {
+		return s.far.at((from + to) / 2)
 	}
 	return s.far.mean(from, to)
 }

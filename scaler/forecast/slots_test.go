@@ -82,3 +82,25 @@ func TestForgottenSlotsAreUnknown(t *testing.T) {
 		t.Errorf("what was not forgotten is %v", got)
 	}
 }
+
+func TestAStoreKeepsEightWeeks(t *testing.T) {
+	for _, step := range []int64{60, 300, 1800, 3600} {
+		s := newStore(step, 0)
+		const days = 70
+		for i := range days * daySeconds / step {
+			s.add((i+1)*step, float64(i*step/daySeconds)) // the day's number
+		}
+		for _, back := range []int64{1, 7, 14, 56} {
+			at := float64((days - back) * daySeconds)
+			if got := s.mean(at, at+3600); math.Abs(got-float64(days-back)) > 0.1 {
+				t.Errorf("step %d s, %d days back: %v, want %d", step, back, got, days-back)
+			}
+		}
+		// A slot that lies partly in the span counts by its part.
+		edge := float64((days - 1) * daySeconds)
+		half := float64(s.near.length) / 2
+		if got, want := s.mean(edge-half, edge+float64(s.near.length)), float64(days-1)-1./3; math.Abs(got-want) > 0.1 {
+			t.Errorf("step %d s, a third in the day before: %v, want %v", step, got, want)
+		}
+	}
+}

@@ -115,12 +115,13 @@ func (f *Forecaster) viewAt(row int64) view {
 		}
 		for b, base := range basesOf(&m, &at) {
 			v.ratio[b][s] = math.Log((v.level[s] + v.small) / (base + v.small))
+			if s > spanLast && math.IsNaN(v.level[s]) { // too little is known of a longer span
+				v.ratio[b][s] = v.ratio[b][s-1]
+			}
 		}
-	}
-	if x := v.ratio[baseFourWeeks][spanLast]; isNumber(x) && isNumber(f.recent.mean(row, row+1)) {
-		f.forgetStray(row, math.Abs(x-f.day.value()) > math.Log(strayFactor))
-		day := f.day.value()
-		f.day.add(day+min(max(x-day, -ratioClip), ratioClip), keepOf(float64(f.step), dayHalfLife))
+		if s == spanLast {
+			f.watch(row, v.ratio[baseFourWeeks][spanLast])
+		}
 	}
 	v.day = f.day.value()
 	for i, span := range [...]int64{1200, 3600} {
@@ -129,8 +130,22 @@ func (f *Forecaster) viewAt(row int64) view {
 	return v
 }
 
+// watch adds a row's logarithm of load to base to the day's level, and looks whether it strays.
+func (f *Forecaster) watch(row int64, x float64) {
+	if !isNumber(x) || math.IsNaN(f.recent.mean(row, row+1)) {
+		return
+	}
+	day := f.day.value()
+	limit := math.Log(strayFactor)
+	if f.straying { // it ends well below where it begins, or noise would end it
+		limit /= 2
+	}
+	f.forgetStray(row, math.Abs(x-day) > limit)
+	f.day.add(day+bounded(x-day, ratioClip), keepOf(float64(f.step), dayHalfLife))
+}
+
 // forgetStray makes a short stretch of stray rows unknown once it has ended: an outage or a spike is not what the same
-// slot will see again.
+// slot will see again, nor what the level is.
 func (f *Forecaster) forgetStray(row int64, stray bool) {
 	switch {
 	case stray && !f.straying:
@@ -139,6 +154,7 @@ func (f *Forecaster) forgetStray(row int64, stray bool) {
 		f.straying = false
 		if (row-f.strayFrom)*f.step <= strayLongest {
 			f.store.forget(f.strayFrom*f.step, row*f.step)
+			f.recent.forget(f.strayFrom, row)
 		}
 	}
 }
