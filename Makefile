@@ -20,9 +20,10 @@ COMPARE ?=
 CHAOS ?=
 KAFKA ?=
 TRACE ?=
+TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-metrics generate clean
+.PHONY: help build demo test lint bench bench-metrics bench-forecast generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -68,6 +69,10 @@ bench-metrics: build ## what the lag metrics cost, beside KEDA's scaler (its fir
 	@go build -o bin/bench-metrics ./bench/metrics
 	@cd bench/keda && go build -o ../../bin/bench-keda .
 	@bin/bench-metrics --keda bin/bench-keda
+
+bench-forecast: ## back-tests the forecast on recorded loads and writes docs/forecasting.md; TRACES=folder has those that the project does not keep
+	@go run ./bench/forecast $(if $(TRACES),--traces '$(TRACES)')
+	@go test -run '^$$' -bench Tick -benchtime 1x ./scaler/forecast | go run ./bench/jsonlines
 
 clean: ## remove bin/ and out/
 	@rm -rf bin out

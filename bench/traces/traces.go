@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	_ "embed"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -15,30 +16,50 @@ import (
 	"swell/scaler/series"
 )
 
+//go:embed nasa_http_requests_5m.csv.gz
+var nasa []byte
+
+//go:embed wikimedia_pageviews_1h.csv.gz
+var wikimedia []byte
+
 //go:embed worldcup98_requests_5m.csv.gz
 var worldcup98 []byte
 
-// WorldCup98 is the name of the only trace kept with the project; SOURCES.md says where it is from.
-const WorldCup98 = "worldcup98"
+// The names of the traces kept with the project; SOURCES.md says where they are from.
+const (
+	NASA       = "nasa"
+	Wikimedia  = "wikimedia"
+	WorldCup98 = "worldcup98"
+)
+
+var kept = map[string]struct {
+	csv  []byte // compressed
+	zone string
+}{
+	NASA:       {nasa, "America/New_York"},
+	Wikimedia:  {wikimedia, "UTC"},
+	WorldCup98: {worldcup98, "Europe/Paris"},
+}
 
 // TimeZone is the local time of a trace's users.
 func TimeZone(name string) string {
-	if name == WorldCup98 {
-		return "Europe/Paris"
+	if t, ok := kept[name]; ok {
+		return t.zone
 	}
 	return "UTC"
 }
 
 // Names of the traces that Load knows, sorted.
-func Names() []string { return []string{WorldCup98} }
+func Names() []string { return slices.Sorted(maps.Keys(kept)) }
 
 // Load is a trace by its name.
 func Load(name string) (series.Series, error) {
-	if name != WorldCup98 {
+	t, ok := kept[name]
+	if !ok {
 		return series.Series{}, fmt.Errorf("loading the trace %q: there is none of that name; give one of %s, or the path of a CSV file",
 			name, strings.Join(Names(), ", "))
 	}
-	r, err := gzip.NewReader(bytes.NewReader(worldcup98))
+	r, err := gzip.NewReader(bytes.NewReader(t.csv))
 	if err != nil {
 		return series.Series{}, fmt.Errorf("loading the trace %s: %w", name, err)
 	}

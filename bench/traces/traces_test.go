@@ -1,19 +1,33 @@
 package traces_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"swell/bench/traces"
 )
 
-func TestWorldCupIsWhole(t *testing.T) {
-	s, err := traces.Load(traces.WorldCup98)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Len() != 25062 || s.Step != 5*time.Minute || s.Values[0] != 39 {
-		t.Fatalf("got %d rows of %v beginning with %v", s.Len(), s.Step, s.Values[0])
+func TestTracesAreWhole(t *testing.T) {
+	for name, want := range map[string]struct {
+		rows  int
+		step  time.Duration
+		first float64
+	}{
+		traces.NASA:       {17856, 5 * time.Minute, 301},
+		traces.Wikimedia:  {10621, time.Hour, 14843479},
+		traces.WorldCup98: {25062, 5 * time.Minute, 39},
+	} {
+		s, err := traces.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Len() != want.rows || s.Step != want.step || s.Values[0] != want.first {
+			t.Errorf("%s: got %d rows of %v beginning with %v", name, s.Len(), s.Step, s.Values[0])
+		}
+		if _, err := time.LoadLocation(traces.TimeZone(name)); err != nil || !slices.Contains(traces.Names(), name) {
+			t.Errorf("%s: zone %v, names %v", name, err, traces.Names())
+		}
 	}
 	if _, err := traces.Load("euro96"); err == nil {
 		t.Fatal("an unknown trace was loaded")

@@ -33,28 +33,42 @@ type Answer struct {
 }
 
 // Forecast answers for the row that lies a horizon after the last complete one, with its τ-quantile. The horizon is
-// rounded up to whole rows; one between two that are learned is taken on a straight line between their answers.
-func (f *Forecaster) Forecast(now time.Time, horizon time.Duration, tau float64) Answer {
+// rounded up to whole rows; one between two that are learned lies between their answers.
+func (f *Forecaster) Forecast(now time.Time, ahead time.Duration, tau float64) Answer {
 	f.advance(now)
-	h := max((int64(horizon/time.Second)+f.step-1)/f.step, 1)
+	h := max((int64(ahead/time.Second)+f.step-1)/f.step, 1)
 	a := f.answer(h)
 	if a.Reason != "" {
 		return a
 	}
-	if len(f.blends) == 0 {
-		return f.notReady(a, "no horizon is learned")
+	i := f.around(h)
+	if i == len(f.horizons) {
+		return f.notReady(a, fmt.Sprintf("no horizon as long as %v is learned; add it to Horizons", ahead))
 	}
-	at := func(i int) (float64, float64, []float64) {
-		b := f.blends[i]
-		return f.curMade[i].point, b.res.upper(f.curMade[i], tau), b.res.sorted
+	m := f.interpolate(h)
+	exponent, count := f.exponent(i, tau)
+	if before := f.horizons[max(i-1, 0)]; f.horizons[i].h != h && i > 0 {
+		e, _ := f.exponent(i-1, tau)
+		exponent = e + (exponent-e)*float64(h-before.h)/float64(f.horizons[i].h-before.h)
 	}
-	i, _ := slices.BinarySearchFunc(f.blends, h, func(b *blend, h int64) int { return int(b.h - h) })
-	if i == len(f.blends) {
-		return f.notReady(a, fmt.Sprintf("no horizon as long as %v is learned; add it to Horizons", horizon))
-	}
-	a = f.between(a, i, h, tau, func(i int) int64 { return f.blends[i].h }, at)
-	a.Experts = f.expertsOf(i)
+	a = f.fill(a, m.point, above(m.point, m.small, exponent), count, tau)
+	a.Experts = f.expertsAt(i, h)
 	return a
+}
+
+// Curve is Forecast for several horizons.
+func (f *Forecaster) Curve(now time.Time, horizons []time.Duration, tau float64) []Answer {
+	out := make([]Answer, len(horizons))
+	for i, h := range horizons {
+		out[i] = f.Forecast(now, h, tau)
+	}
+	return out
+}
+
+// exponent of the τ-quantile of a learned horizon, and how many outcomes it rests on.
+func (f *Forecaster) exponent(i int, tau float64) (exponent float64, count int32) {
+	t := &f.horizons[i].tail
+	return t.exponent(f.curMade[i].scale, tau, f.coarseNoise()), t.count
 }
 
 // ForecastAfter is Forecast with every row before now taken as complete, with a sample or without: for a series that
@@ -74,41 +88,64 @@ func (f *Forecaster) MaxOver(now time.Time, lead time.Duration, tau float64) Ans
 	if a.Reason != "" {
 		return a
 	}
-	i, _ := slices.BinarySearchFunc(f.peaks, l, func(p *peak, l int64) int { return int(p.lead - l) })
+	i, _ := slices.BinarySearchFunc(f.peaks, l, func(p *peak, l int64) int { return cmp.Compare(p.lead, l) })
 	if i == len(f.peaks) {
 		return f.notReady(a, fmt.Sprintf("no lead as long as %v is learned; add it to Leads", lead))
 	}
-	at := func(i int) (float64, float64, []float64) {
-		p := f.peaks[i]
-		return f.peakMade[i].point, p.res.upper(f.peakMade[i], tau), p.res.sorted
+	bound := func(i int) (point, upper float64) {
+		m, t := f.peakMade[i], &f.peaks[i].tail
+		return m.point, above(m.point, m.small, t.exponent(m.scale, tau, f.coarseNoise()))
 	}
-	a = f.between(a, i, l, tau, func(i int) int64 { return f.peaks[i].lead }, at)
-	a.Experts = f.expertsOf(f.peaks[i].highest())
+	point, upper := bound(i)
+	if p := f.peaks[i]; p.lead != l && i > 0 {
+		before := f.peaks[i-1]
+		p0, u0 := bound(i - 1)
+		w := float64(l-before.lead) / float64(p.lead-before.lead)
+		point, upper = p0+(point-p0)*w, u0+(upper-u0)*w
+	}
+	a = f.fill(a, point, upper, f.peaks[i].tail.count, tau)
+	h := f.peaks[i].highest()
+	a.Experts = f.expertsAt(f.around(h), h)
 	return a
 }
 
-// expertsOf are the experts of one blend, the heaviest first.
-func (f *Forecaster) expertsOf(blend int) []Expert {
-	es := f.blends[blend].weights(&f.curSaid[blend])
-	slices.SortStableFunc(es, func(x, y Expert) int { return cmp.Compare(y.Weight, x.Weight) })
-	return es
+// expertsAt are what is behind a horizon's point, the heaviest first. For one between two learned horizons, i is the
+// longer one's index and its weights stand for both.
+func (f *Forecaster) expertsAt(i int, h int64) []Expert {
+	z := f.horizons[i]
+	v := f.cur
+	a := f.aheadOf(&v, v.row+h)
+	said := f.expertsOf(&v, &a, h)
+	blended, _ := z.blend.point(&said, v.small)
+	share := [numMembers]float64{memberBlend: 1}
+	var out []Expert
+	if len(z.regs) > 0 && float64(z.learned)*z.seconds() >= regressionReady {
+		share = z.shares()
+		x := z.featuresOf(&v, &a, blended)
+		for k, r := range z.say(&x, 0) {
+			if k != memberBlend {
+				out = append(out, Expert{Name: memberNames[k], Weight: share[k], Forecast: (a.ref+v.small)*math.Exp(float64(r)) - v.small})
+			}
+		}
+	}
+	weights := z.blend.weights(&said)
+	for k, x := range said {
+		if !math.IsNaN(x) {
+			out = append(out, Expert{Name: expertNames[k], Weight: weights[k] * share[memberBlend], Forecast: x})
+		}
+	}
+	slices.SortStableFunc(out, func(x, y Expert) int { return cmp.Compare(y.Weight, x.Weight) })
+	return out
 }
 
-// between fills the answer for n rows from the learned spans i-1 and i around it.
-func (f *Forecaster) between(a Answer, i int, n int64, tau float64, span func(int) int64,
-	at func(int) (float64, float64, []float64)) Answer {
-	point, upper, window := at(i)
-	if span(i) != n && i > 0 {
-		p0, u0, _ := at(i - 1)
-		w := float64(n-span(i-1)) / float64(span(i)-span(i-1))
-		point, upper = p0+(point-p0)*w, u0+(upper-u0)*w
-	}
+// fill completes an answer that rests on count outcomes.
+func (f *Forecaster) fill(a Answer, point, upper float64, count int32, tau float64) Answer {
 	if math.IsNaN(point) || math.IsNaN(upper) {
 		return f.notReady(a, "no expert has anything to go by")
 	}
 	a.Point, a.Upper, a.Ready = point, upper, true
-	if need := int(math.Ceil(tau / (1 - tau))); len(window) < need {
-		return f.notReady(a, fmt.Sprintf("%d outcomes are too few for the %g quantile, which needs %d", len(window), tau, need))
+	if need := int32(math.Ceil(tau / (1 - tau))); count < need {
+		return f.notReady(a, fmt.Sprintf("%d outcomes are too few for the %g quantile, which needs %d", count, tau, need))
 	}
 	return a
 }

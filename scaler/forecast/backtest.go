@@ -34,9 +34,10 @@ func Backtest(s series.Series, opts Options, horizon time.Duration, tau float64,
 	}, func(i int) float64 { return s.Values[i] })
 }
 
-// BacktestMax is Backtest for the largest row of each lead. A target is the last row of its lead.
+// BacktestMax is Backtest for the largest row of each lead, made of the horizons that opts names. A target is the last
+// row of its lead.
 func BacktestMax(s series.Series, opts Options, lead time.Duration, tau float64, from int) ([]Row, error) {
-	opts.Step, opts.Horizons, opts.Leads = s.Step, []time.Duration{}, []time.Duration{lead}
+	opts.Step, opts.Leads = s.Step, []time.Duration{lead}
 	n := int(lead / max(s.Step, 1))
 	return walk(s, opts, lead, from, func(f *Forecaster, now time.Time) Answer {
 		return f.MaxOver(now, lead, tau)

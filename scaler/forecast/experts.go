@@ -2,12 +2,13 @@ package forecast
 
 import "math"
 
-var lagDays = [...]int{1, 2, 3, 4, 5, 6, 7, 14, 21, 28}
-
 const (
-	numBases   = 5
-	numWindows = 3
-	numExperts = numBases*numWindows + 4
+	blendBases   = 5 // all but the eight weeks
+	blendSpans   = 3 // 15 min, 1 h, 3 h
+	expertLast   = blendBases * blendSpans
+	expertRecent = expertLast + 1
+	expertTrend  = expertLast + 2
+	numExperts   = expertLast + 4
 )
 
 var expertNames = [numExperts]string{
@@ -19,141 +20,114 @@ var expertNames = [numExperts]string{
 	"last", "mean-15m", "trend-20m", "trend-1h",
 }
 
-// bases are means over the lags, NaN where nothing is known.
-type bases [numBases]float64
+// experts are what each says of one target; NaN where it has nothing to say.
+type experts [numExperts]float64
 
-// lags holds, for one instant, the row numbers of the same slot on earlier days and whether each day is of its kind.
-type lags struct {
-	row  [len(lagDays)]int64
-	same [len(lagDays)]bool
-}
-
-func (f *Forecaster) lagsOf(row int64) lags {
-	var l lags
-	unix := row * f.step
-	kind := f.cal.kind(unix)
-	for i, d := range lagDays {
-		u := f.cal.daysBefore(unix, d)
-		l.row[i] = floorDiv(u, f.step)
-		l.same[i] = f.cal.kind(u) == kind
-	}
-	return l
-}
-
-// basesOver is each base's mean over rows [row-before, row+after] of earlier days.
-func (f *Forecaster) basesOver(l *lags, before, after int64) bases {
-	var at [len(lagDays)]float64
-	for i, r := range l.row {
-		at[i] = f.hist.mean(r-before, r+after+1)
-	}
-	var week, kind, four meanOf
-	for i := range 7 {
-		week.add(at[i])
-		if l.same[i] {
-			kind.add(at[i])
+func (f *Forecaster) expertsOf(v *view, a *ahead, h int64) experts {
+	var out experts
+	for b := range blendBases {
+		for s := range blendSpans {
+			out[b*blendSpans+s] = finite(a.bases[b] * math.Exp(v.ratio[b][span15m+s]))
 		}
 	}
-	for i := 6; i < len(at); i++ {
-		four.add(at[i])
-	}
-	return bases{at[0], at[6], four.value(), week.value(), kind.value()}
-}
-
-type meanOf struct{ sum, n float64 }
-
-func (m *meanOf) add(v float64) {
-	if !math.IsNaN(v) {
-		m.sum, m.n = m.sum+v, m.n+1
-	}
-}
-
-func (m *meanOf) value() float64 {
-	if m.n == 0 {
-		return math.NaN()
-	}
-	return m.sum / m.n
-}
-
-// origin is what all horizons share at one instant: levels, slopes and the ratio of load to each base.
-type origin struct {
-	row          int64 // the last complete row
-	last, recent float64
-	slope        [2]float64 // of the logarithm, a row
-	ratio        [numBases][numWindows]float64
-	week         float64 // mean of the last seven days
-}
-
-func (f *Forecaster) originAt(row int64) origin {
-	o := origin{row: row}
-	end := row + 1
-	o.last = f.hist.at(row)
-	for back := int64(1); math.IsNaN(o.last) && back <= f.rows(3600); back++ {
-		o.last = f.hist.at(row - back)
-	}
-	o.recent = f.hist.mean(end-f.rows(900), end)
-	if math.IsNaN(o.recent) {
-		o.recent = o.last
-	}
-	if s, n := f.hist.total(end-f.rows(7*86400), end); n > 0 {
-		o.week = s / n
-	}
+	out[expertLast], out[expertRecent] = v.last, v.level[span15m]
 	for i, span := range [...]int64{1200, 3600} {
-		o.slope[i] = f.slope(row, max(f.rows(span), 2), o.week)
-	}
-	l := f.lagsOf(row)
-	for w, span := range [numWindows]int64{900, 3600, 3 * 3600} {
-		n := f.rows(span)
-		level := f.hist.mean(end-n, end)
-		b := f.basesOver(&l, n-1, 0)
-		for k := range b {
-			o.ratio[k][w] = level / b[k]
-		}
-	}
-	return o
-}
-
-// slope is how much the logarithm grew a row, between the older and the newer half of the last n rows.
-func (f *Forecaster) slope(row, n int64, week float64) float64 {
-	half := max(n/2, 1)
-	c := week * 0.005
-	newer, older := f.hist.mean(row+1-half, row+1), f.hist.mean(row+1-2*half, row+1-half)
-	s := math.Log((newer+c)/(older+c)) / float64(half)
-	if math.IsNaN(s) || math.IsInf(s, 0) {
-		return math.NaN()
-	}
-	return s
-}
-
-// experts fills what each expert says of row o.row+h; NaN where it has nothing to say.
-func (f *Forecaster) experts(o *origin, h int64, out *[numExperts]float64) {
-	l := f.lagsOf(o.row + h)
-	b := f.basesOver(&l, f.smooth, f.smooth)
-	for k := range b {
-		for w := range numWindows {
-			out[k*numWindows+w] = finite(b[k] * o.ratio[k][w])
-		}
-	}
-	i := numBases * numWindows
-	out[i], out[i+1] = o.last, o.recent
-	for j, span := range [...]int64{1200, 3600} {
 		n := float64(max(f.rows(span), 2))
-		// The slope's sum over h rows as it fades; and the newer half's mean lies a quarter of the span back.
+		// The slope's sum over h rows as it fades.
 		faded := n / math.Ln2 * (1 - math.Exp2(-float64(h)/n))
-		out[i+2+j] = finite(o.last * math.Exp(min(max(o.slope[j]*faded, -2), 2)))
+		out[expertTrend+i] = finite(v.last * math.Exp(min(max(v.slope[i]*faded, -2), 2)))
+	}
+	return out
+}
+
+// blend weighs the experts of one horizon by their recent error.
+type blend [numExperts]decayed // |error|
+
+const (
+	blendHalfLife = 2 * 3600 // seconds
+	blendPower    = 4
+)
+
+// learn takes the outcome v of what the experts said.
+func (b *blend) learn(said *experts, v, keep float64) {
+	for k, x := range said {
+		if !math.IsNaN(x) {
+			b[k].add(math.Abs(v-x), keep)
+		}
 	}
 }
 
-func finite(v float64) float64 {
-	if math.IsInf(v, 0) {
-		return math.NaN()
+// weights are the experts' shares of the blend; all are zero where nothing was learned yet.
+func (b *blend) weights(said *experts) (w [numExperts]float64) {
+	best := math.Inf(1)
+	for k, x := range said {
+		if !math.IsNaN(x) && b[k].n > 1 {
+			best = min(best, b[k].value())
+		}
 	}
-	return v
+	sum := 0.0
+	for k, x := range said {
+		if math.IsNaN(x) || b[k].n <= 1 {
+			continue
+		}
+		w[k] = 1
+		if mine := b[k].value(); mine > best {
+			w[k] = math.Pow(best/mine, blendPower)
+		}
+		sum += w[k]
+	}
+	for k := range w {
+		w[k] /= max(sum, math.SmallestNonzeroFloat64)
+	}
+	return w
 }
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
+// point blends what the experts say, and spread is the weighted mean of how far each is from it, as a logarithm of
+// loads with small added.
+func (b *blend) point(said *experts, small float64) (point, spread float64) {
+	w := b.weights(said)
+	middle := weightedMedian(said, &w)
+	if math.IsNaN(middle) {
+		return said[expertLast], 0
 	}
-	return q
+	most, least := (middle+small)*straggle-small, (middle+small)/straggle-small
+	for k, x := range said {
+		if w[k] > 0 {
+			point += w[k] * min(max(x, least), most)
+		}
+	}
+	for k, x := range said {
+		if w[k] > 0 {
+			spread += w[k] * math.Abs(math.Log((x+small)/(point+small)))
+		}
+	}
+	return point, spread
+}
+
+// straggle is the factor from the weighted median beyond which an expert is taken to say no more: yesterday's jump would
+// otherwise be the blend's, by however little weight.
+const straggle = 2.0
+
+// weightedMedian of what the experts say; NaN where none has a weight.
+func weightedMedian(said *experts, w *[numExperts]float64) float64 {
+	var order [numExperts]int
+	n := 0
+	for k := range said {
+		if w[k] <= 0 {
+			continue
+		}
+		i := n
+		for ; i > 0 && said[order[i-1]] > said[k]; i-- {
+			order[i] = order[i-1]
+		}
+		order[i] = k
+		n++
+	}
+	sum := 0.0
+	for _, k := range order[:n] {
+		if sum += w[k]; sum >= 0.5 {
+			return said[k]
+		}
+	}
+	return math.NaN()
 }

@@ -1,7 +1,9 @@
 package forecast
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -17,15 +19,22 @@ type Options struct {
 	Location *time.Location
 	// Holiday says whether a local date counts as a Sunday. Default: none does.
 	Holiday func(date time.Time) bool
-	// Horizons that are learned, each a multiple of Step. Default 5m, 30m, 60m as far as Step allows.
+	// Horizons that are learned, each a multiple of Step, at most 48h; others up to the longest lie between them. Those
+	// from 5m to 3h have regressions and cost 8 KiB each, others 3 KiB; all defaults together are 61 KiB at a step of 1m.
+	// Default 1m, 5m, 15m, 30m, 60m, 2h, 24h as far as Step allows.
 	Horizons []time.Duration
-	// Leads over which maxima are learned, each a multiple of Step.
+	// Leads over which maxima are learned, each a multiple of Step; the longest is learned as a horizon, too, if no horizon
+	// is as long.
 	// Default 1m, 2m, 3m, 5m, 10m, 15m, 30m, 60m as far as Step allows.
 	Leads []time.Duration
 	// MinHistory is how much must have been seen before forecasts are Ready. Default 24h.
 	MinHistory time.Duration
 }
 
+// largestLoad is above all that can be kept in a slot's code.
+const largestLoad = 1e17
+
+// keepDays is after how many days without a row everything is forgotten.
 const keepDays = 8 * 7
 
 func (o Options) withDefaults() Options {
@@ -47,7 +56,7 @@ func (o Options) withDefaults() Options {
 		return out
 	}
 	if o.Horizons == nil {
-		o.Horizons = pick(5, 30, 60)
+		o.Horizons = pick(1, 5, 15, 30, 60, 120, 24*60)
 	}
 	if o.Leads == nil {
 		o.Leads = pick(1, 2, 3, 5, 10, 15, 30, 60)
@@ -76,26 +85,30 @@ func (o Options) Validate() error {
 
 // Forecaster learns one series row by row. It is not safe for concurrent use.
 type Forecaster struct {
-	opts   Options
-	step   int64 // seconds
-	smooth int64 // rows on each side
-	cal    calendar
-	hist   *history
-	blends []*blend // by horizon, ascending
-	peaks  []*peak  // by lead, ascending
+	opts     Options
+	step     int64 // seconds
+	cal      calendar
+	store    store
+	recent   recentRows
+	usual    decayed    // load
+	day      decayed    // logarithm of load to the mean of four weeks, bounded
+	horizons []*horizon // ascending
+	peaks    []*peak    // by lead, ascending
+	parts    []int64    // horizons that peaks are made of, ascending
 
-	open     openRow
-	started  bool
-	seen     int64 // rows completed with a value
-	firstRow int64
-	coarse   coarseStats
+	open      openRow
+	started   bool
+	seen      int64 // rows completed with a value
+	firstRow  int64
+	coarse    coarseStats
+	straying  bool
+	strayFrom int64 // row
 
-	// cur is the last complete row's view of the world.
-	cur      origin
-	curLags  map[int64]*lags
-	curMade  []made
-	curSaid  [][numExperts]float64
-	peakMade []made
+	// cur is the last complete row's view of the world, and the others what was made from it.
+	cur      view
+	curMade  []made // by horizons
+	partMade []made // by parts
+	peakMade []made // by peaks
 }
 
 // openRow is the row that is being filled.
@@ -120,38 +133,50 @@ func New(opts Options) (*Forecaster, error) {
 // reset forgets everything.
 func (f *Forecaster) reset() {
 	opts := f.opts
-	*f = Forecaster{opts: opts, step: f.step, smooth: 600 / f.step, coarse: f.coarse, curLags: map[int64]*lags{}}
-	f.cal = calendar{loc: opts.Location, holiday: opts.Holiday, kinds: map[int64]dayKind{}}
-	f.hist = newHistory(int(keepDays * 86400 / f.step))
-	hs := map[int64]bool{}
+	*f = Forecaster{opts: opts, step: f.step, coarse: f.coarse}
+	f.cal = calendar{loc: opts.Location, holiday: opts.Holiday}
+	hs, parts := map[int64]bool{}, map[int64]bool{}
+	longest := f.rows(spanSeconds[span3h])
 	for _, d := range opts.Horizons {
 		hs[int64(d/opts.Step)] = true
 	}
+	leads := map[int64]bool{}
 	for _, d := range opts.Leads {
-		for _, h := range peakHorizons(int64(d / opts.Step)) {
-			hs[h] = true
+		l := int64(d / opts.Step)
+		leads[l] = true
+		longest = max(longest, l)
+	}
+	for _, l := range slices.Sorted(maps.Keys(leads)) {
+		if len(hs) == 0 || l > slices.Max(slices.Collect(maps.Keys(hs))) {
+			hs[l] = true
+		}
+		p := newPeak(l, f)
+		f.peaks = append(f.peaks, p)
+		for _, h := range p.parts() {
+			parts[h] = true
 		}
 	}
-	var sorted []int64
+	f.parts = slices.Sorted(maps.Keys(parts))
+	f.recent = newRecent(max(longest, 2))
+	size := 0
 	for h := range hs {
-		sorted = append(sorted, h)
+		size += regressionSize(numScale)
+		if f.hasRegressions(h) {
+			for _, n := range regFeatures {
+				size += regressionSize(n)
+			}
+		}
 	}
-	slices.Sort(sorted)
-	for _, h := range sorted {
-		f.blends = append(f.blends, newBlend(h, f))
+	pool := make([]float32, size)
+	for _, h := range slices.Sorted(maps.Keys(hs)) {
+		var z *horizon
+		z, pool = newHorizon(h, f, pool)
+		f.horizons = append(f.horizons, z)
 	}
-	leads := slices.Clone(opts.Leads)
-	slices.Sort(leads)
-	for _, d := range slices.Compact(leads) {
-		f.peaks = append(f.peaks, newPeak(int64(d/opts.Step), f))
-	}
-	f.curMade = make([]made, len(f.blends))
-	f.curSaid = make([][numExperts]float64, len(f.blends))
+	f.curMade = make([]made, len(f.horizons))
+	f.partMade = make([]made, len(f.parts))
 	f.peakMade = make([]made, len(f.peaks))
 }
-
-// rows in a span of seconds, at least one.
-func (f *Forecaster) rows(seconds int64) int64 { return max(seconds/f.step, 1) }
 
 // Observe takes a sample stamped t. Samples within one row are averaged; rows without one are unknown, as is NaN.
 // A sample of a row that is already complete, and one that no load can be, is refused and not learned.
@@ -160,16 +185,16 @@ func (f *Forecaster) Observe(t time.Time, v float64) error {
 }
 
 func (f *Forecaster) observe(t time.Time, v float64, coarse bool) error {
-	if v < 0 || math.IsInf(v, 0) {
+	if v < 0 || v > largestLoad {
 		return fmt.Errorf("observing %s: %g cannot be a load; leave the sample out, or give NaN", t.Format(time.RFC3339), v)
 	}
 	row := floorDiv(t.Unix(), f.step)
-	if f.started && row-f.open.row > int64(f.hist.keep) {
+	if f.started && row-f.open.row > (keepDays*daySeconds/f.step) {
 		f.reset() // nothing that is known is of use any more
 	}
 	if !f.started {
 		f.started, f.firstRow = true, row
-		f.hist.first = row
+		f.store = newStore(f.step, row*f.step)
 		f.open = openRow{row: row, value: math.NaN()}
 	}
 	if row < f.open.row {
@@ -200,40 +225,70 @@ func (f *Forecaster) closeUntil(row int64) {
 
 // complete learns from a row and forecasts from it.
 func (f *Forecaster) complete(row int64, v float64) {
-	f.hist.add(v)
+	f.recent.add(row, v)
 	if !math.IsNaN(v) {
 		f.seen++
+		if most := usualMost * f.usual.value(); most > 0 {
+			f.usual.add(min(v, most), keepOf(float64(f.step), usualHalfLife))
+		} else {
+			f.usual.add(v, keepOf(float64(f.step), usualHalfLife))
+		}
 	}
-	for _, b := range f.blends {
-		b.resolve(row, v, f.coarse.current)
+	f.store.add((row+1)*f.step, v)
+	for _, z := range f.horizons {
+		z.resolve(row, v, f.coarse.current)
 	}
 	for _, p := range f.peaks {
-		p.resolve(row, v, f.coarse.current)
+		p.resolve(row, f.coarse.current)
 	}
-	f.cur = f.originAt(row)
-	c := f.cur.week * 0.005
-	clear(f.curLags)
-	for i, b := range f.blends {
-		said := &f.curSaid[i]
-		f.experts(&f.cur, b.h, said)
-		m := made{point: b.point(said), c: c}
-		m.ok = !math.IsNaN(m.point) && c > 0
-		m.scale = b.res.scale(f.lagsAt(row+b.h), row+b.h)
-		f.curMade[i] = m
-		b.pending[(row+b.h)%int64(len(b.pending))] = pendingBlend{row + b.h, *said, m}
+	f.cur = f.viewAt(row)
+	for i, z := range f.horizons {
+		f.curMade[i] = z.make(&f.cur)
+	}
+	for i, h := range f.parts {
+		f.partMade[i] = f.interpolate(h)
 	}
 	for i, p := range f.peaks {
-		f.peakMade[i] = p.make(row, c)
+		f.peakMade[i] = p.make(&f.cur)
 	}
 }
 
-func (f *Forecaster) lagsAt(row int64) *lags {
-	if l, ok := f.curLags[row]; ok {
-		return l
+// at is what was made for a horizon, which is one of the parts.
+func (f *Forecaster) at(h int64) made {
+	i, _ := slices.BinarySearch(f.parts, h)
+	return f.partMade[i]
+}
+
+// around is the index of the first learned horizon that is not shorter than h.
+func (f *Forecaster) around(h int64) int {
+	i, _ := slices.BinarySearchFunc(f.horizons, h, func(z *horizon, h int64) int { return cmp.Compare(z.h, h) })
+	return i
+}
+
+// interpolate makes a forecast for a horizon up to the longest that is learned. Between two of them the logarithm of
+// point to reference and that of the scale lie on straight lines; before the first the line begins at the last load.
+func (f *Forecaster) interpolate(h int64) made {
+	i := f.around(h)
+	after := f.curMade[i]
+	if f.horizons[i].h == h {
+		return after
 	}
-	l := f.lagsOf(row)
-	f.curLags[row] = &l
-	return &l
+	before, from := made{ok: after.ok, point: f.cur.last, small: after.small, scale: after.scale}, int64(0)
+	if i > 0 {
+		before, from = f.curMade[i-1], f.horizons[i-1].h
+	} else {
+		before.ref = f.aheadOf(&f.cur, f.cur.row).ref
+	}
+	w := float64(h-from) / float64(f.horizons[i].h-from)
+	c := f.cur.small
+	m := made{ok: before.ok && after.ok, small: c, ref: f.aheadOf(&f.cur, f.cur.row+h).ref}
+	ratio := func(m made) float64 { return math.Log((m.point + c) / (m.ref + c)) }
+	m.point = max((m.ref+c)*math.Exp(ratio(before)*(1-w)+ratio(after)*w)-c, 0)
+	if !isNumber(m.point) {
+		m.point = before.point*(1-w) + after.point*w
+	}
+	m.scale = math.Pow(before.scale, 1-w) * math.Pow(after.scale, w)
+	return m
 }
 
 // advance completes the rows that have ended by now. One without a sample is given one more step to get it.
@@ -246,7 +301,7 @@ func (f *Forecaster) advance(now time.Time) {
 		end--
 	}
 	// Rows without end are not worth completing; the next sample starts anew.
-	f.closeUntil(min(end, f.open.row+int64(f.hist.keep)))
+	f.closeUntil(min(end, f.open.row+(keepDays*daySeconds/f.step)))
 }
 
 // completeBefore completes every row before the one now lies in.

@@ -1,84 +1,72 @@
 package forecast
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
-// peak forecasts the largest of the next lead rows.
+// peak forecasts the largest of the next lead rows as the largest of some of their points.
 type peak struct {
 	f       *Forecaster
 	lead    int64
-	parts   []int // of f.blends
-	pending []pendingPeak
-	recent  []float64 // the last lead rows, by row number mod lead
-	res     residuals
+	stride  int64
+	pending []pendingPeak // by the lead's last row / stride mod their count
+	tail    tail
 }
 
 type pendingPeak struct {
-	row  int64 // the last row of the lead
-	made made
+	row                 int64 // the last row of the lead
+	point, small, scale float32
+	ok                  bool
 }
 
-// peakHorizons are the horizons whose points stand for a lead.
-func peakHorizons(lead int64) []int64 {
-	hs := []int64{1, (lead + 3) / 4, (lead + 1) / 2, lead}
-	slices.Sort(hs)
-	return slices.Compact(hs)
-}
+// parts are the horizons whose points stand for a lead.
+func (p *peak) parts() [4]int64 { return [...]int64{1, (p.lead + 3) / 4, (p.lead + 1) / 2, p.lead} }
 
 func newPeak(lead int64, f *Forecaster) *peak {
-	p := &peak{f: f, lead: lead, pending: make([]pendingPeak, lead+1), recent: make([]float64, lead), res: newResiduals(f)}
-	for i := range p.recent {
-		p.recent[i] = math.NaN()
-	}
-	for _, h := range peakHorizons(lead) {
-		i := slices.IndexFunc(f.blends, func(b *blend) bool { return b.h == h })
-		p.parts = append(p.parts, i)
-	}
+	p := &peak{f: f, lead: lead, stride: f.strideOf(lead)}
+	p.pending = make([]pendingPeak, (lead+p.stride-1)/p.stride+1)
 	return p
 }
 
-func (p *peak) resolve(row int64, v float64, coarse bool) {
-	p.recent[row%p.lead] = v
-	m := p.pending[row%int64(len(p.pending))]
-	if m.row != row {
-		m.made = made{}
+// resolve learns from a lead that ended with a row, if a forecast of it is awaited.
+func (p *peak) resolve(row int64, coarse bool) {
+	if row%p.stride != 0 {
+		return
 	}
-	m.made.coarse = coarse
-	top := math.Inf(-1)
-	for _, x := range p.recent {
-		if math.IsNaN(x) {
-			top = math.NaN()
-			break
-		}
-		top = max(top, x)
+	m := p.pending[floorMod(row/p.stride, int64(len(p.pending)))]
+	if m.row != row || !m.ok || m.scale == 0 {
+		return
 	}
-	p.res.add(row, top, m.made)
+	top := p.f.recent.largest(row+1-p.lead, row+1)
+	r := math.Log((top + float64(m.small)) / float64(m.point+m.small))
+	if isNumber(r) {
+		p.tail.add(r/float64(m.scale), keepOf(float64(p.stride*p.f.step), tailHalfLife), coarse)
+	}
 }
 
-func (p *peak) make(row int64, c float64) made {
-	m := made{point: math.Inf(-1), c: c}
-	for _, i := range p.parts {
-		if x := p.f.curMade[i].point; !math.IsNaN(x) {
-			m.point = max(m.point, x)
+// make forecasts from a view.
+func (p *peak) make(v *view) made {
+	best := made{point: math.Inf(-1), small: v.small}
+	for _, h := range p.parts() {
+		if m := p.f.at(h); m.point > best.point {
+			best = m
 		}
 	}
-	m.ok = !math.IsInf(m.point, -1) && c > 0
-	if !m.ok {
-		m.point = math.NaN()
+	if best.ok = best.ok && isNumber(best.point); !best.ok {
+		best.point = math.NaN()
 	}
-	m.scale = p.res.scale(p.f.lagsAt(row+p.lead), row+p.lead)
-	p.pending[(row+p.lead)%int64(len(p.pending))] = pendingPeak{row + p.lead, m}
-	return m
+	if row := v.row + p.lead; row%p.stride == 0 {
+		p.pending[floorMod(row/p.stride, int64(len(p.pending)))] = pendingPeak{
+			row: row, point: float32(best.point), small: float32(best.small), scale: float32(best.scale), ok: best.ok,
+		}
+	}
+	return best
 }
 
-// highest is the blend whose point is the maximum's.
-func (p *peak) highest() int {
-	best := p.parts[0]
-	for _, i := range p.parts {
-		if p.f.curMade[i].point > p.f.curMade[best].point {
-			best = i
+// highest is the horizon whose point is the maximum's.
+func (p *peak) highest() int64 {
+	best, top := p.lead, math.Inf(-1)
+	for _, h := range p.parts() {
+		if m := p.f.at(h); m.point > top {
+			best, top = h, m.point
 		}
 	}
 	return best

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"swell/bench/traces"
+	"swell/scaler/forecast"
+	"swell/scaler/schedule"
+	"swell/scaler/series"
+)
+
+// figure is one measured value.
+type figure struct {
+	Bench  string            `json:"bench"`
+	Metric string            `json:"metric"`
+	Value  float64           `json:"value"`
+	Unit   string            `json:"unit"`
+	Labels map[string]string `json:"labels"`
+}
+
+// scored is a load with what was reached on its last third, in %.
+type scored struct {
+	load
+	wape, middle      []float64 // by points; middle is that of the middle third
+	pinball, coverage []float64 // by bounds
+}
+
+// read is a load's series: the folder's file where it has one, else what the project keeps; false where there is neither.
+func (l load) read(folder string) (s series.Series, found bool, err error) {
+	path := filepath.Join(folder, l.file+".csv")
+	if _, e := os.Stat(path); folder != "" && e == nil {
+		s, err = series.ReadFile(path)
+		return s, true, err
+	}
+	if l.kept == "" {
+		return s, false, nil
+	}
+	s, err = traces.Load(l.kept)
+	return s, true, err
+}
+
+func (l load) options() (o forecast.Options, err error) {
+	if o.Location, err = time.LoadLocation(l.zone); err != nil {
+		return o, fmt.Errorf("scoring %s: %w", l.name, err)
+	}
+	if l.country != "" {
+		if o.Holiday, err = schedule.Holidays(l.country); err != nil {
+			return o, fmt.Errorf("scoring %s: %w", l.name, err)
+		}
+	}
+	return o, nil
+}
+
+// score back-tests a load's last third, by strict rolling origin, and its middle third for comparison.
+func (l load) score(s series.Series) (scored, error) {
+	r := scored{load: l}
+	o, err := l.options()
+	if err != nil {
+		return r, err
+	}
+	for _, p := range l.points {
+		last, middle, err := thirds(s, o, time.Duration(p.minutes)*time.Minute, 0.95)
+		if err != nil {
+			return r, fmt.Errorf("scoring %s: %w", l.name, err)
+		}
+		r.wape, r.middle = append(r.wape, last.WAPE*100), append(r.middle, middle.WAPE*100)
+	}
+	for _, b := range l.bounds {
+		last, _, err := thirds(s, o, time.Hour, b.tau)
+		if err != nil {
+			return r, fmt.Errorf("scoring %s: %w", l.name, err)
+		}
+		r.pinball, r.coverage = append(r.pinball, last.Pinball*100), append(r.coverage, last.Coverage*100)
+	}
+	return r, nil
+}
+
+func thirds(s series.Series, o forecast.Options, horizon time.Duration, tau float64) (last, middle forecast.Score, err error) {
+	rows, err := forecast.Backtest(s, o, horizon, tau, s.Len()/3)
+	if err != nil {
+		return last, middle, err
+	}
+	cut := s.Time(s.Len() - s.Len()/3)
+	i := 0
+	for i < len(rows) && rows[i].Target.Before(cut) {
+		i++
+	}
+	return forecast.ScoreOf(rows[i:], tau), forecast.ScoreOf(rows[:i], tau), nil
+}
+
+// figures are what was reached, one value each.
+func (r scored) figures() []figure {
+	var out []figure
+	add := func(metric string, value float64, labels ...string) {
+		f := figure{Bench: "forecast", Metric: metric, Value: value, Unit: "%", Labels: map[string]string{"trace": r.name}}
+		for i := 0; i+1 < len(labels); i += 2 {
+			f.Labels[labels[i]] = labels[i+1]
+		}
+		out = append(out, f)
+	}
+	for i, p := range r.points {
+		h := fmt.Sprintf("%dm", p.minutes)
+		add("wape", r.wape[i], "horizon", h, "third", "last")
+		add("wape", r.middle[i], "horizon", h, "third", "middle")
+	}
+	for i, b := range r.bounds {
+		add("pinball", r.pinball[i], "horizon", "60m", "third", "last", "quantile", fmt.Sprint(b.tau))
+		add("coverage", r.coverage[i], "horizon", "60m", "third", "last", "quantile", fmt.Sprint(b.tau))
+	}
+	return out
+}
+
+// misses are the needed values that were not reached.
+func (r scored) misses() []string {
+	var out []string
+	for i, p := range r.points {
+		if r.wape[i] > p.needed {
+			out = append(out, fmt.Sprintf("%s: WAPE %d minutes ahead is %.2f %%, needed is %g", r.name, p.minutes, r.wape[i], p.needed))
+		}
+	}
+	for i, b := range r.bounds {
+		if r.pinball[i] > b.needed {
+			out = append(out, fmt.Sprintf("%s: pinball at %g is %.3f %%, needed is %g", r.name, b.tau, r.pinball[i], b.needed))
+		}
+		if least, most := coverageBar(b.tau); r.coverage[i] < least || r.coverage[i] > most {
+			out = append(out, fmt.Sprintf("%s: coverage at %g is %.2f %%, needed is %g to %g", r.name, b.tau, r.coverage[i], least, most))
+		}
+	}
+	return out
+}
