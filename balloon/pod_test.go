@@ -40,9 +40,13 @@ func web() corev1.PodTemplateSpec {
 
 var guard = v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u1"}}
 
+func podFor(zone string, chunk float64, template corev1.PodTemplateSpec) (*corev1.Pod, error) {
+	return balloon.PodFor(guard, zone, balloon.Workload{Chunk: chunk, Template: template})
+}
+
 func TestPod(t *testing.T) {
 	template := web()
-	p, err := balloon.PodFor(guard, 2.5, template, "ap-northeast-1a")
+	p, err := podFor("ap-northeast-1a", 2.5, template)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +66,8 @@ func TestPod(t *testing.T) {
 		t.Errorf("requests %v and %v, want 2.5 × 1101m rounded up and 2.5 Gi", r.Cpu(), r.Memory())
 	}
 	for i, term := range p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
-		if last := term.MatchExpressions[len(term.MatchExpressions)-1]; len(term.MatchExpressions) != 2 ||
-			last.Key != corev1.LabelTopologyZone || last.Values[0] != "ap-northeast-1a" {
+		if first := term.MatchExpressions[0]; len(term.MatchExpressions) != 2 ||
+			first.Key != corev1.LabelTopologyZone || first.Values[0] != "ap-northeast-1a" {
 			t.Errorf("term %d is not pinned: %+v", i, term)
 		}
 	}
@@ -89,11 +93,11 @@ func TestOnePodANode(t *testing.T) {
 	port := web()
 	port.Spec.Containers[0].Ports = []corev1.ContainerPort{{HostPort: 80}}
 	for name, template := range map[string]corev1.PodTemplateSpec{"anti-affinity": apart, "host port": port} {
-		if _, err := balloon.PodFor(guard, 2.5, template, "1a"); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "spec.chunk") {
+		if _, err := podFor("1a", 2.5, template); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "spec.chunk") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	p, err := balloon.PodFor(guard, 1, apart, "1a")
+	p, err := podFor("1a", 1, apart)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +110,10 @@ func TestOnePodANode(t *testing.T) {
 func TestNoPlaceForNothing(t *testing.T) {
 	template := web()
 	template.Spec.Containers = []corev1.Container{{Name: "web"}}
-	if _, err := balloon.PodFor(guard, 1, template, "1a"); err == nil || !strings.Contains(err.Error(), "resource requests") {
+	if _, err := podFor("1a", 1, template); err == nil || !strings.Contains(err.Error(), "resource requests") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := balloon.PodFor(guard, 1, web(), ""); err == nil {
+	if _, err := podFor("", 1, web()); err == nil {
 		t.Error("a balloon without a zone")
 	}
 }
