@@ -22,7 +22,7 @@ func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonSt
 	default:
 		status.PredictedPods, status.QuantilePods = decimal(s.answer.Point), decimal(s.answer.Upper)
 	}
-	status.Conditions = conditions(s.balloon.Status.Conditions, condition, at)
+	status.Conditions = append(conditions(s.balloon.Status.Conditions, condition, at), s.conditionsOf(at)...)
 	running := map[string]int32{}
 	zoneOf := map[string]string{}
 	for _, n := range world.Snapshot.Nodes {
@@ -34,7 +34,7 @@ func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonSt
 		}
 	}
 	for _, z := range s.decision.Zones {
-		status.Zones = append(status.Zones, v1alpha1.BalloonZoneStatus{Zone: z.Zone, Balloons: int32(z.Balloons), Running: running[z.Zone]})
+		status.Zones = append(status.Zones, v1alpha1.BalloonZoneStatus{Zone: z.Zone, Balloons: int32(z.Balloons), Running: running[z.Zone] + int32(s.virtual[z.Zone])})
 	}
 	return status
 }

@@ -63,6 +63,10 @@ type Loop struct {
 	memory    plan.Memory
 	workloads map[string]*workload
 	leads     *leads
+	outputs   map[string]*output
+	version   string // of the API server, with its minor number and when it was asked for
+	minor     int
+	versionAt time.Time
 	sampledAt time.Time
 	savedAt   time.Time
 	said      map[string]time.Time // problems by object, with when they were last recorded
@@ -87,7 +91,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	return &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, said: map[string]time.Time{}, written: map[string]string{},
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
 		memory: plan.Memory{UnneededSince: map[string]time.Time{}},
 	}
 }
@@ -192,6 +196,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
+	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
 	l.report(now, p)
 	out := l.actor.Carry(ctx, l.tick, p)
