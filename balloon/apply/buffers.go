@@ -52,7 +52,8 @@ func ApplyBuffers(ctx context.Context, c client.Client, b *v1alpha1.Balloon, buf
 		if err != nil {
 			return err
 		}
-		for _, object := range []*unstructured.Unstructured{template, capacityBuffer(b, name, x.Replicas)} {
+		// the buffer first: where there can be none, no template is left behind
+		for _, object := range []*unstructured.Unstructured{capacityBuffer(b, name, x.Replicas), template} {
 			if err := applyOne(ctx, c, object); err != nil {
 				return err
 			}
