@@ -33,6 +33,10 @@ const (
 type output struct {
 	// held is what was last wanted, by zone; where there are pods, they tell it.
 	held map[string]int
+	// virtual says that the room is in the planner's memory.
+	virtual bool
+	// generation of the Balloon that was last decided on.
+	generation int64
 	// applied tells the buffers, or the absence of buffers, that were last brought about, and when.
 	applied   string
 	appliedAt time.Time
@@ -104,6 +108,7 @@ func (l *Loop) output(ctx context.Context, now time.Time, world *observe.World, 
 // demands are the decision in the plan's terms.
 func (o *output) demands(s *size, pods map[string]*corev1.Pod, virtual bool) []plan.BalloonDemand {
 	out := none(s.balloon)
+	o.virtual = virtual
 	clear(o.held)
 	for _, z := range s.decision.Zones {
 		o.held[z.Zone] = z.Balloons
@@ -147,7 +152,7 @@ func (l *Loop) quota(ctx context.Context, namespace string, pods map[string]*cor
 	return "", nil
 }
 
-// outputBuffers leaves the room to the scaler that owns the nodes. Pods of an earlier output stay until that is arranged.
+// outputBuffers leaves the room to the scaler that owns the nodes. What an earlier output holds stays until that is arranged.
 func (l *Loop) outputBuffers(ctx context.Context, now time.Time, world *observe.World, s *size, o *output, pods map[string]*corev1.Pod) []plan.BalloonDemand {
 	b := s.balloon
 	var buffers []apply.Buffer
@@ -163,10 +168,13 @@ func (l *Loop) outputBuffers(ctx context.Context, now time.Time, world *observe.
 			reason = "NoCapacityBuffers"
 		}
 		s.no(reason, err.Error())
+		if o.virtual {
+			return o.demands(s, pods, true)
+		}
 		return keep(b, world)
 	}
 	s.yes("Held", "room is held by CapacityBuffers, for the scaler that owns the nodes")
-	o.demands(s, pods, true) // remembered, and none of the plan's business
+	o.demands(s, pods, false) // remembered, and none of the plan's business
 	return none(b)
 }
 

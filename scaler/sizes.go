@@ -94,6 +94,12 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if w.history != nil {
 		s.answer = w.history.MaxOver(now, s.lead.Total(), tau)
 	}
+	if o := l.outputOf(b); o.generation != b.Generation { // what was changed by hand is to be seen at once, and not held for long
+		if o.generation != 0 {
+			w.state = balloon.State{}
+		}
+		o.generation = b.Generation
+	}
 	demand := demandOf(*world, b)
 	headroom := l.headroom(now, s.lead.Total(), world, b)
 	in := balloon.Input{
