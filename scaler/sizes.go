@@ -27,6 +27,7 @@ type size struct {
 	lead     time.Duration
 	decision balloon.Decision
 	err      error
+	memory   *workload // nil before the first sample
 }
 
 // sizeBalloons decides how many balloons are wanted and puts them into the snapshot. Where that cannot be decided, those
@@ -38,7 +39,7 @@ func (l *Loop) sizeBalloons(ctx context.Context, now time.Time, world *observe.W
 		if b.DeletionTimestamp != nil {
 			continue
 		}
-		s := size{balloon: b}
+		s := size{balloon: b, memory: l.workloads[b.Namespace+"/"+b.Name]}
 		demands, err := l.sizeOne(ctx, now, world, &s)
 		if err != nil {
 			s.err = err
@@ -72,19 +73,25 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		return nil, err
 	}
 	w := l.workload(ctx, b)
+	if w.load.running && !w.load.done {
+		return nil, fmt.Errorf("its demand history is still being read")
+	}
 	lead := l.options.Config.Lead
 	s.lead = lead.BootP95.Duration + lead.HPADelay.Duration + lead.PodStart.Duration
 	if w.history != nil {
 		s.answer = w.history.MaxOver(now, s.lead, tau)
 	}
-	demand := demandOf(*world, b)
+	demand := math.NaN()
+	if w.history != nil {
+		demand = l.demandNow(ctx, now, *world, b, w)
+	}
 	headroom := l.headroom(now, s.lead, world, b)
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share / 100,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
 		Zones: zonesOf(world, b, target.Selector), State: w.state,
 	}
-	base := demand
+	base := share / 100 * demand
 	if math.IsNaN(base) { // the schedule is a floor whether or not the demand is known
 		base = float64(target.Replicas)
 	}
@@ -114,8 +121,10 @@ func (l *Loop) sizeProblems(world *observe.World, b *v1alpha1.Balloon, w *worklo
 	for _, p := range d.Problems {
 		world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.What, Mend: p.Mend})
 	}
-	if w.problem != "" {
-		world.Problems = append(world.Problems, plan.Problem{Object: object, What: w.problem, Mend: "until then its history is only what is sampled live"})
+	for _, problem := range []string{w.load.problem, w.fill.problem, w.saveProblem} {
+		if problem != "" {
+			world.Problems = append(world.Problems, plan.Problem{Object: object, What: problem, Mend: "until then its history is only what is sampled live"})
+		}
 	}
 }
 
