@@ -13,7 +13,7 @@ import (
 )
 
 func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonStatus {
-	status := v1alpha1.BalloonStatus{Why: s.decision.Why, LeadTime: &metav1.Duration{Duration: s.lead}}
+	status := v1alpha1.BalloonStatus{Why: s.decision.Why, LeadTime: &metav1.Duration{Duration: s.lead.Total()}}
 	condition := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Forecast", Message: "the forecast is in use", ObservedGeneration: s.balloon.Generation}
 	switch {
 	case s.err != nil:

@@ -4,6 +4,7 @@ package scaler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -65,6 +66,7 @@ type Loop struct {
 	tick      int64
 	memory    plan.Memory
 	workloads map[string]*workload
+	leads     *leads
 	sampledAt time.Time
 	sweptAt   time.Time
 	said      map[string]time.Time // problems by object, with when they were last recorded
@@ -163,6 +165,10 @@ func (l *Loop) Start(ctx context.Context) error {
 func (l *Loop) takeOver(ctx context.Context) error {
 	now := l.clock.Now()
 	l.apiAt.Store(&now)
+	var err error
+	if l.leads, err = newLeads(l.options.Config.Lead, l.clock); err != nil {
+		return fmt.Errorf("reading the configuration's lead: %w", err)
+	}
 	intents, open, err := act.TakeOver(ctx, l.kube, l.namespace(), "swell-scaler-intents", l.options.Identity)
 	if err != nil {
 		return err
@@ -203,6 +209,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 		return err
 	}
 	world.Snapshot.Draining = l.actor.Draining()
+	l.leads.learnBoots(world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)

@@ -24,7 +24,7 @@ import (
 type size struct {
 	balloon  *v1alpha1.Balloon
 	answer   forecast.Answer
-	lead     time.Duration
+	lead     lead
 	decision balloon.Decision
 	err      error
 	memory   *workload // nil before the first sample
@@ -76,16 +76,16 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if w.load.running && !w.load.done {
 		return nil, fmt.Errorf("its demand history is still being read")
 	}
-	lead := l.options.Config.Lead
-	s.lead = lead.BootP95.Duration + lead.HPADelay.Duration + lead.PodStart.Duration
+	l.leads.learnStarts(*world, b.Namespace, b.Name, target.Selector)
+	s.lead = l.leads.of(*world, b.Namespace, b.Name)
 	if w.history != nil {
-		s.answer = w.history.MaxOver(now, s.lead, tau)
+		s.answer = w.history.MaxOver(now, s.lead.Total(), tau)
 	}
 	demand := math.NaN()
 	if w.history != nil {
 		demand = l.demandNow(ctx, now, *world, b, w)
 	}
-	headroom := l.headroom(now, s.lead, world, b)
+	headroom := l.headroom(now, s.lead.Total(), world, b)
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share / 100,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",

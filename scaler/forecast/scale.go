@@ -75,7 +75,8 @@ func (s *scale) learn(r float64, l *local, slot int64) {
 	if r < 0 {
 		weight = belowWeight
 	}
-	s.reg.learn(l.x[:], math.Log(abs+floorShare*s.overall.value())-float64(l.base), weight, keepOf(s.seconds, scaleHalfLife))
+	floor := floorShare * max(s.overall.value(), smallestError) // no error at all has no logarithm
+	s.reg.learn(l.x[:], math.Log(abs+floor)-float64(l.base), weight, keepOf(s.seconds, scaleHalfLife))
 	s.learned++
 	if s.learned%max(int64(solveSeconds/s.seconds), 1) == 0 {
 		s.reg.solve()
