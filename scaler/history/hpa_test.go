@@ -70,15 +70,15 @@ func TestDemandIsWhatTheHPAAsksFor(t *testing.T) {
 		on   history.Scaled
 		want float64
 	}{
-		"the largest of its metrics":                         {hpa(10, cpu(50, 80), external("lag", "1", "1200m", "", "")), on(10), 16},
-		"a container's":                                      {hpa(10, containerCPU(50, 40)), on(10), 8},
+		"the largest of its metrics": {hpa(10, cpu(50, 80), external("lag", "1", "1200m", "", "")), on(10), 16},
+		"a container's":              {hpa(10, containerCPU(50, 40)), on(10), 8},
 		"utilization of the ready pods, not of those to come": {hpa(18, cpu(50, 90)), history.Scaled{Replicas: 18, Ready: 10}, 18},
-		"an average of the replicas that there were":         {rescaled, on(18), 18},
-		"an average of the replicas that there are yet":      {hpa(18, external("jobs", "1", "1500m", "", "")), history.Scaled{Replicas: 12, Ready: 5}, 18},
-		"a value times the ready pods":                       {hpa(12, external("depth", "", "", "100", "150")), history.Scaled{Replicas: 12, Ready: 10}, 15},
-		"a value from zero":                                  {zero, on(0), 4},
-		"without swell's own":                                {hpa(10, cpu(50, 40), external(history.PredictedMetric, "1", "30", "", "")), on(10), 8},
-		"below the minimum":                                  {hpa(10, cpu(50, 1)), on(10), 0.2},
+		"an average of the replicas that there were":          {rescaled, on(18), 18},
+		"an average of the replicas that there are yet":       {hpa(18, external("jobs", "1", "1500m", "", "")), history.Scaled{Replicas: 12, Ready: 5}, 18},
+		"a value times the ready pods":                        {hpa(12, external("depth", "", "", "100", "150")), history.Scaled{Replicas: 12, Ready: 10}, 15},
+		"a value from zero":                                   {zero, on(0), 4},
+		"without swell's own":                                 {hpa(10, cpu(50, 40), external(history.PredictedMetric, "1", "30", "", "")), on(10), 8},
+		"below the minimum":                                   {hpa(10, cpu(50, 1)), on(10), 0.2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := history.FromHPA(tc.hpa, tc.on)

@@ -14,6 +14,7 @@ type profile struct {
 	sum, n   float64
 	level    float64 // logarithm of the demand to the profile, a mean that decays
 	levelAt  time.Time
+	newest   time.Time // row that was known
 }
 
 const (
@@ -30,6 +31,7 @@ func (p *profile) slotOf(t time.Time) (slot int, part float64) {
 
 // add takes a known row.
 func (p *profile) add(t time.Time, pods float64) {
+	p.newest = t
 	if e := p.raw(t); e > 0 && pods > 0 {
 		keep := 0.0
 		if !p.levelAt.IsZero() {

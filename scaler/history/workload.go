@@ -14,6 +14,9 @@ import (
 // by the last known level.
 const profileAfter = 45
 
+// forecastFresh is how old the newest known row may be for the next one's forecast to be what is expected.
+const forecastFresh = 10 * time.Minute
+
 // Sample is what a reading was taken for.
 type Sample struct {
 	At time.Time
@@ -225,15 +228,16 @@ func (w *Workload) feed(row int64, c code) {
 	_ = w.forecaster.Observe(t, w.seen(t, c.value(), c.class()))
 }
 
-// expected demand of all clusters now; NaN is unknown.
+// expected demand of all clusters now; NaN is unknown. The next row's forecast goes by the newest known ones, which are of no
+// use once they are old.
 func (w *Workload) expected(now time.Time) float64 {
-	if a := w.forecaster.Forecast(now, MinuteStep, 0.5); a.Ready {
-		return a.Point
+	profile := w.profile.at(now)
+	if now.Sub(w.profile.newest) <= forecastFresh || math.IsNaN(profile) {
+		if a := w.forecaster.Forecast(now, MinuteStep, 0.5); a.Ready {
+			return a.Point
+		}
 	}
-	if v := w.profile.at(now); !math.IsNaN(v) {
-		return v
-	}
-	return math.NaN()
+	return profile
 }
 
 // Last is the newest sample.
