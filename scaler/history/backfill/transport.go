@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -56,7 +57,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 			wait = max(wait, t.wait(response.Header))
 		}
-		if n == tries || wait > retryMost || r.Context().Err() != nil {
+		var untrusted *tls.CertificateVerificationError
+		if n == tries || wait > retryMost || r.Context().Err() != nil || errors.As(err, &untrusted) {
 			if response != nil {
 				response.Body = &bounded{response.Body, mostAnswer}
 			}
