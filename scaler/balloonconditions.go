@@ -2,7 +2,6 @@ package scaler
 
 import (
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -42,15 +41,6 @@ func (s *size) bounds() {
 		}
 	}
 	s.say(withinMax, true, "Within", "all that is wanted is allowed by spec.max")
-}
-
-// conditionsOf are the conditions beside Ready, with the times of their last changes.
-func (s *size) conditionsOf(at time.Time) []metav1.Condition {
-	var out []metav1.Condition
-	for _, c := range s.says {
-		out = append(out, conditions(s.balloon.Status.Conditions, c, at)...)
-	}
-	return out
 }
 
 // fillVirtual tells the sizes where the plan found places for virtual balloons.

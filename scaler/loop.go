@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"swell/nodegroups"
 	"swell/scaler/act"
 	"swell/scaler/history"
+	"swell/scaler/history/backfill"
 	"swell/scaler/ledger"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -43,6 +45,8 @@ type Options struct {
 	// Identity of this process in the intents and the Lease.
 	Identity string
 	Log      *slog.Logger
+	// Prometheus that Config.History names; nil where it names none.
+	Prometheus *backfill.Prometheus
 }
 
 // Loop is one scaler. Its exported methods other than Kick are for one goroutine.
@@ -69,32 +73,51 @@ type Loop struct {
 	minor     int
 	versionAt time.Time
 	sampledAt time.Time
-	savedAt   time.Time
+	sweptAt   time.Time
 	said      map[string]time.Time // problems by object, with when they were last recorded
 	statusAt  time.Time
 	written   map[string]string
+
+	prometheus  *backfill.Prometheus
+	datadog     *backfill.Datadog
+	jobs        chan struct{}
+	resultsLock sync.Mutex
+	results     []func()
 }
 
 // workload is what the loop remembers of one Balloon.
 type workload struct {
 	history *history.Workload
 	state   balloon.State
-	// problem says that its past could not be read, to be tried again at retryAt; until then no checkpoint is overwritten.
-	problem string
-	retryAt time.Time
+	scaled  scaled
+	readAt  time.Time // machine time
+	query   answer
+	// load reads its past, and fill fills that from elsewhere; no checkpoint is written before the first or during the second.
+	load, fill      attempt
+	backfilled      string
+	saving, filling bool
+	savedTurn       int64
+	saveProblem     string
+	fillOf          int64 // the Balloon's generation that fill is of
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledger, o Options) *Loop {
+	registerDemand()
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Loop{
+	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
-		memory: plan.Memory{UnneededSince: map[string]time.Time{}},
+		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
+		prometheus: o.Prometheus, jobs: make(chan struct{}, jobsAtOnce),
 	}
+	if d := o.Config.History.Datadog; d != nil {
+		loop.datadog = backfill.NewDatadog(*d)
+	}
+	return loop
 }
 
 // Kick asks for a plan soon. It never blocks.

@@ -33,6 +33,7 @@ type size struct {
 	patient bool
 	// virtual is how many virtual balloons have a place, by zone.
 	virtual map[string]int
+	memory  *workload // nil before the first sample
 }
 
 // sizeBalloons decides how many balloons are wanted and puts them into the snapshot. Where that cannot be decided, those
@@ -47,7 +48,7 @@ func (l *Loop) sizeBalloons(ctx context.Context, now time.Time, world *observe.W
 		if b.DeletionTimestamp != nil {
 			continue
 		}
-		s := size{balloon: b}
+		s := size{balloon: b, memory: l.workloads[b.Namespace+"/"+b.Name]}
 		var demands []plan.BalloonDemand
 		if other := first[guarded(b)]; b.Spec.Mode != v1alpha1.Observe && other != b.Name {
 			s.no("GuardedTwice", fmt.Sprintf("Balloon %s is older and guards %s %s already; delete one of the two", other, b.Spec.ScaleTargetRef.Kind, b.Spec.ScaleTargetRef.Name))
@@ -91,6 +92,9 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		return nil, err
 	}
 	w := l.workload(ctx, b)
+	if w.load.running && !w.load.done {
+		return nil, fmt.Errorf("its demand history is still being read")
+	}
 	l.leads.learnStarts(*world, b.Namespace, b.Name, target.Selector)
 	s.lead = l.leads.of(*world, b.Namespace, b.Name)
 	if w.history != nil {
@@ -102,7 +106,10 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		}
 		o.generation = b.Generation
 	}
-	demand := demandOf(*world, b)
+	demand := math.NaN()
+	if w.history != nil {
+		demand = l.demandNow(ctx, now, *world, b, w)
+	}
 	headroom := l.headroom(now, s.lead.Total(), world, b)
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share,
@@ -166,8 +173,12 @@ func (l *Loop) problems(world *observe.World, s *size) {
 			world.Problems = append(world.Problems, plan.Problem{Object: object, What: what, Mend: mend})
 		}
 	}
-	if w := l.workloads[s.balloon.Namespace+"/"+s.balloon.Name]; w != nil && w.problem != "" {
-		world.Problems = append(world.Problems, plan.Problem{Object: object, What: w.problem, Mend: "until then its history is only what is sampled live"})
+	if w := s.memory; w != nil {
+		for _, problem := range []string{w.load.problem, w.fill.problem, w.saveProblem} {
+			if problem != "" {
+				world.Problems = append(world.Problems, plan.Problem{Object: object, What: problem, Mend: "until then its history is only what is sampled live"})
+			}
+		}
 	}
 }
 

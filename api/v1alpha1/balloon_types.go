@@ -55,6 +55,9 @@ type BalloonSpec struct {
 	// Share of the demand that this cluster must be ready for.
 	// +kubebuilder:default="100%"
 	Share Share `json:"share,omitempty"`
+	// Demand says where the demand is read.
+	// +kubebuilder:default={from: HPA}
+	Demand BalloonDemand `json:"demand,omitempty"`
 }
 
 // BalloonTarget says how certain the room must be; give one of the two.
