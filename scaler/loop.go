@@ -61,6 +61,7 @@ type Loop struct {
 	actor   *act.Actor
 
 	kick  chan struct{}
+	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
 	tick      int64
@@ -108,7 +109,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	}
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
-		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1),
+		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: make(chan struct{}, jobsAtOnce),
@@ -123,6 +124,14 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 func (l *Loop) Kick() {
 	select {
 	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// hurryUp asks for a plan at once.
+func (l *Loop) hurryUp() {
+	select {
+	case l.hurry <- struct{}{}:
 	default:
 	}
 }
@@ -144,15 +153,21 @@ func (l *Loop) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-l.hurry:
 		case <-l.kick:
-			if !sleep(ctx, l.clock.Wait(l.options.Config.Observe.Settle.Duration)) {
+			select { // more events may come
+			case <-ctx.Done():
 				return nil
+			case <-l.hurry:
+			case <-time.After(l.clock.Wait(l.options.Config.Observe.Settle.Duration)):
 			}
 		case <-timer.C:
 		}
-		select { // one plan answers all that was asked for until it begins
-		case <-l.kick:
-		default:
+		for _, asked := range []chan struct{}{l.kick, l.hurry} { // one plan answers all that was asked for until it begins
+			select {
+			case <-asked:
+			default:
+			}
 		}
 		err := l.Tick(ctx)
 		if errors.Is(err, act.ErrNotLeader) {

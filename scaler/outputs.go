@@ -35,6 +35,9 @@ type output struct {
 	held map[string]int
 	// virtual says that the room is in the planner's memory.
 	virtual bool
+	// replicas that the workload was last given, and when they were last lowered.
+	replicas int
+	fellAt   time.Time
 	// generation of the Balloon that was last decided on.
 	generation int64
 	// applied tells the buffers, or the absence of buffers, that were last brought about, and when.
@@ -56,6 +59,16 @@ func (l *Loop) outputOf(b *v1alpha1.Balloon) *output {
 		l.outputs[key] = o
 	}
 	return l.outputs[key]
+}
+
+// fell notes the replicas that a workload is given, and says whether they were lowered so lately that its pods may
+// still be on their way out.
+func (o *output) fell(now time.Time, replicas int) bool {
+	if replicas < o.replicas {
+		o.fellAt = now
+	}
+	o.replicas = replicas
+	return now.Sub(o.fellAt) < leavesWithin
 }
 
 func holdsPods(b *v1alpha1.Balloon) bool {
@@ -112,7 +125,7 @@ func (o *output) demands(s *size, pods map[string]*corev1.Pod, virtual bool) []p
 	clear(o.held)
 	for _, z := range s.decision.Zones {
 		o.held[z.Zone] = z.Balloons
-		out = append(out, plan.BalloonDemand{Namespace: s.balloon.Namespace, Name: s.balloon.Name, Zone: z.Zone, Pod: pods[z.Zone], Want: z.Balloons, Virtual: virtual})
+		out = append(out, plan.BalloonDemand{Namespace: s.balloon.Namespace, Name: s.balloon.Name, Zone: z.Zone, Pod: pods[z.Zone], Want: z.Balloons, Virtual: virtual, Patient: s.patient})
 	}
 	return out
 }

@@ -29,6 +29,8 @@ type size struct {
 	err      error
 	// says are conditions beside that of the forecast.
 	says []metav1.Condition
+	// patient says that room for what is wanted is about to come free.
+	patient bool
 	// virtual is how many virtual balloons have a place, by zone.
 	virtual map[string]int
 	memory  *workload // nil before the first sample
@@ -126,6 +128,11 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	}
 	s.decision = balloon.Size(in)
 	w.state = s.decision.State
+	fell := l.outputOf(b).fell(now, target.Replicas)
+	if n := occupied(world, b.Namespace, target.Selector, now, l.clock.At); n > in.Running {
+		in.Running = n
+		s.decision, s.patient = notYet(s.decision, in, n-target.Replicas), fell
+	}
 	s.bounds()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil
 }

@@ -1,9 +1,11 @@
 package scaler
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +29,50 @@ func podsOf(world *observe.World, namespace string, selector labels.Selector) []
 		}
 	}
 	return out
+}
+
+// leavesWithin is how long after its grace a pod that is deleted is still waited for; one that stays longer is on a node
+// that is gone. Model time.
+const leavesWithin = 2 * time.Minute
+
+// occupied is how many of a workload's pods have a place on a node, those that go included.
+func occupied(world *observe.World, namespace string, selector labels.Selector, now time.Time, model func(time.Time) time.Time) int {
+	n := 0
+	for _, p := range world.Snapshot.Pods {
+		if p.Namespace != namespace || p.Labels[plan.BalloonLabel] != "" || p.Spec.NodeName == "" || !selector.Matches(labels.Set(p.Labels)) {
+			continue
+		}
+		if d := p.DeletionTimestamp; d == nil || now.Sub(model(d.Time)) < leavesWithin {
+			n++
+		}
+	}
+	return n
+}
+
+// notYet takes back the balloons that a decision adds while more of the workload's pods are on nodes than it was given
+// replicas: a scale-down or a rollout is under way, and the places of pods that go would else be bought a second time.
+func notYet(d balloon.Decision, in balloon.Input, over int) balloon.Decision {
+	least := balloon.Size(in)
+	less := map[string]int{}
+	for _, z := range least.Zones {
+		less[z.Zone] = z.Balloons
+	}
+	have := map[string]int{}
+	for _, z := range in.Zones {
+		have[z.Name] = z.Balloons
+	}
+	wanted := d.Total
+	d.Zones = slices.Clone(d.Zones)
+	d.Total = 0
+	for i := range d.Zones {
+		z := &d.Zones[i]
+		z.Balloons = min(z.Balloons, max(have[z.Zone], less[z.Zone]))
+		d.Total += z.Balloons
+	}
+	if d.Total < wanted {
+		d.Why += fmt.Sprintf("; %d for now, while %d pods more than its replicas are on nodes", d.Total, over)
+	}
+	return d
 }
 
 // zonesOf are the zones that the workload's pods can be in, with its pods and balloons in each: those with a group that

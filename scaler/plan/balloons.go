@@ -221,8 +221,9 @@ func (r *round) placeBalloons(needs []*need) {
 			r.assume(n, at.Index())
 			continue
 		}
-		// What nobody is known to want buys nothing, and neither does a balloon on a snapshot that may be wrong.
-		if !r.placeComing(n) && n.balloon.demand != nil && r.w.stale == "" {
+		// What nobody is known to want buys nothing, and neither does a balloon that waits for room to come free, or one on a
+		// snapshot that may be wrong.
+		if d := n.balloon.demand; !r.placeComing(n) && d != nil && !d.Patient && r.w.stale == "" {
 			r.unplaced = append(r.unplaced, n)
 		}
 	}

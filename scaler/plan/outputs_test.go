@@ -115,3 +115,11 @@ func TestOldBalloonsAreMadeAnewInTheirOwnRoom(t *testing.T) {
 	p := c.plan()
 	expect(t, p, len(p.Deletes)+len(p.Creates) == 0, "all are new")
 }
+
+// Balloons that wait for pods to go take the room that is free and buy none.
+func TestPatientBalloonsBuyNothing(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 1).pods("web", 10, "1", "i-0001")
+	c.want("web", "1a", 6, "2500m").eachDemand(func(d *BalloonDemand) { d.Patient = true })
+	p := c.plan()
+	expect(t, p, len(p.Launches) == 0 && len(p.Creates) == 1 && p.Creates[0].Count == 6, "all are created and nothing is bought for the four without a place")
+}

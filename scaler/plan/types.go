@@ -60,6 +60,8 @@ type BalloonDemand struct {
 	Want int
 	// Virtual balloons are only counted: they hold their places in this plan and are never created.
 	Virtual bool
+	// Patient balloons buy no node: room for them is about to come free.
+	Patient bool
 	// Observe says that nothing of this Balloon may be changed; pops and deletions are suppressed.
 	Observe bool
 }
