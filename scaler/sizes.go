@@ -25,6 +25,8 @@ type size struct {
 	balloon  *v1alpha1.Balloon
 	answer   forecast.Answer
 	lead     lead
+	start    forecast.Answer // one pod start-up ahead
+	share    float64         // of all demand, 0 to 1
 	decision balloon.Decision
 	err      error
 }
@@ -76,19 +78,20 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	s.lead = l.leads.of(*world, b.Namespace, b.Name)
 	if w.history != nil {
 		s.answer = w.history.MaxOver(now, s.lead.Total(), tau)
+		s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share/100
 	}
 	demand := demandOf(*world, b)
-	headroom := l.headroom(now, s.lead.Total(), world, b)
+	headroom := l.headroom(now, s.lead.Total(), world, b, w.past())
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share / 100,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
 		Zones: zonesOf(world, b, target.Selector), State: w.state,
 	}
-	base := demand
-	if math.IsNaN(base) { // the schedule is a floor whether or not the demand is known
-		base = float64(target.Replicas)
+	here := share / 100 * demand
+	if math.IsNaN(here) { // the schedule is a floor whether or not the demand is known
+		here = float64(target.Replicas)
 	}
-	in.Headroom, in.HeadroomWhy = headroom.For(base), headroom.Why
+	in.Headroom, in.HeadroomWhy = headroom.For(here, share/100), headroom.Why
 	if !s.answer.Ready {
 		in.NotReady = s.answer.Reason
 	}
@@ -170,7 +173,7 @@ func roomCost(template corev1.PodTemplateSpec, world *observe.World) (float64, e
 }
 
 // headroom is what the Balloon's schedules ask for within the lead time.
-func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon) schedule.Headroom {
+func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon, past schedule.Demand) schedule.Headroom {
 	var most schedule.Headroom
 	for _, name := range b.Spec.Schedules {
 		object := "DiurnalSchedule " + b.Namespace + "/" + name
@@ -180,11 +183,12 @@ func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World,
 			continue
 		}
 		s, problems := schedule.Compile(d.Spec)
+		if s != nil {
+			asked, bad := s.Over(now, now.Add(lead), past)
+			most, problems = most.Max(asked), append(problems, bad...)
+		}
 		for _, p := range problems {
 			world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.Field + ": " + p.What, Mend: p.Mend})
-		}
-		if s != nil {
-			most = most.Max(s.Over(now, now.Add(lead)))
 		}
 	}
 	return most
