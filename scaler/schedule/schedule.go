@@ -151,7 +151,7 @@ func (s *Schedule) Over(from, to time.Time, demand Demand) (Headroom, []Problem)
 // eachWindow gives the windows of all days that may reach into from to to.
 func (s *Schedule) eachWindow(from, to time.Time, give func(w *window, begin, end time.Time)) {
 	first := from.In(s.loc)
-	for day := -2; ; day++ {
+	for day := -1; ; day++ {
 		date := noon(first.Year(), first.Month(), first.Day()+day, s.loc)
 		if day > 0 && begins(date, 0).After(to) {
 			return
