@@ -15,7 +15,7 @@ func on(t *testing.T, s *schedule.Schedule, zone, first, last string) string {
 	t.Helper()
 	end := at(t, zone, last+" 12:00").AddDate(0, 0, 1).Format(time.DateOnly)
 	from, to := at(t, zone, first+" 00:00"), at(t, zone, end+" 00:00")
-	stretches, problems := s.Stretches(from, to, nil)
+	stretches, problems := schedule.Stretches([]*schedule.Schedule{s}, from, to, nil)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

@@ -101,6 +101,15 @@ func (s *Schedule) grown(e *event, k int, demand Demand) (float64, bool) {
 	return 1, true
 }
 
+// Usual is the demand that is usual at t, by the days around it; false where too little is known. Where an event's growth is
+// read from it, it is this that grows.
+func (s *Schedule) Usual(t time.Time, demand Demand) (pods float64, known bool) {
+	if demand == nil {
+		return 0, false
+	}
+	return s.usual(t, demand)
+}
+
 // usual is the median demand at the same local time of the nearest days that count as the same day of the week, and where
 // fewer than two of them are known, of those of the same kind: working days, Saturdays, Sundays. Times within an event, or
 // within a stretch that one is like, are left out.

@@ -206,7 +206,7 @@ func TestStretchesAreWhatIsAskedMinuteByMinute(t *testing.T) {
 		s := compile(t, drawSchedule(rt))
 		from := time.Date(2026, 3, rapid.SampledFrom([]int{6, 27}).Draw(rt, "day"), 0, rapid.IntRange(0, 1440).Draw(rt, "from"), 0, 0, time.UTC)
 		to := from.Add(4 * 24 * time.Hour)
-		stretches, _ := s.Stretches(from, to, nil)
+		stretches, _ := schedule.Stretches([]*schedule.Schedule{s}, from, to, nil)
 		at := from
 		for _, x := range stretches {
 			if !x.From.Equal(at) || !x.To.After(x.From) {
