@@ -26,8 +26,9 @@ const (
 	// list; the machine's time.
 	balloonsRetry  = 10 * time.Second
 	balloonsWithin = 3 * time.Second
-	// hpasFor is how long the HPAs of a namespace are remembered, in the machine's time: less than an HPA's own period.
-	hpasFor = 10 * time.Second
+	// hpasFor is how long the HPAs of a namespace are remembered, in the machine's time. It is short: an HPA that has just lost its other
+	// metric must not be told that the prediction adds nothing.
+	hpasFor = time.Second
 )
 
 // balloons watches Balloons from the first question about one on. It has a cache of its own, so that without the kind, or the
@@ -70,9 +71,12 @@ func (b *balloons) watch() {
 			return
 		}
 		b.mu.Lock()
+		said := b.problem != nil && b.problem.Error() == err.Error()
 		b.problem = err
 		b.mu.Unlock()
-		b.log.Warn("watch Balloons", "error", err)
+		if !said {
+			b.log.Warn("watch Balloons", "error", err)
+		}
 		select {
 		case <-b.ctx.Done():
 			return

@@ -106,7 +106,8 @@ func TestAnHPAFollowsThePredictionAndIsNotHeldForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.api.Create(t.Context(), &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Name: "orders", Namespace: namespace},
-		Spec: v1alpha1.BalloonSpec{ScaleTargetRef: v1alpha1.ScaleTarget{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"}, Max: 4}}); err != nil {
+		Spec: v1alpha1.BalloonSpec{ScaleTargetRef: v1alpha1.ScaleTarget{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"}, Max: 4,
+			Target: v1alpha1.BalloonTarget{Quantile: "0.95"}}}); err != nil {
 		t.Fatal(err)
 	}
 	r.predict("7.2", 0, v1alpha1.Enforce)
