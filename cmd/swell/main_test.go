@@ -229,7 +229,7 @@ func TestCheckSkipsWhatIsNotItsOwn(t *testing.T) {
 }
 
 func TestTheExamplesOfTheDocsAreClean(t *testing.T) {
-	for file, objects := range map[string]int{"example.yaml": 4, "swell-scaler.yaml": 1, "swell-metrics.yaml": 1} {
+	for file, objects := range map[string]int{"example.yaml": 4, "schedules.yaml": 1, "swell-scaler.yaml": 1, "swell-metrics.yaml": 1} {
 		code, stdout, stderr := swell(t, "check", "../../docs/"+file)
 		if code != 0 || !strings.Contains(stdout, "checked: "+strconv.Itoa(objects)+", errors: 0") {
 			t.Errorf("%s: code %d\n%s%s", file, code, stdout, stderr)

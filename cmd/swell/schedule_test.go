@@ -204,3 +204,14 @@ func TestSchedulePreviewRefusesWithTheMend(t *testing.T) {
 		}
 	}
 }
+
+func TestThePreviewInTheDocsIsWhatIsPrinted(t *testing.T) {
+	page, err := os.ReadFile("../../docs/schedules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := swell(t, "schedule", "preview", "-f", "../../docs/schedules.yaml", "--from", "2026-11-23")
+	if code != 0 || !strings.Contains(string(page), "```\n"+out+"```\n") {
+		t.Errorf("exit %d %s; docs/schedules.md does not have\n%s", code, errs, out)
+	}
+}
