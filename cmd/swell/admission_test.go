@@ -97,6 +97,7 @@ func TestSchedulesAreCheckedAsTheAPIServerDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("preview", func(t *testing.T) { previewOfTheCluster(t, cluster, api) })
 	for name, c := range scheduleCases {
 		t.Run(name, func(t *testing.T) {
 			u := &unstructured.Unstructured{}
@@ -108,6 +109,33 @@ func TestSchedulesAreCheckedAsTheAPIServerDoes(t *testing.T) {
 				t.Errorf("the API server: %v; want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// previewOfTheCluster shows a schedule that the API server has.
+func previewOfTheCluster(t *testing.T, cluster *controlplane.Cluster, api client.Client) {
+	path, err := cluster.Kubeconfig("someone", "system:masters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(scheduleText(window(`from: "08:30", to: "10:30", minHeadroom: "12"`))), &u.Object); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Create(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	preview := func(name string) (int, string, string) {
+		return swell(t, "schedule", "preview", name, "--from", "2026-12-07", "--days", "1", "--kubeconfig", path)
+	}
+	if code, out, errs := preview("default/it"); code != 0 || !strings.Contains(out, "Mon 7 Dec 08:30   10:30   12 pods    window a") {
+		t.Errorf("exit %d %s\n%s", code, errs, out)
+	}
+	if code, _, errs := preview("default/its"); code != exitFailed || !strings.Contains(errs, `there is no DiurnalSchedule its in namespace default; there are it; did you mean "it"?`) {
+		t.Errorf("exit %d %s", code, errs)
+	}
+	if err := api.Delete(t.Context(), u); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -69,7 +69,7 @@ func (p *Provider) prediction(ctx context.Context, name types.NamespacedName) (p
 		return prediction{}, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound,
 			Message: fmt.Sprintf("serve %s: Balloon %s is not there: create it in the HPA's namespace, or take the metric out of the HPA", PredictedReplicas, name)}}
 	case err != nil:
-		return prediction{}, failure(PredictedReplicas, fmt.Errorf("Balloon %s: %w", name, err))
+		return prediction{}, failure(PredictedReplicas, fmt.Errorf("balloon %s: %w", name, err))
 	}
 	return p.predictionOf(ctx, b)
 }
@@ -84,7 +84,7 @@ func (p *Provider) predictionOf(ctx context.Context, b *v1alpha1.Balloon) (predi
 		if b.Spec.Mode != v1alpha1.Observe && age <= predictionAge {
 			value, err := resource.ParseQuantity(string(*s.StartPods))
 			if err != nil {
-				return prediction{}, failure(PredictedReplicas, fmt.Errorf("Balloon %s: status.startPods is %q: see that swell-scaler and swell-metrics are of one version", name, *s.StartPods))
+				return prediction{}, failure(PredictedReplicas, fmt.Errorf("balloon %s: status.startPods is %q: see that swell-scaler and swell-metrics are of one version", name, *s.StartPods))
 			}
 			return prediction{balloon: b, value: value, at: since}, nil
 		}
@@ -96,10 +96,10 @@ func (p *Provider) predictionOf(ctx context.Context, b *v1alpha1.Balloon) (predi
 	if b.Spec.Mode == v1alpha1.Observe {
 		why = "it only observes: set spec.mode to Enforce, or take the metric out of the HPA"
 	} else if missing := now.Sub(p.clock.At(since)); missing <= predictionHeld {
-		return prediction{}, failure(PredictedReplicas, fmt.Errorf("Balloon %s: %s", name, why))
+		return prediction{}, failure(PredictedReplicas, fmt.Errorf("balloon %s: %s", name, why))
 	}
 	if err := p.balloons.OthersDecide(ctx, name); err != nil {
-		return prediction{}, failure(PredictedReplicas, fmt.Errorf("Balloon %s: %s; nothing is served in its place, since %w", name, why, err))
+		return prediction{}, failure(PredictedReplicas, fmt.Errorf("balloon %s: %s; nothing is served in its place, since %w", name, why, err))
 	}
 	return prediction{balloon: b, value: *resource.NewQuantity(0, resource.DecimalSI), at: p.clock.RealTime(now), none: true}, nil
 }
