@@ -161,47 +161,33 @@ func (f previewFlags) span(loc *time.Location, now time.Time) (from, to time.Tim
 
 // schedulesOfFile are those of a file, by name where names are given. An error has a line for each finding.
 func schedulesOfFile(file string, names []string) ([]v1alpha1.DiurnalSchedule, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("%w; name a file that can be read", err)
-	}
 	kinds, err := loadKinds()
+	if err != nil {
+		return nil, err
+	}
+	documents, err := scheduleDocuments(file)
 	if err != nil {
 		return nil, err
 	}
 	var found []v1alpha1.DiurnalSchedule
 	var there []string
 	var out checkOutput
-	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
-		var doc yaml.Node
-		err := d.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %s; see \"swell check\"", file, lineOf(err), strings.TrimPrefix(err.Error(), "yaml: "))
-		}
-		if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
-			continue
-		}
-		obj, err := toObject(doc.Content[0])
-		if err != nil || obj["kind"] != "DiurnalSchedule" {
-			continue
-		}
-		meta, _ := obj["metadata"].(map[string]any)
+	for _, d := range documents {
+		meta, _ := d.object["metadata"].(map[string]any)
 		name, _ := meta["name"].(string)
 		there = append(there, name)
 		if len(names) > 0 && !slices.Contains(names, name) {
 			continue
 		}
-		checkDocument(file, doc.Content[0], kinds, &out)
-		var s v1alpha1.DiurnalSchedule
-		if len(out.Errors) == 0 {
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj, &s); err != nil {
-				return nil, fmt.Errorf("%s:%d: %w", file, doc.Content[0].Line, err)
-			}
-			found = append(found, s)
+		checkDocument(file, d.node, kinds, &out)
+		if len(out.Errors) > 0 {
+			continue
 		}
+		var s v1alpha1.DiurnalSchedule
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(d.object, &s); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", file, d.node.Line, err)
+		}
+		found = append(found, s)
 	}
 	if len(out.Errors) > 0 {
 		var lines []string
@@ -219,6 +205,41 @@ func schedulesOfFile(file string, names []string) ([]v1alpha1.DiurnalSchedule, e
 		return nil, fmt.Errorf("%s holds no DiurnalSchedule; name a file that does", file)
 	}
 	return found, nil
+}
+
+// scheduleDocument is a DiurnalSchedule in a file.
+type scheduleDocument struct {
+	node   *yaml.Node
+	object map[string]any
+}
+
+// scheduleDocuments are the DiurnalSchedules among a file's objects, not checked.
+func scheduleDocuments(file string) ([]scheduleDocument, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w; name a file that can be read", err)
+	}
+	var out []scheduleDocument
+	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var doc yaml.Node
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %s; mend the YAML", file, lineOf(err), strings.TrimPrefix(err.Error(), "yaml: "))
+		}
+		if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
+			continue
+		}
+		object, err := toObject(doc.Content[0])
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", file, doc.Content[0].Line, err)
+		}
+		if object["kind"] == "DiurnalSchedule" {
+			out = append(out, scheduleDocument{doc.Content[0], object})
+		}
+	}
 }
 
 // schedulesOfCluster reads those that are named.

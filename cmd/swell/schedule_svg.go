@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"swell/scaler/schedule"
 )
 
 //go:embed schedule.html
@@ -100,10 +102,8 @@ func (p *preview) panels() (panels []panel, height float64) {
 			one.most = max(one.most, v)
 		}
 		if one.usual {
-			for at := p.From; at.Before(p.To); at = at.Add(usualStep) {
-				if v, ok := p.Schedules[0].Usual(at, p.Demand); ok {
-					one.most = max(one.most, v)
-				}
+			if v, _ := p.pods(p.From, p.To, schedule.Headroom{}); !math.IsNaN(v) {
+				one.most = max(one.most, v)
 			}
 		}
 		if one.most > 0 {
@@ -132,8 +132,9 @@ func (p *preview) draw(b *strings.Builder, one *panel) {
 	if one.usual {
 		label = "pods: the usual demand, and headroom above it"
 		for at := p.From; at.Before(p.To); at = at.Add(usualStep) {
-			if v, ok := p.Schedules[0].Usual(at, p.Demand); ok {
-				rect(b, "usual", p.x(at), p.x(earlier(at.Add(usualStep), p.To)), bottom-v*one.scale, bottom)
+			next := earlier(at.Add(usualStep), p.To)
+			if v, _ := p.pods(at, next, schedule.Headroom{}); !math.IsNaN(v) {
+				rect(b, "usual", p.x(at), p.x(next), bottom-v*one.scale, bottom)
 			}
 		}
 	}

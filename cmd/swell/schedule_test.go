@@ -194,6 +194,7 @@ func TestSchedulePreviewRefusesWithTheMend(t *testing.T) {
 		"bad.yaml:11: spec.windows[0].minHea": {"-f", bad},
 		"name a file that can be read":        {"-f", "nowhere.yaml"},
 		`there is no DiurnalSchedule "offi`:   {"-f", good, "--name", "offi"},
+		"line 4: kind is there twice":         {"-f", write(t, "twice.yaml", "# a\nkind: DiurnalSchedule\napiVersion: v1\nkind: DiurnalSchedule\n")},
 		"holds no DiurnalSchedule":            {"-f", write(t, "none.yaml", "kind: Pod\napiVersion: v1\n")},
 		"give the path of a CSV":              {"-f", good, "--demand", "nowhere.csv"},
 		"is not a schedule":                   {"a/b/c"},

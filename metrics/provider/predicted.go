@@ -81,7 +81,7 @@ func (p *Provider) predictionOf(ctx context.Context, b *v1alpha1.Balloon) (predi
 	if s.StartPods != nil && s.ForecastAt != nil {
 		since = s.ForecastAt.Time
 		age := now.Sub(p.clock.At(since)).Truncate(time.Second)
-		if b.Spec.Mode != v1alpha1.Observe && age <= predictionAge {
+		if b.Spec.Mode != v1alpha1.Observe && age <= predictionAge && age >= -predictionAge {
 			value, err := resource.ParseQuantity(string(*s.StartPods))
 			if err != nil {
 				return prediction{}, failure(PredictedReplicas, fmt.Errorf("balloon %s: status.startPods is %q: see that swell-scaler and swell-metrics are of one version", name, *s.StartPods))
@@ -89,6 +89,9 @@ func (p *Provider) predictionOf(ctx context.Context, b *v1alpha1.Balloon) (predi
 			return prediction{balloon: b, value: value, at: since}, nil
 		}
 		why = fmt.Sprintf("its last forecast is %s old, and %s the most: see that swell-scaler runs", age, predictionAge)
+		if age < 0 {
+			why = fmt.Sprintf("its last forecast is stamped %s ahead of now: see that the clocks of swell-scaler's and swell-metrics' nodes are right", -age)
+		}
 	}
 	if c := meta.FindStatusCondition(s.Conditions, "Ready"); c != nil && c.Status == metav1.ConditionFalse {
 		why = fmt.Sprintf("its forecast is not ready: %s (%s)", c.Message, c.Reason)

@@ -101,6 +101,17 @@ func TestPredictionByAge(t *testing.T) {
 	}
 }
 
+func TestAForecastOfTheFutureIsNotServed(t *testing.T) {
+	w := &writtenBalloons{all: []v1alpha1.Balloon{web(config.Clock{}, "12", 0)}}
+	for ahead, served := range map[time.Duration]bool{4 * time.Minute: true, 6 * time.Minute: false, 48 * time.Hour: false} {
+		stamp := metav1.NewTime(time.Now().Add(ahead))
+		w.all[0].Status.ForecastAt = &stamp
+		if v, _, _, err := w.ask(t, config.Clock{}); (err == nil) != served || !served && !strings.Contains(err.Error(), "see that the clocks") {
+			t.Errorf("stamped %s ahead: %s, %v", ahead, v, err)
+		}
+	}
+}
+
 func TestAYoungBalloonIsAwaited(t *testing.T) {
 	b := web(config.Clock{}, "", -1)
 	b.CreationTimestamp = metav1.NewTime(time.Now().Add(-14 * time.Minute))

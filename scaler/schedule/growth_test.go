@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
 
 	"swell/api/v1alpha1"
 	"swell/scaler/schedule"
@@ -166,4 +167,37 @@ func TestCurve(t *testing.T) {
 	if got := askOver(t, s, begin, begin.Add(10*time.Minute)).For(200, 1); got != 30 {
 		t.Errorf("a step within the lead: %g, want 30", got)
 	}
+}
+
+func TestGrowthIsANumberOrAProblemWhateverTheHistory(t *testing.T) {
+	begin := at(t, tokyo, "2026-12-01 10:00")
+	rapid.Check(t, func(rt *rapid.T) {
+		kinds := rapid.SliceOfN(rapid.IntRange(0, 6), 50, 50).Draw(rt, "kinds")
+		history := func(t time.Time) (float64, bool) {
+			switch kinds[int(t.Unix()/300)%len(kinds)] {
+			case 0:
+				return math.NaN(), true
+			case 1:
+				return math.Inf(1), true
+			case 2:
+				return -5, true
+			case 3:
+				return 0, true
+			case 4:
+				return 0, false
+			case 5:
+				return 1e12, true
+			}
+			return float64(t.Unix()%97) + 1, true
+		}
+		s := compile(t, launchLike(t, "2026-12-01 10:00", rapid.SampledFrom([]string{"0.5", "1", "100"}).Draw(rt, "factor"), rapid.SampledFrom([]string{"", "7"}).Draw(rt, "floor")))
+		from := begin.Add(time.Duration(rapid.IntRange(-60, 130).Draw(rt, "from")) * time.Minute)
+		h, problems := s.Over(from, from.Add(time.Duration(rapid.IntRange(0, 60).Draw(rt, "lead"))*time.Minute), history)
+		if !(h.Level >= 0) || math.IsInf(h.Level, 0) || len(problems) > 0 && h.Level > 0 {
+			rt.Fatalf("%+v, %v", h, problems)
+		}
+		if got := h.For(10, 1); !(got >= 0) || math.IsInf(got, 0) {
+			rt.Fatalf("%+v is %g pods", h, got)
+		}
+	})
 }
