@@ -98,7 +98,8 @@ type workload struct {
 	saving, filling bool
 	savedTurn       int64
 	saveProblem     string
-	fillOf          int64 // the Balloon's generation that fill is of
+	fillOf          int64       // the Balloon's generation that fill is of
+	past            *pastDemand // nil while no event needs it
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
