@@ -63,15 +63,15 @@ type Loop struct {
 	kick  chan struct{}
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
-	tick      int64
-	memory    plan.Memory
-	workloads map[string]*workload
-	leads     *leads
-	sampledAt time.Time
-	sweptAt   time.Time
-	said      map[string]time.Time // problems by object, with when they were last recorded
-	statusAt  time.Time
-	written   map[string]string
+	tick        int64
+	memory      plan.Memory
+	workloads   map[string]*workload
+	leads       *leads
+	sampledTurn int64
+	sweptAt     time.Time
+	said        map[string]time.Time // problems by object, with when they were last recorded
+	statusAt    time.Time
+	written     map[string]string
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
