@@ -23,7 +23,7 @@ TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-metrics bench-forecast generate clean
+.PHONY: help build demo test lint bench bench-metrics bench-forecast check-leaks generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -73,6 +73,9 @@ bench-metrics: build ## what the lag metrics cost, beside KEDA's scaler (its fir
 bench-forecast: ## back-tests the forecast on recorded loads and writes docs/forecasting.md; TRACES=folder has those that the project does not keep
 	@go run ./bench/forecast $(if $(TRACES),--traces '$(TRACES)')
 	@go test -run '^$$' -bench Tick -benchtime 1x ./scaler/forecast | go run ./bench/jsonlines
+
+check-leaks: ## 200 rows of each recorded load's back-test against swell forecast on the file cut at their origin (minutes)
+	@SWELL_LEAKS=200 go test -count=1 -timeout 30m -run TestTheBacktestKnowsNoFuture -v ./cmd/swell
 
 clean: ## remove bin/ and out/
 	@rm -rf bin out
