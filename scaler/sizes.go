@@ -75,7 +75,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	lead := l.options.Config.Lead
 	s.lead = lead.BootP95.Duration + lead.HPADelay.Duration + lead.PodStart.Duration
 	if w.history != nil {
-		s.answer = w.history.MaxOver(now, s.lead, tau)
+		s.answer = w.history.AtLead(now, s.lead, tau)
 	}
 	demand := demandOf(*world, b)
 	headroom := l.headroom(now, s.lead, world, b)

@@ -78,6 +78,13 @@ func (f *Forecaster) ForecastAfter(now time.Time, horizon time.Duration, tau flo
 	return f.Forecast(now, horizon, tau)
 }
 
+// AtLead answers for the row in which what is ordered now begins to serve, a lead from now, with its τ-quantile. Balloons
+// are sized by it, not by MaxOver: what the rows before it need was ordered before, when their own turn came, and a
+// maximum over all of the lead pays for a load that has fallen by the time that anything ordered for it is there.
+func (f *Forecaster) AtLead(now time.Time, lead time.Duration, tau float64) Answer {
+	return f.Forecast(now, lead+f.opts.Step, tau)
+}
+
 // MaxOver answers for the largest row of the next lead, with its τ-quantile. The lead is rounded up to whole rows; one
 // between two that are learned is taken on a straight line between their answers.
 func (f *Forecaster) MaxOver(now time.Time, lead time.Duration, tau float64) Answer {

@@ -234,6 +234,9 @@ func (f *Forecaster) complete(row int64, v float64) {
 			f.usual.add(v, keepOf(float64(f.step), usualHalfLife))
 		}
 	}
+	if !f.coarse.current {
+		f.learnLive(row)
+	}
 	f.store.add((row+1)*f.step, v)
 	for _, z := range f.horizons {
 		z.resolve(row, v, f.coarse.current)
@@ -330,10 +333,12 @@ func (f *Forecaster) Backfill(s series.Series) error {
 	}
 	m := int(s.Step / f.opts.Step)
 	f.coarse.learn(s.Values, m)
+	noise := f.givenNoise()
 	for i := range s.Values {
 		for j := range m {
 			t := s.Time(i).Add(time.Duration(j) * f.opts.Step)
-			if err := f.backfillRow(t, between(s.Values, i, j, m), true); err != nil {
+			v := between(s.Values, i, j, m) * (1 + noise*unevenness(t.Unix()/f.step))
+			if err := f.backfillRow(t, v, true); err != nil {
 				return err
 			}
 		}

@@ -64,7 +64,7 @@ func (w *Workload) Live() series.Series { return w.live }
 // Continue takes over the live samples of a checkpoint, which the forecaster has learned already.
 func (w *Workload) Continue(live series.Series) { w.live = live }
 
-// MaxOver is the forecast of the largest demand within the lead, in pods, and its quantile.
-func (w *Workload) MaxOver(now time.Time, lead time.Duration, tau float64) forecast.Answer {
-	return w.forecaster.MaxOver(now, lead, tau)
+// AtLead is the forecast of the demand when what is ordered now serves, a lead from now, in pods, and its quantile.
+func (w *Workload) AtLead(now time.Time, lead time.Duration, tau float64) forecast.Answer {
+	return w.forecaster.AtLead(now, lead, tau)
 }
