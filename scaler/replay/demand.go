@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -53,7 +54,7 @@ func floorDiv(a, b int64) int64 {
 type span struct{ history, from, to int64 }
 
 // ofTrace is a trace's demand and what of it is played: the first of its last third.
-func ofTrace(s series.Series, d Demand) (demand, span, error) {
+func ofTrace(s series.Series, d Demand, scan int64) (demand, span, error) {
 	n := s.Len()
 	if s.Step <= 0 || n < 30 {
 		return nil, span{}, fmt.Errorf("%d rows are too few; give a trace of some weeks", n)
@@ -79,8 +80,11 @@ func ofTrace(s series.Series, d Demand) (demand, span, error) {
 	if history.Before(s.Start) {
 		history = s.Start
 	}
+	if from.Unix()-history.Unix() < scan || end.Unix()-from.Unix() < 3600 {
+		return nil, span{}, errors.New("its last third is shorter than an hour; give a longer trace")
+	}
 	return &traceDemand{
 		rows: s.Values, start: float64(s.Start.Unix()), step: s.Step.Seconds(),
-		scale: d.Mean / (sum / float64(len(third))), noise: d.Noise,
+		scale: d.Mean / (sum / float64(len(third))), noise: *d.Noise,
 	}, span{history.Unix(), from.Unix(), end.Unix()}, nil
 }

@@ -3,6 +3,7 @@ package replay
 import (
 	"math"
 	"slices"
+	"time"
 )
 
 const (
@@ -33,7 +34,7 @@ type rule struct {
 
 func newRule(s Scenario, tau float64) *rule {
 	step := seconds(s.Scan)
-	ahead := seconds(s.Lead) + ruleMargin
+	ahead := int64(s.lead()/time.Second) + ruleMargin
 	return &rule{tau: tau, step: step, ahead: ahead, values: make([]int32, ahead/step+1),
 		rises: make([]float32, (ruleDays*daySeconds+ruleWindow)/step), top: newMost(ahead - step)}
 }

@@ -71,6 +71,14 @@ func (p *pods) count(wait int64, n int) {
 	p.waits[wait] += n
 }
 
+// join adds what others' pods saw.
+func (p *pods) join(o *pods) {
+	p.demanded, p.unserved = p.demanded+o.demanded, p.unserved+o.unserved
+	for w, n := range o.waits {
+		p.count(w, n)
+	}
+}
+
 // quantile of the waits of all pods that were started or given up, in seconds.
 func (p *pods) quantile(q float64) float64 {
 	total := 0

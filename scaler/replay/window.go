@@ -16,6 +16,14 @@ type stamped struct {
 func newMost(length int64) *window  { return &window{length: length, sign: 1} }
 func newLeast(length int64) *window { return &window{length: length, sign: -1} }
 
+// since is the extreme of the values of a time and later, of those that were added; there must be one.
+func (w *window) since(at int64) int {
+	for w.kept[w.head].at < at && w.head+1 < len(w.kept) {
+		w.head++
+	}
+	return w.kept[w.head].v * w.sign
+}
+
 // add takes the value of a time, which is not before the last one's, and gives the window's extreme.
 func (w *window) add(at int64, v int) int {
 	v *= w.sign
@@ -23,9 +31,7 @@ func (w *window) add(at int64, v int) int {
 		w.kept = w.kept[:len(w.kept)-1]
 	}
 	w.kept = append(w.kept, stamped{at, v})
-	for w.kept[w.head].at < at-w.length {
-		w.head++
-	}
+	w.since(at - w.length)
 	if w.head > 1024 && w.head > len(w.kept)/2 {
 		w.kept = append(w.kept[:0], w.kept[w.head:]...)
 		w.head = 0
