@@ -9,9 +9,10 @@ import (
 type karpenter struct{ static }
 
 const (
-	// Of Karpenter's documentation, v1: consolidateAfter 0s, and a command waits 15 s for validation; a budget of 10 % of the
-	// nodes.
-	karpenterHold   = 15
+	// karpenterHold is consolidateAfter (0s by default), the 15 s that a command waits to be validated, and the five minutes for
+	// which an HPA keeps pods by default: without them every fall within the noise would be consolidated.
+	karpenterHold = 15 + 300
+	// karpenterBudget is the default share of nodes that may be disrupted at once.
 	karpenterBudget = 0.1
 )
 

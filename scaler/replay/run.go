@@ -61,7 +61,7 @@ func Run(in Input, policies []string) ([]Result, error) {
 	for _, w := range in.Scenario.Validate() {
 		return fail(fmt.Errorf("%s %s", w.Field, w.What))
 	}
-	in.Scenario = in.Scenario.withDefaults()
+	in.Scenario = in.Scenario.WithDefaults()
 	if err := in.localise(); err != nil {
 		return fail(err)
 	}
@@ -103,7 +103,7 @@ func Run(in Input, policies []string) ([]Result, error) {
 func (in *Input) localise() (err error) {
 	if in.Location == nil {
 		if in.Location, err = time.LoadLocation(in.Scenario.TimeZone); err != nil {
-			return fmt.Errorf("timeZone %q is not known: give an IANA name such as Europe/Paris", in.Scenario.TimeZone)
+			return fmt.Errorf("timeZone: %w", err)
 		}
 	}
 	if in.Holiday == nil && in.Scenario.Holidays != "" {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"swell/scaler/schedule"
 )
 
 // Scenario is a cluster and the work that it is given.
@@ -106,13 +108,14 @@ var builtIn = map[string]Scenario{
 func BuiltIn(name string) (Scenario, bool) {
 	s, ok := builtIn[name]
 	s.Name = name
-	return s.withDefaults(), ok
+	return s.WithDefaults(), ok
 }
 
 // BuiltInNames are the names that BuiltIn knows, sorted.
 func BuiltInNames() []string { return slices.Sorted(maps.Keys(builtIn)) }
 
-func (s Scenario) withDefaults() Scenario {
+// WithDefaults fills in what is left out.
+func (s Scenario) WithDefaults() Scenario {
 	or := func(d *metav1.Duration, def time.Duration) {
 		if d.Duration == 0 {
 			d.Duration = def
@@ -158,7 +161,7 @@ type Wrong struct{ Field, What string }
 // Validate names the fields that cannot be used.
 func (s Scenario) Validate() []Wrong {
 	given := s
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	var out []Wrong
 	check := func(ok bool, field, what string) {
 		if !ok {
@@ -169,6 +172,14 @@ func (s Scenario) Validate() []Wrong {
 	scan := s.Scan.Duration
 	if scan < time.Second || scan%time.Second != 0 || time.Minute%scan != 0 {
 		return []Wrong{{"scan", "is " + scan.String() + ": give whole seconds that divide a minute, such as 15s"}}
+	}
+	if _, err := time.LoadLocation(s.TimeZone); err != nil {
+		check(false, "timeZone", fmt.Sprintf("%q is not known: give an IANA name such as Europe/Paris", s.TimeZone))
+	}
+	if s.Holidays != "" {
+		if _, err := schedule.Holidays(s.Holidays); err != nil {
+			check(false, "holidays", err.Error())
+		}
 	}
 	kinds := []string{TraceDemand, OfficeDemand}
 	check(slices.Contains(kinds, s.Demand.Kind), "demand.kind", fmt.Sprintf("is %q: give one of %s", s.Demand.Kind, strings.Join(kinds, ", ")))

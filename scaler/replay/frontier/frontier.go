@@ -21,6 +21,7 @@ type Point struct {
 // Line is a policy under one setting after another.
 type Line struct {
 	Name   string
+	Unit   string // of its settings, for a legend; may be empty
 	Points []Point
 }
 
