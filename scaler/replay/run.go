@@ -23,7 +23,8 @@ type Input struct {
 	// Progress is told how much of a policy's run is done, as a share, about a hundred times; may be nil.
 	Progress func(policy string, done float64)
 
-	policy string
+	policy  string
+	decided func(now int64, want float64) // for tests; may be nil
 }
 
 // Market is what was bought in one.
@@ -122,6 +123,14 @@ func (in Input) demand() (demand, span, error) {
 	return ofTrace(in.Trace, in.Scenario.Demand, seconds(in.Scenario.Scan))
 }
 
+func (in Input) decide(p policy, now int64) float64 {
+	want := p.want(now)
+	if in.decided != nil {
+		in.decided(now, want)
+	}
+	return want
+}
+
 func (in Input) progress(t int64, sp span) {
 	step := seconds(in.Scenario.Scan)
 	if every := max((sp.to-sp.from)/100/step, 1) * step; in.Progress != nil && (t-sp.from)%every == 0 {
@@ -199,7 +208,8 @@ func fluid(in Input, p policy, d demand, sp span) Result {
 	paid := 0
 	for t := sp.from; t < sp.to; t += step {
 		p.observe(t-delay, d.at(t-delay))
-		wanted := int(math.Ceil(p.want(t)/float64(s.NodePods) - 1e-9))
+		want := in.decide(p, t)
+		wanted := int(math.Ceil(want/float64(s.NodePods) - 1e-9))
 		paid = max(held.add(t, wanted), paid-int(math.Ceil(budget*float64(paid))))
 		serving := ready.add(t, paid)
 		r.NodeHours += float64(paid) * float64(step) / 3600

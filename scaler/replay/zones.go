@@ -73,7 +73,7 @@ func zonal(in Input, p policy, d demand, sp span, outages []outage) Result {
 	for t := sp.from; t < sp.to; t += c.step {
 		seen := d.at(t - delay)
 		p.observe(t-delay, seen)
-		want := p.want(t)
+		want := in.decide(p, t)
 		now := d.at(t)
 		for i := range c.zones {
 			z := &c.zones[i]
