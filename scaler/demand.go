@@ -53,7 +53,7 @@ func (l *Loop) forecastOptions() forecast.Options {
 	if err != nil {
 		location = time.UTC
 	}
-	return forecast.Options{Step: rowStep, Location: location}
+	return forecast.Options{Step: rowStep, Location: location, Orders: []time.Duration{l.lead()}}
 }
 
 // past are the series that a workload's history begins with, oldest first, and the part of them that was sampled live.

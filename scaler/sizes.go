@@ -72,8 +72,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		return nil, err
 	}
 	w := l.workload(ctx, b)
-	lead := l.options.Config.Lead
-	s.lead = lead.BootP95.Duration + lead.HPADelay.Duration + lead.PodStart.Duration
+	s.lead = l.lead()
 	if w.history != nil {
 		s.answer = w.history.AtLead(now, s.lead, tau)
 	}
@@ -107,6 +106,12 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		demands = append(demands, plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: z.Zone, Pod: pod, Want: z.Balloons})
 	}
 	return demands, nil
+}
+
+// lead is the time from an order to the pods that run on it.
+func (l *Loop) lead() time.Duration {
+	lead := l.options.Config.Lead
+	return lead.BootP95.Duration + lead.HPADelay.Duration + lead.PodStart.Duration
 }
 
 func (l *Loop) sizeProblems(world *observe.World, b *v1alpha1.Balloon, w *workload, d balloon.Decision) {
