@@ -20,7 +20,7 @@ func drawInput(t *rapid.T) replay.Input {
 	s := series.Series{Start: start, Step: 5 * time.Minute}
 	level := rapid.Float64Range(10, 1000).Draw(t, "level")
 	for range 432 {
-		level = min(max(level*rapid.Float64Range(0.7, 1.5).Draw(t, "growth"), 1), 1e5)
+		level = min(max(level*rapid.Float64Range(0.85, 1.18).Draw(t, "growth"), 1), 1e5)
 		s.Values = append(s.Values, level)
 	}
 	name := rapid.SampledFrom([]string{"core-300", "core-120", "core-3z"}).Draw(t, "scenario")

@@ -32,6 +32,8 @@ type Scenario struct {
 	ScaleInAfter metav1.Duration `json:"scaleInAfter,omitempty"`
 	// Zones with equal shares of the pods. Default 0: one zone, whose pods fit wherever there is room.
 	Zones int `json:"zones,omitempty"`
+	// MaxNodes is the most nodes of a zone. Default 1000; with zones only.
+	MaxNodes int `json:"maxNodes,omitempty"`
 	// Boot is how long nodes take from launch to Ready, lognormal; with zones only.
 	Boot Boot `json:"boot,omitempty"`
 	// PodStart is image pull and start of a pod on a new node, which Boot does not count. With zones only; default none.
@@ -129,6 +131,9 @@ func (s Scenario) WithDefaults() Scenario {
 		if s.Spot.Price == 0 {
 			s.Spot.Price = 0.35
 		}
+		if s.MaxNodes == 0 {
+			s.MaxNodes = 1000
+		}
 	}
 	or(&s.HPADelay, 30*time.Second)
 	or(&s.Scan, 15*time.Second)
@@ -194,11 +199,13 @@ func (s Scenario) Validate() []Wrong {
 	if s.Zones == 0 {
 		check(whole(s.Lead) && s.Lead.Duration <= 24*time.Hour, "lead", "is not a multiple of scan: give one above zero, at most 24h")
 		check(given.Boot == Boot{} && given.PodStart.Duration == 0, "boot", "and podStart need zones: set zones, or give lead instead")
+		check(given.MaxNodes == 0, "maxNodes", "needs zones: set zones, or leave it out")
 		check(given.Spot == Spot{}, "spot", "needs zones: set zones, or leave it out")
 		check(given.Outages == Outages{}, "outages", "needs zones: set zones, or leave it out")
 		return out
 	}
 	check(given.Lead.Duration == 0, "lead", "is not used with zones: give boot and podStart instead")
+	check(s.MaxNodes > 0 && s.MaxNodes <= 1e5, "maxNodes", "is not a number of nodes: give 1 to 100000")
 	check(s.Boot.P50.Duration > 0 && s.Boot.P95.Duration >= s.Boot.P50.Duration, "boot", "makes no sense: give p50 above zero and p95 that is not below it")
 	check(s.PodStart.Duration >= 0, "podStart", "is below zero: leave it out, or give a duration")
 	check(s.Spot.Price > 0 && s.Spot.Price <= 10, "spot.price", "is not a share of on-demand's price: give one above 0")

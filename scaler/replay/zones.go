@@ -83,7 +83,7 @@ func zonal(in Input, p policy, d demand, sp span, outages []outage) Result {
 			}
 			w = max(math.Ceil(w-1e-9), float64(part(seen, i, s.Zones))) // whole pods
 			c.lose(z, t)
-			c.follow(z, t, ceilDiv(int(w), s.NodePods), t == sp.from)
+			c.follow(z, t, int(min(math.Ceil(w/float64(s.NodePods)), float64(s.MaxNodes))), t == sp.from)
 			capacity := 0
 			for _, n := range z.nodes {
 				c.hours[n.market] += float64(c.step) / 3600
@@ -119,52 +119,58 @@ func (c *cluster) follow(z *zone, t int64, wanted int, atOnce bool) {
 			have++
 		}
 	}
-	for ; have < wanted; have++ {
-		if !c.buy(z, t, atOnce) {
-			break
-		}
+	if have < wanted {
+		c.buy(z, t, wanted-have, atOnce)
 	}
-	most := max(int(math.Ceil(c.budget*float64(len(z.nodes)))), 1)
-	for surplus := min(have-held, most); surplus > 0; surplus-- {
-		i := len(z.nodes) - 1 // the oldest stay
-		for i >= 0 && z.nodes[i].goneAt != 0 {
-			i--
-		}
-		if i < 0 {
-			break
-		}
-		z.nodes = slices.Delete(z.nodes, i, i+1)
+	if surplus := have - held; surplus > 0 {
+		c.sell(z, min(surplus, max(int(math.Ceil(c.budget*float64(len(z.nodes)))), 1)))
 	}
 }
 
-// buy launches one node, spot as far as its share goes, in the other market where that is out; false where both are.
-func (c *cluster) buy(z *zone, t int64, atOnce bool) bool {
+// sell returns up to n nodes; the oldest stay.
+func (c *cluster) sell(z *zone, n int) {
+	for i := len(z.nodes) - 1; i >= 0 && n > 0; i-- {
+		if z.nodes[i].goneAt == 0 {
+			z.nodes = slices.Delete(z.nodes, i, i+1)
+			n--
+		}
+	}
+}
+
+// buy launches up to n nodes, spot as far as its share goes, in the other market where that is out.
+func (c *cluster) buy(z *zone, t int64, n int, atOnce bool) {
 	s := c.in.Scenario
 	spot := 0
-	for _, n := range z.nodes {
-		if n.market == spotMarket {
+	for _, have := range z.nodes {
+		if have.market == spotMarket {
 			spot++
 		}
 	}
-	markets := []string{onDemandMarket, spotMarket}
-	if float64(spot+1) <= s.Spot.Share*float64(len(z.nodes)+1)+1e-9 {
-		slices.Reverse(markets)
-	} else if s.Spot.Share == 0 {
-		markets = markets[:1]
+	usable := map[string]bool{
+		onDemandMarket: atOnce || !c.out(z.index, onDemandMarket, t),
+		spotMarket:     s.Spot.Share > 0 && (atOnce || !c.out(z.index, spotMarket, t)),
 	}
-	for _, m := range markets {
-		if !atOnce && c.out(z.index, m, t) {
-			continue
+	for ; n > 0; n-- {
+		market, other := onDemandMarket, spotMarket
+		if float64(spot+1) <= s.Spot.Share*float64(len(z.nodes)+1)+1e-9 {
+			market, other = other, market
+		}
+		if !usable[market] {
+			market = other
+		}
+		if !usable[market] {
+			return
+		}
+		if market == spotMarket {
+			spot++
 		}
 		c.bought++
-		n := boughtNode{market: m, number: c.bought, readyAt: t + c.boot(c.bought)}
-		if atOnce {
-			n.readyAt = t
+		bought := boughtNode{market: market, number: c.bought, readyAt: t}
+		if !atOnce {
+			bought.readyAt += c.boot(c.bought)
 		}
-		z.nodes = append(z.nodes, n)
-		return true
+		z.nodes = append(z.nodes, bought)
 	}
-	return false
 }
 
 func (c *cluster) out(zone int, market string, t int64) bool {
