@@ -51,7 +51,7 @@ var makers = map[string]maker{
 		make: func(in Input, v float64) (policy, error) { return newSlope(in.Scenario, v), nil }},
 	"karpenter":     {def: math.NaN(), make: func(Input, float64) (policy, error) { return &karpenter{}, nil }},
 	"hourly":        {def: math.NaN(), make: func(Input, float64) (policy, error) { return newHourly(), nil }},
-	"swell":         {def: Quantile, least: 0.5, most: 0.999, number: "a quantile from 0.5 to 0.999", frontier: []float64{0.9, 0.95, 0.98, Quantile, 0.995, 0.998}, make: func(in Input, v float64) (policy, error) { return newSwell(in, v) }},
+	"swell":         {def: Quantile, least: 0.5, most: 0.999, number: "a quantile from 0.5 to 0.999", frontier: []float64{0.8, 0.9, 0.95, Quantile, 0.99, 0.995}, make: func(in Input, v float64) (policy, error) { return newSwell(in, v) }},
 	clairvoyantName: {def: math.NaN()},
 }
 

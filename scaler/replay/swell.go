@@ -12,7 +12,7 @@ import (
 
 const (
 	// Quantile that swell is set to in all replays.
-	Quantile = 0.99
+	Quantile = 0.97
 	// forecastStep is the product's: demand is learned by the minute.
 	forecastStep = time.Minute
 	// balloonHold: balloons are given up at once, since the nodes that they were on are held by themselves.
@@ -44,7 +44,7 @@ func newSwell(in Input, quantile float64) (*swell, error) {
 		}
 	}
 	f, err := forecast.New(forecast.Options{
-		Step: forecastStep, Location: in.Location, Holiday: in.Holiday, Horizons: horizons, Leads: []time.Duration{forecastStep},
+		Step: forecastStep, Location: in.Location, Holiday: in.Holiday, Horizons: horizons, Leads: []time.Duration{forecastStep}, Orders: []time.Duration{p.lead},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making swell's forecaster: %w", err)
