@@ -20,7 +20,7 @@ type Options struct {
 	// Holiday says whether a local date counts as a Sunday. Default: none does.
 	Holiday func(date time.Time) bool
 	// Horizons that are learned, each a multiple of Step, at most 48h; others up to the longest lie between them. Those
-	// from 5m to 3h have regressions and cost 8 KiB each, others 3 KiB; all defaults together are 61 KiB at a step of 1m.
+	// from 5m to 3h have regressions and cost 8 KiB each, others 3 KiB; all defaults together are 63 KiB at a step of 1m.
 	// Default 1m, 5m, 15m, 30m, 60m, 2h, 24h as far as Step allows.
 	Horizons []time.Duration
 	// Leads over which maxima are learned, each a multiple of Step; the longest is learned as a horizon, too, if no horizon

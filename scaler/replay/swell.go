@@ -15,8 +15,6 @@ const (
 	Quantile = 0.97
 	// forecastStep is the product's: demand is learned by the minute.
 	forecastStep = time.Minute
-	// balloonHold: balloons are given up at once, since the nodes that they were on are held by themselves.
-	balloonHold = -1
 )
 
 // swell asks the product's own forecaster and sizes balloons by the product's own arithmetic.
@@ -74,7 +72,7 @@ func (p *swell) want(now int64) float64 {
 	}
 	in := balloon.Input{
 		Now: time.Unix(now, 0), Chunk: 1, Max: math.MaxInt32, Share: 1, Demand: float64(p.seen), Upper: p.answer.Upper,
-		Running: p.seen, Zones: p.zones, Hold: balloonHold, State: p.state,
+		Running: p.seen, Zones: p.zones, State: p.state,
 	}
 	if !p.answer.Ready {
 		in.NotReady = p.answer.Reason
