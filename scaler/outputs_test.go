@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"swell/api/v1alpha1"
+	"swell/scaler/ledger"
 )
 
 const balloonPath = "/apis/capacity.swell/v1alpha1/namespaces/shop/balloons/"
@@ -76,6 +77,22 @@ func (w world) podNames(selector string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// done is how many actions of a sort the ledger has as done.
+func (w world) done(action string) int {
+	w.t.Helper()
+	entries, _, err := ledger.Read(w.LedgerDir())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n := 0
+	for _, e := range entries {
+		if e.Phase == ledger.Done && e.Action == action {
+			n++
+		}
+	}
+	return n
 }
 
 // write is one change that a user made, by the audit log.
