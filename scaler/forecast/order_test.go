@@ -189,7 +189,7 @@ func TestAPoisonedHourIsForgottenByOrders(t *testing.T) {
 					off.add(a.Upper, b.Upper)
 				}
 			}
-			if off.n < 200 || off.largest > 1.25 || off.sum/off.n > 1.06 {
+			if off.n < 200 || off.largest > 1.1 || off.sum/off.n > 1.025 {
 				t.Errorf("the next day's bounds differ by %.1f %%, by %.1f %% at most", 100*(off.sum/off.n-1), 100*(off.largest-1))
 			}
 		})
