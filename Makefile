@@ -23,7 +23,7 @@ TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-metrics bench-forecast bench-replay check-leaks generate clean
+.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay check-leaks generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -73,6 +73,10 @@ bench-metrics: build ## what the lag metrics cost, beside KEDA's scaler (its fir
 bench-forecast: ## back-tests the forecast on recorded loads and writes docs/forecasting.md; TRACES=folder has those that the project does not keep
 	@go run ./bench/forecast $(if $(TRACES),--traces '$(TRACES)')
 	@go test -run '^$$' -bench Tick -benchtime 1x ./scaler/forecast | go run ./bench/jsonlines
+
+bench-balloon: build ## 300 pods at once: into free room, into room that balloons give up, and by preemption alone
+	@go build -o bin/bench-balloon ./bench/balloon
+	@bin/bench-balloon
 
 bench-replay: ## plays recorded loads through swell and its peers and writes docs/replay.md with its pictures; TRACES=folder as above
 	@go run ./bench/replay $(if $(TRACES),--traces '$(TRACES)')

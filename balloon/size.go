@@ -123,9 +123,12 @@ func Size(in Input) Decision {
 	return d
 }
 
+// negligible is the part of a balloon that none is made for: forecasts are not exact, and a node may hang on it.
+const negligible = 0.01
+
 // balloons hold the room of a target beyond what runs; below zero where more runs.
 func (in Input) balloons(target float64) float64 {
-	return math.Ceil((target-float64(in.Running))/in.Chunk - 1e-9)
+	return math.Ceil((target-float64(in.Running))/in.Chunk - negligible)
 }
 
 func (in Input) existing() int {

@@ -227,3 +227,12 @@ func TestQuantileByCost(t *testing.T) {
 		t.Error("room without a price has no quantile")
 	}
 }
+
+func TestAHairAboveAWholeBalloonMakesNoOtherOne(t *testing.T) {
+	for upper, want := range map[float64]int{30: 6, 30.00002: 6, 30.02: 6, 30.1: 7} {
+		d := balloon.Size(balloon.Input{Now: time.Unix(0, 0), Chunk: 2.5, Max: 20, Share: 1, Demand: 15, Upper: upper, Running: 15, Zones: []balloon.Zone{{Name: "a"}}})
+		if d.Total != want {
+			t.Errorf("a forecast of %g: %d balloons, want %d (%s)", upper, d.Total, want, d.Why)
+		}
+	}
+}

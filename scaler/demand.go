@@ -4,123 +4,189 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
+	"strconv"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"swell/api/v1alpha1"
-	"swell/scaler/forecast"
 	"swell/scaler/history"
 	"swell/scaler/observe"
-	"swell/scaler/series"
+	"swell/scaler/plan"
 )
 
-const (
-	// rowStep is the step that demand is learned in.
-	rowStep = time.Minute
-	// saveEvery is the time between two checkpoints of the histories.
-	saveEvery = 5 * time.Minute
-)
-
-// workload is the memory of a Balloon's workload, made at first sight from files and the checkpoint.
-func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
-	key := b.Namespace + "/" + b.Name
-	if w := l.workloads[key]; w != nil && (w.retryAt.IsZero() || l.clock.Now().Before(w.retryAt)) {
-		return w
-	}
-	w := &workload{}
-	l.workloads[key] = w
-	past, live, err := l.past(ctx, b)
-	if err == nil {
-		w.history, err = history.NewWorkload(l.forecastOptions(), past)
-	}
-	if err != nil {
-		w.problem, w.retryAt = err.Error(), l.clock.Now().Add(saveEvery)
-		// a forecaster without a past is honest about it and yields to the demand of now
-		w.history, err = history.NewWorkload(l.forecastOptions(), nil)
-		if err != nil {
-			l.options.Log.Error("forecaster", "balloon", key, "error", err)
-			return w
-		}
-	}
-	if live.Len() > 0 {
-		w.history.Continue(live)
-	}
-	return w
-}
-
-func (l *Loop) forecastOptions() forecast.Options {
-	location, err := time.LoadLocation(l.options.Config.History.TimeZone)
-	if err != nil {
-		location = time.UTC
-	}
-	return forecast.Options{Step: rowStep, Location: location, Orders: []time.Duration{l.lead()}}
-}
-
-// past are the series that a workload's history begins with, oldest first, and the part of them that was sampled live.
-func (l *Loop) past(ctx context.Context, b *v1alpha1.Balloon) (past []series.Series, live series.Series, err error) {
-	for _, f := range l.options.Config.History.Files {
-		if f.Namespace != b.Namespace || f.Balloon != b.Name {
-			continue
-		}
-		file, err := os.Open(f.File)
-		if err != nil {
-			return nil, live, fmt.Errorf("reading the history of %s/%s: %w; correct history.files", b.Namespace, b.Name, err)
-		}
-		s, err := series.Read(file, f.File)
-		file.Close()
-		if err != nil {
-			return nil, live, err
-		}
-		past = append(past, s)
-	}
-	if ns := l.options.Config.History.Checkpoints; ns != "" {
-		live, err = history.Checkpoints{Kube: l.kube, Namespace: ns}.Load(ctx, b.Namespace, b.Name)
-		if err != nil {
-			return past, live, err
-		}
-		if live.Len() > 0 {
-			past = append(past, live)
-		}
-	}
-	return past, live, nil
-}
+// readyFor is how long a pod must be ready for its metrics to count, in model time.
+const readyFor = 15 * time.Second
 
 // sample takes the demand of every guarded workload when its time has come.
 func (l *Loop) sample(ctx context.Context, now time.Time, world observe.World) {
-	if now.Sub(l.sampledAt) < l.options.Config.History.SampleEvery.Duration {
+	l.collect()
+	// by the clock's own minutes: ticks that come a little late each time would leave one out now and then
+	turn := now.UnixNano() / int64(max(l.options.Config.History.SampleEvery.Duration, time.Second))
+	if turn == l.sampledTurn {
 		return
 	}
-	l.sampledAt = now
-	save := now.Sub(l.savedAt) >= saveEvery
+	l.sampledTurn = turn
+	present := map[string]bool{}
 	for i := range world.Balloons {
 		b := &world.Balloons[i]
 		w := l.workload(ctx, b)
+		present[b.Namespace+"/"+b.Name] = true
 		if w.history == nil {
 			continue
 		}
-		if err := w.history.Sample(now, demandOf(world, b)); err != nil {
-			l.options.Log.Warn("sample", "balloon", b.Namespace+"/"+b.Name, "error", err)
+		sample := w.history.Take(l.reading(ctx, now, world, b, w))
+		count(b, sample)
+		l.ask(ctx, now, b, w)
+		l.fillPast(ctx, now, world, b, w)
+		l.save(ctx, now, b, w)
+	}
+	for key := range l.workloads {
+		if !present[key] {
+			forget(key)
+			delete(l.workloads, key)
 		}
-		if ns := l.options.Config.History.Checkpoints; save && ns != "" && w.problem == "" && w.history.Live().Len() > 1 { // one row has no step
-			if err := (history.Checkpoints{Kube: l.kube, Namespace: ns}).Save(ctx, b.Namespace, b.Name, w.history.Live()); err != nil {
-				l.options.Log.Warn("checkpoint", "balloon", b.Namespace+"/"+b.Name, "error", err)
+	}
+	l.sweep(ctx, now, present)
+}
+
+// reading is all that is seen of a workload now.
+func (l *Loop) reading(ctx context.Context, now time.Time, world observe.World, b *v1alpha1.Balloon, w *workload) history.Reading {
+	r := history.Reading{At: now, Share: 1, AllClusters: b.Spec.Demand.AllClusters}
+	real := time.Now()
+	if !w.readAt.IsZero() { // the monotonic clock, at the speed of the model's
+		r.Elapsed = time.Duration(float64(real.Sub(w.readAt)) * float64(time.Second) / float64(l.clock.Wait(time.Second)))
+	}
+	w.readAt = real
+	if share, err := number("spec.share", strings.TrimSuffix(string(b.Spec.Share), "%"), 100); err == nil {
+		r.Share = min(share/100, 1)
+	}
+	scaled, err := l.readScaled(ctx, b)
+	if err != nil {
+		r.Demand = history.Unknown(history.NoMetric, err.Error())
+		return r
+	}
+	w.scaled = scaled
+	r.Replicas = scaled.replicas
+	r.Demand = l.demandOf(ctx, now, world, b, w)
+	if hpa := world.HPAOf(b.Namespace, b.Spec.ScaleTargetRef); hpa != nil && fromHPA(b) {
+		r.Rollout = scaled.rollout()
+		r.ByHand = history.SetByHand(hpa, scaled.managed, l.clock.RealTime(now))
+	}
+	return r
+}
+
+func fromHPA(b *v1alpha1.Balloon) bool {
+	return b.Spec.Demand.From == "" || b.Spec.Demand.From == v1alpha1.DemandFromHPA
+}
+
+// demandOf is what a workload's source asks for now, of this cluster's traffic.
+func (l *Loop) demandOf(ctx context.Context, now time.Time, world observe.World, b *v1alpha1.Balloon, w *workload) history.Demand {
+	switch b.Spec.Demand.From {
+	case v1alpha1.DemandFromQueueConsumer:
+		var q v1alpha1.QueueConsumer
+		key := client.ObjectKey{Namespace: b.Namespace, Name: b.Spec.Demand.QueueConsumer}
+		if err := l.client.Get(ctx, key, &q); err != nil {
+			return history.Unknown(history.NoMetric, fmt.Sprintf("reading QueueConsumer %s: %v; correct spec.demand.queueConsumer", key, err))
+		}
+		var at time.Time
+		if q.Status.SampledAt != nil {
+			at = l.clock.At(q.Status.SampledAt.Time)
+		}
+		return history.FromQueue(&q, now, at)
+	case v1alpha1.DemandFromQuery:
+		return w.answered(now, 2*l.options.Config.History.SampleEvery.Duration+time.Minute)
+	}
+	hpa := world.HPAOf(b.Namespace, b.Spec.ScaleTargetRef)
+	if hpa == nil {
+		t := b.Spec.ScaleTargetRef
+		return history.Unknown(history.NoMetric, fmt.Sprintf("no HorizontalPodAutoscaler scales %s %s; make one, or give spec.demand", t.Kind, t.Name))
+	}
+	return history.FromHPA(hpa, history.Scaled{Replicas: w.scaled.status, Ready: l.ready(now, world, b, w.scaled.selector)})
+}
+
+// demandNow is the demand of all clusters at this very moment, in pods; NaN where the last sample was not to be believed, or
+// the source is unknown now.
+func (l *Loop) demandNow(ctx context.Context, now time.Time, world observe.World, b *v1alpha1.Balloon, w *workload) float64 {
+	last := w.history.Last()
+	if last.Class != history.Known {
+		return math.NaN()
+	}
+	if t := b.Spec.ScaleTargetRef; t.APIVersion == "apps/v1" && t.Kind == "Deployment" { // from the cache
+		if scaled, err := l.readScaled(ctx, b); err == nil {
+			w.scaled = scaled
+		}
+	}
+	d := l.demandOf(ctx, now, world, b, w)
+	if !math.IsNaN(last.Share) {
+		d.Pods /= last.Share
+	}
+	return d.Pods
+}
+
+// ready counts the pods whose metrics an HPA sees.
+func (l *Loop) ready(now time.Time, world observe.World, b *v1alpha1.Balloon, selector labels.Selector) int {
+	n, latest := 0, l.clock.RealTime(now.Add(-readyFor))
+	for _, p := range world.Snapshot.Pods {
+		if p.Namespace != b.Namespace || p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil ||
+			p.Labels[plan.BalloonLabel] != "" || !selector.Matches(labels.Set(p.Labels)) {
+			continue
+		}
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue && !c.LastTransitionTime.After(latest) {
+				n++
 			}
 		}
 	}
-	if save {
-		l.savedAt = now
-	}
+	return n
 }
 
-// demandOf is what the workload's HPA asks for, in pods; NaN where that is unknown or only a lower bound.
-func demandOf(world observe.World, b *v1alpha1.Balloon) float64 {
-	hpa := world.HPAOf(b.Namespace, b.Spec.ScaleTargetRef)
-	if hpa == nil || history.Censored(hpa) != "" {
-		return math.NaN()
+// answer is what a query gave.
+type answer struct {
+	at     time.Time
+	demand history.Demand
+	asking bool
+}
+
+// answered is the newest answer, where it is not older than an age.
+func (w *workload) answered(now time.Time, age time.Duration) history.Demand {
+	switch {
+	case w.query.at.IsZero():
+		return history.Unknown(history.NoMetric, "the query was not answered yet")
+	case now.Sub(w.query.at) > age:
+		return history.Unknown(history.NoMetric, fmt.Sprintf("the query was last answered %s ago", now.Sub(w.query.at).Round(time.Second)))
 	}
-	pods, known, _ := history.Demand(hpa)
-	if !known {
-		return math.NaN()
+	return w.query.demand
+}
+
+// ask puts a Balloon's query beside the loop; the answer is there for a later sample.
+func (l *Loop) ask(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *workload) {
+	if b.Spec.Demand.From != v1alpha1.DemandFromQuery || w.query.asking {
+		return
 	}
-	return pods
+	query, err := l.filled(b, b.Spec.Demand.Query, "")
+	if err == nil && l.prometheus == nil {
+		err = fmt.Errorf("spec.demand.query needs history.prometheus in the configuration of swell-scaler")
+	}
+	perPod := 1.0
+	if err == nil {
+		perPod, err = number("spec.demand.perPod", string(b.Spec.Demand.PerPod), 1)
+	}
+	if err != nil {
+		w.query = answer{at: now, demand: history.Unknown(history.NoMetric, err.Error())}
+		return
+	}
+	w.query.asking = true
+	at := l.clock.RealTime(now)
+	l.background(ctx, func(ctx context.Context) func() {
+		v, err := l.prometheus.Instant(ctx, query, at)
+		d := history.Demand{Pods: v / perPod, Class: history.Known, Why: fmt.Sprintf("the query gives %s, which asks for %.1f pods", strconv.FormatFloat(v, 'g', 4, 64), v/perPod)}
+		if err != nil {
+			d = history.Unknown(history.NoMetric, err.Error())
+		}
+		return func() { w.query = answer{at: now, demand: d} }
+	})
 }

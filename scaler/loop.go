@@ -4,8 +4,10 @@ package scaler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"swell/nodegroups"
 	"swell/scaler/act"
 	"swell/scaler/history"
+	"swell/scaler/history/backfill"
 	"swell/scaler/ledger"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -42,6 +45,8 @@ type Options struct {
 	// Identity of this process in the intents and the Lease.
 	Identity string
 	Log      *slog.Logger
+	// Prometheus that Config.History names; nil where it names none.
+	Prometheus *backfill.Prometheus
 }
 
 // Loop is one scaler. Its exported methods other than Kick are for one goroutine.
@@ -56,44 +61,78 @@ type Loop struct {
 	actor   *act.Actor
 
 	kick  chan struct{}
+	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
-	tick      int64
-	memory    plan.Memory
-	workloads map[string]*workload
-	sampledAt time.Time
-	savedAt   time.Time
-	said      map[string]time.Time // problems by object, with when they were last recorded
-	statusAt  time.Time
-	written   map[string]string
+	tick        int64
+	memory      plan.Memory
+	workloads   map[string]*workload
+	leads       *leads
+	outputs     map[string]*output
+	version     string // of the API server, with its minor number and when it was asked for
+	minor       int
+	versionAt   time.Time
+	sampledTurn int64
+	sweptAt     time.Time
+	said        map[string]time.Time // problems by object, with when they were last recorded
+	statusAt    time.Time
+	written     map[string]string
+
+	prometheus  *backfill.Prometheus
+	datadog     *backfill.Datadog
+	jobs        chan struct{}
+	resultsLock sync.Mutex
+	results     []func()
 }
 
 // workload is what the loop remembers of one Balloon.
 type workload struct {
 	history *history.Workload
 	state   balloon.State
-	// problem says that its past could not be read, to be tried again at retryAt; until then no checkpoint is overwritten.
-	problem string
-	retryAt time.Time
+	scaled  scaled
+	readAt  time.Time // machine time
+	query   answer
+	// load reads its past, and fill fills that from elsewhere; no checkpoint is written before the first or during the second.
+	load, fill      attempt
+	backfilled      string
+	saving, filling bool
+	savedTurn       int64
+	saveProblem     string
+	fillOf          int64       // the Balloon's generation that fill is of
+	past            *pastDemand // nil while no event needs it
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledger, o Options) *Loop {
+	registerDemand()
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Loop{
+	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
-		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, said: map[string]time.Time{}, written: map[string]string{},
-		memory: plan.Memory{UnneededSince: map[string]time.Time{}},
+		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
+		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
+		prometheus: o.Prometheus, jobs: make(chan struct{}, jobsAtOnce),
 	}
+	if d := o.Config.History.Datadog; d != nil {
+		loop.datadog = backfill.NewDatadog(*d)
+	}
+	return loop
 }
 
 // Kick asks for a plan soon. It never blocks.
 func (l *Loop) Kick() {
 	select {
 	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// hurryUp asks for a plan at once.
+func (l *Loop) hurryUp() {
+	select {
+	case l.hurry <- struct{}{}:
 	default:
 	}
 }
@@ -115,15 +154,21 @@ func (l *Loop) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-l.hurry:
 		case <-l.kick:
-			if !sleep(ctx, l.clock.Wait(l.options.Config.Observe.Settle.Duration)) {
+			select { // more events may come
+			case <-ctx.Done():
 				return nil
+			case <-l.hurry:
+			case <-time.After(l.clock.Wait(l.options.Config.Observe.Settle.Duration)):
 			}
 		case <-timer.C:
 		}
-		select { // one plan answers all that was asked for until it begins
-		case <-l.kick:
-		default:
+		for _, asked := range []chan struct{}{l.kick, l.hurry} { // one plan answers all that was asked for until it begins
+			select {
+			case <-asked:
+			default:
+			}
 		}
 		err := l.Tick(ctx)
 		if errors.Is(err, act.ErrNotLeader) {
@@ -140,6 +185,10 @@ func (l *Loop) Start(ctx context.Context) error {
 func (l *Loop) takeOver(ctx context.Context) error {
 	now := l.clock.Now()
 	l.apiAt.Store(&now)
+	var err error
+	if l.leads, err = newLeads(l.options.Config.Lead, l.clock); err != nil {
+		return fmt.Errorf("reading the configuration's lead: %w", err)
+	}
 	intents, open, err := act.TakeOver(ctx, l.kube, l.namespace(), "swell-scaler-intents", l.options.Identity)
 	if err != nil {
 		return err
@@ -180,11 +229,13 @@ func (l *Loop) Tick(ctx context.Context) error {
 		return err
 	}
 	world.Snapshot.Draining = l.actor.Draining()
+	l.leads.learnBoots(world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
+	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
 	l.report(now, p)
 	out := l.actor.Carry(ctx, l.tick, p)

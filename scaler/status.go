@@ -29,7 +29,7 @@ func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.Wor
 	l.statusAt = time.Now()
 	for _, s := range sizes {
 		l.patchStatus(ctx, &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: s.balloon.Namespace, Name: s.balloon.Name}},
-			balloonStatus(s, world, l.clock.RealTime(now)))
+			balloonStatus(s, world, l.clock, l.clock.RealTime(now)))
 	}
 	for i := range world.Pools {
 		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}},
@@ -91,7 +91,7 @@ func poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, a
 		condition.Status, condition.Reason = metav1.ConditionFalse, "NoGroups"
 		condition.Message = strings.Join(append([]string{"no Auto Scaling group of this pool is known"}, status.Problems...), "; ")
 	}
-	status.Conditions = conditions(pool.Status.Conditions, condition, at)
+	status.Conditions = conditions(pool.Status.Conditions, at, condition)
 	return status
 }
 
@@ -118,15 +118,17 @@ func zoneStatus(s *v1alpha1.CapacityPoolStatus, zone string) *v1alpha1.PoolZoneS
 	return &s.Zones[len(s.Zones)-1]
 }
 
-// conditions replaces one condition and keeps the time of its last change.
-func conditions(old []metav1.Condition, c metav1.Condition, at time.Time) []metav1.Condition {
-	c.LastTransitionTime = metav1.NewTime(at.Truncate(time.Second))
-	for _, o := range old {
-		if o.Type == c.Type && o.Status == c.Status {
-			c.LastTransitionTime = o.LastTransitionTime
+// conditions are the new ones, each with the time of its last change.
+func conditions(old []metav1.Condition, at time.Time, all ...metav1.Condition) []metav1.Condition {
+	for i := range all {
+		all[i].LastTransitionTime = metav1.NewTime(at.Truncate(time.Second))
+		for _, o := range old {
+			if o.Type == all[i].Type && o.Status == all[i].Status {
+				all[i].LastTransitionTime = o.LastTransitionTime
+			}
 		}
 	}
-	return []metav1.Condition{c}
+	return all
 }
 
 // decimal is a number of pods to a tenth, absent where it is unknown.

@@ -72,26 +72,6 @@ type Lead struct {
 	PodStart metav1.Duration `json:"podStart,omitempty"`
 }
 
-// History says where demand of the past comes from.
-type History struct {
-	// SampleEvery is the step of live samples; 60s by default.
-	SampleEvery metav1.Duration `json:"sampleEvery,omitempty"`
-	// Checkpoints is the namespace of the ConfigMaps that histories survive restarts in; empty is none.
-	Checkpoints string `json:"checkpoints,omitempty"`
-	// Files are series that histories begin with.
-	Files []HistoryFile `json:"files,omitempty"`
-	// TimeZone of the weekly profile; UTC by default.
-	TimeZone string `json:"timeZone,omitempty"`
-}
-
-// HistoryFile is a CSV of timestamp,value in pods for one workload.
-type HistoryFile struct {
-	Namespace string `json:"namespace"`
-	// Balloon is the name of the Balloon whose workload it is.
-	Balloon string `json:"balloon"`
-	File    string `json:"file"`
-}
-
 // LoadScaler reads and validates a configuration file, with defaults filled in.
 func LoadScaler(path string) (Scaler, error) {
 	if path == "" {
@@ -122,15 +102,12 @@ func (c *Scaler) setDefaults() {
 		&c.Lead.BootP95:                 2 * time.Minute,
 		&c.Lead.HPADelay:                30 * time.Second,
 		&c.Lead.PodStart:                20 * time.Second,
-		&c.History.SampleEvery:          time.Minute,
 	} {
 		if d.Duration == 0 {
 			d.Duration = v
 		}
 	}
-	if c.History.TimeZone == "" {
-		c.History.TimeZone = "UTC"
-	}
+	c.History.setDefaults()
 }
 
 // Validate reports every field that cannot be used, with the mend.
@@ -157,7 +134,6 @@ func (c Scaler) Validate() error {
 		"lead.bootP95":                 c.Lead.BootP95.Duration,
 		"lead.hpaDelay":                c.Lead.HPADelay.Duration,
 		"lead.podStart":                c.Lead.PodStart.Duration,
-		"history.sampleEvery":          c.History.SampleEvery.Duration,
 	} {
 		if d < 0 {
 			say("%s is %s: give a time above zero", name, d)
@@ -166,14 +142,8 @@ func (c Scaler) Validate() error {
 	if o := c.Observe; o.MaxAge.Duration >= 0 && o.MaxAge.Duration < o.AWSEvery.Duration {
 		say("observe.maxAge is %s, less than observe.awsEvery, %s: readings would be too old for scale-in before the next comes; give a longer time", o.MaxAge.Duration, o.AWSEvery.Duration)
 	}
-	for i, f := range c.History.Files {
-		if f.Namespace == "" || f.Balloon == "" || f.File == "" {
-			say("history.files[%d]: give namespace, balloon and file", i)
-		}
-	}
-	if _, err := time.LoadLocation(c.History.TimeZone); err != nil {
-		say("history.timeZone: %v: give an IANA name, such as Asia/Tokyo", err)
-	}
+	c.History.validate(say)
+	c.backfills(say)
 	if err := c.Clock.Validate(); err != nil {
 		say("%v", err)
 	}

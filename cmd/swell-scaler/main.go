@@ -22,6 +22,7 @@ import (
 	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/scaler"
+	"swell/scaler/history/backfill"
 	"swell/scaler/ledger"
 )
 
@@ -75,7 +76,13 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	loop := scaler.New(manager.GetClient(), kube, cloud, book, scaler.Options{Config: c, Identity: identity(), Log: log})
+	options := scaler.Options{Config: c, Identity: identity(), Log: log}
+	if p := c.History.Prometheus; p != nil {
+		if options.Prometheus, err = backfill.NewPrometheus(ctx, *p); err != nil {
+			return err
+		}
+	}
+	loop := scaler.New(manager.GetClient(), kube, cloud, book, options)
 	if err := loop.Watch(ctx, manager.GetCache()); err != nil {
 		return err
 	}

@@ -94,7 +94,8 @@ func (s *scale) learn(r float64, l local, x []float32, slot int64) {
 	if r < 0 {
 		weight = belowWeight
 	}
-	s.reg.learn(x, math.Log(abs+floorShare*s.overall.value())-float64(l.base), weight, keepOf(s.seconds, scaleHalfLife))
+	floor := floorShare * max(s.overall.value(), smallestError) // no error at all has no logarithm
+	s.reg.learn(x, math.Log(abs+floor)-float64(l.base), weight, keepOf(s.seconds, scaleHalfLife))
 	s.learned++
 	if s.learned%max(int64(solveSeconds/s.seconds), 1) == 0 {
 		s.reg.solve()

@@ -19,7 +19,11 @@ const (
 func binOf(z float64) float64 { return math.Asinh(2*z)*12 + 44 }
 func ofBin(b float64) float64 { return math.Sinh((b-44)/12) / 2 }
 
+// add takes a residual by its scale; what is no number is not learned.
 func (t *tail) add(z, keep float64, coarse bool) {
+	if math.IsNaN(z) {
+		return
+	}
 	d := float32(keep)
 	for i := range t.bins {
 		t.bins[i] *= d

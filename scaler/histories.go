@@ -1,0 +1,339 @@
+package scaler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/v1alpha1"
+	"swell/scaler/forecast"
+	"swell/scaler/history"
+	"swell/scaler/history/backfill"
+	"swell/scaler/observe"
+	"swell/scaler/series"
+)
+
+const (
+	// saveEvery is the time between two checkpoints of a history.
+	saveEvery = 5 * time.Minute
+	// retryLeast and retryMost bound the time until what failed is tried again.
+	retryLeast = time.Minute
+	retryMost  = time.Hour
+	sweepEvery = time.Hour
+	// aheadMost is how far the end of a checkpoint may lie ahead of the clock.
+	aheadMost = 10 * time.Minute
+	// jobsAtOnce run beside the loop; the machine has other work.
+	jobsAtOnce = 2
+)
+
+// attempt is something that is tried again when it fails, after twice as long each time.
+type attempt struct {
+	done    bool
+	running bool
+	problem string
+	at      time.Time
+	wait    time.Duration
+}
+
+func (a *attempt) due(now time.Time) bool { return !a.done && !a.running && !now.Before(a.at) }
+
+func (a *attempt) ended(now time.Time, err error) {
+	a.running = false
+	if err == nil {
+		*a = attempt{done: true}
+		return
+	}
+	a.problem = err.Error()
+	a.wait = min(max(2*a.wait, retryLeast), retryMost)
+	a.at = now.Add(a.wait)
+}
+
+// background runs work beside the loop, and what that returns within it.
+func (l *Loop) background(ctx context.Context, work func(context.Context) func()) {
+	go func() {
+		select {
+		case <-ctx.Done():
+			return
+		case l.jobs <- struct{}{}:
+		}
+		result := work(ctx)
+		<-l.jobs
+		l.resultsLock.Lock()
+		defer l.resultsLock.Unlock()
+		l.results = append(l.results, result)
+	}()
+}
+
+// collect runs what jobs returned.
+func (l *Loop) collect() {
+	l.resultsLock.Lock()
+	results := l.results
+	l.results = nil
+	l.resultsLock.Unlock()
+	for _, r := range results {
+		r()
+	}
+}
+
+// workload is the memory of a Balloon's workload. At first sight its past is read beside the loop; until then what it samples
+// is kept to be added.
+func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
+	key := b.Namespace + "/" + b.Name
+	w := l.workloads[key]
+	if w == nil {
+		w = &workload{}
+		l.workloads[key] = w
+		var err error
+		if w.history, err = history.NewWorkload(l.forecastOptions(), nil, nil); err != nil {
+			l.options.Log.Error("forecaster", "balloon", key, "error", err)
+			return w
+		}
+	}
+	now := l.clock.Now()
+	if w.history == nil || !w.load.due(now) {
+		return w
+	}
+	w.load.running = true
+	l.background(ctx, func(ctx context.Context) func() {
+		loaded, backfilled, err := l.loadPast(ctx, now, b.Namespace, b.Name)
+		return func() {
+			if err == nil {
+				loaded.Adopt(w.history)
+				w.history, w.backfilled = loaded, backfilled
+			} else {
+				l.options.Log.Warn("loading a demand history", "balloon", key, "error", err)
+			}
+			w.load.ended(l.clock.Now(), err)
+		}
+	})
+	return w
+}
+
+func (l *Loop) forecastOptions() forecast.Options {
+	location, err := time.LoadLocation(l.options.Config.History.TimeZone)
+	if err != nil {
+		location = time.UTC
+	}
+	return forecast.Options{Step: history.MinuteStep, Location: location}
+}
+
+// loadPast learns a workload's files and checkpoint.
+func (l *Loop) loadPast(ctx context.Context, now time.Time, namespace, name string) (w *history.Workload, backfilled string, err error) {
+	files, err := l.files(namespace, name)
+	if err != nil {
+		return nil, "", err
+	}
+	point := history.Checkpoint{}
+	if ns := l.options.Config.History.Checkpoints; ns != "" {
+		if point, err = l.checkpoints().Load(ctx, namespace, name); err != nil {
+			return nil, "", err
+		}
+		if end := point.Record.End(); end.Sub(now) > aheadMost {
+			return nil, "", fmt.Errorf("loading the demand history of %s/%s: it ends at %s, after the present: set the clock right, or delete ConfigMap %s/%s",
+				namespace, name, end.Format(time.RFC3339), ns, history.Name(namespace, name))
+		}
+	}
+	w, err = history.NewWorkload(l.forecastOptions(), files, point.Record)
+	return w, point.Backfilled, err
+}
+
+func (l *Loop) checkpoints() history.Checkpoints {
+	return history.Checkpoints{Kube: l.kube, Namespace: l.options.Config.History.Checkpoints}
+}
+
+// files are the series that a workload's history begins with, oldest first.
+func (l *Loop) files(namespace, name string) (past []series.Series, err error) {
+	for _, f := range l.options.Config.History.Files {
+		if f.Namespace != namespace || f.Balloon != name {
+			continue
+		}
+		file, err := os.Open(f.File)
+		if err != nil {
+			return nil, fmt.Errorf("reading the history of %s/%s: %w; correct history.files", namespace, name, err)
+		}
+		s, err := series.Read(file, f.File)
+		file.Close()
+		if err != nil {
+			return nil, err
+		}
+		past = append(past, s)
+	}
+	return past, nil
+}
+
+// save writes a workload's new rows to its checkpoint when its turn has come; turns are spread over saveEvery.
+func (l *Loop) save(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *workload) {
+	if l.options.Config.History.Checkpoints == "" || !w.load.done || w.saving || w.filling {
+		return
+	}
+	key := b.Namespace + "/" + b.Name
+	hash := fnv.New32a()
+	hash.Write([]byte(key))
+	turn := (now.UnixNano() + int64(hash.Sum32())*int64(saveEvery)>>32) / int64(saveEvery)
+	tail := w.history.Tail()
+	if turn == w.savedTurn || tail.Len() == 0 {
+		return
+	}
+	w.savedTurn, w.saving = turn, true
+	l.background(ctx, func(ctx context.Context) func() {
+		err := l.checkpoints().Append(ctx, b.Namespace, b.Name, tail)
+		countSave(err)
+		return func() {
+			w.saving, w.saveProblem = false, ""
+			if err != nil {
+				w.saveProblem = err.Error()
+				l.options.Log.Warn("checkpoint", "balloon", key, "error", err)
+				return
+			}
+			w.history.Saved(tail)
+		}
+	})
+}
+
+// sweep deletes the checkpoints of Balloons that are gone.
+func (l *Loop) sweep(ctx context.Context, now time.Time, present map[string]bool) {
+	if l.options.Config.History.Checkpoints == "" || now.Sub(l.sweptAt).Abs() < sweepEvery {
+		return
+	}
+	l.sweptAt = now
+	l.background(ctx, func(ctx context.Context) func() {
+		deleted, err := l.checkpoints().Sweep(ctx, time.Now(), func(namespace, name string) bool { return present[namespace+"/"+name] })
+		if err != nil {
+			l.options.Log.Warn("sweeping demand histories", "error", err)
+		}
+		for _, d := range deleted {
+			l.options.Log.Info("deleted the demand history of a Balloon that is gone", "balloon", d)
+		}
+		return func() {}
+	})
+}
+
+// filled is a query with its placeholders replaced.
+func (l *Loop) filled(b *v1alpha1.Balloon, query, hpa string) (string, error) {
+	values := map[string]string{"namespace": b.Namespace, "balloon": b.Name, "name": b.Spec.ScaleTargetRef.Name}
+	if hpa != "" {
+		values["hpa"] = hpa
+	}
+	return backfill.Fill(query, values)
+}
+
+// pastQuery is where a workload's past is asked for; a nil source is nowhere.
+func (l *Loop) pastQuery(world observe.World, b *v1alpha1.Balloon) (source backfill.Source, query string, perPod float64, err error) {
+	d, config := b.Spec.Demand, l.options.Config.History
+	var unit v1alpha1.Decimal
+	prometheus := func() {
+		if source = l.prometheus; l.prometheus == nil {
+			source, err = nil, fmt.Errorf("spec.demand needs history.prometheus in the configuration of swell-scaler")
+		}
+	}
+	switch {
+	case d.History != nil && d.History.Datadog != "":
+		if query, unit, source = d.History.Datadog, d.History.PerPod, l.datadog; l.datadog == nil {
+			source, err = nil, fmt.Errorf("spec.demand.history.datadog needs history.datadog in the configuration of swell-scaler")
+		}
+	case d.History != nil:
+		query, unit = d.History.Prometheus, d.History.PerPod
+		prometheus()
+	case d.From == v1alpha1.DemandFromQuery:
+		query, unit = d.Query, d.PerPod
+		prometheus()
+	case l.prometheus == nil || config.Prometheus.Query == "none" || !fromHPA(b):
+		return nil, "", 1, nil
+	default:
+		query, source = config.Prometheus.Query, l.prometheus
+	}
+	if err != nil {
+		return nil, "", 1, err
+	}
+	if perPod, err = number("spec.demand.history.perPod", string(unit), 1); err != nil {
+		return nil, "", 1, err
+	}
+	hpa := ""
+	if h := world.HPAOf(b.Namespace, b.Spec.ScaleTargetRef); h != nil {
+		hpa = h.Name
+	}
+	if hpa == "" && strings.Contains(query, "{{hpa}}") {
+		return nil, "", 1, fmt.Errorf("the query is about the workload's HorizontalPodAutoscaler, and it has none yet; make one, or give spec.demand.history")
+	}
+	query, err = l.filled(b, query, hpa)
+	return source, query, perPod, err
+}
+
+// fillPast asks for a workload's past at first sight, and again after it failed.
+func (l *Loop) fillPast(ctx context.Context, now time.Time, world observe.World, b *v1alpha1.Balloon, w *workload) {
+	if w.fillOf != b.Generation && !w.fill.running { // another query, maybe
+		w.fill, w.fillOf = attempt{}, b.Generation
+	}
+	if !w.load.done || w.saving || !w.fill.due(now) {
+		return
+	}
+	source, query, perPod, err := l.pastQuery(world, b)
+	if err != nil {
+		w.fill.ended(now, fmt.Errorf("reading the demand of the past: %w", err))
+		return
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%T %s %g", source, query, perPod))
+	id := hex.EncodeToString(sum[:8])
+	if source == nil || w.backfilled == id {
+		w.fill.ended(now, nil)
+		return
+	}
+	key, tail := b.Namespace+"/"+b.Name, w.history.Tail()
+	w.fill.running, w.filling = true, true
+	l.background(ctx, func(ctx context.Context) func() {
+		filled, rows, err := l.fillFrom(ctx, now, client.ObjectKeyFromObject(b), tail, id, func() (series.Series, series.Series, error) {
+			return backfill.Past(ctx, source, query, perPod, l.clock.RealTime(now))
+		})
+		countFill(err)
+		return func() {
+			w.filling = false
+			if err == nil {
+				if l.options.Config.History.Checkpoints != "" {
+					w.history.Saved(tail)
+				}
+				filled.Adopt(w.history)
+				w.history, w.backfilled = filled, id
+				l.options.Log.Info("filled the demand of the past", "balloon", key, "rows", rows)
+			} else {
+				err = fmt.Errorf("reading the demand of the past: %w; it is tried again, and what is sampled meanwhile is kept", err)
+				l.options.Log.Warn("backfill", "balloon", key, "error", err)
+			}
+			w.fill.ended(l.clock.Now(), err)
+		}
+	})
+}
+
+// fillFrom puts a past into the checkpoint, and learns that.
+func (l *Loop) fillFrom(ctx context.Context, now time.Time, of client.ObjectKey, tail history.Tail, id string, past func() (coarse, minutes series.Series, err error)) (*history.Workload, int, error) {
+	coarse, minutes, err := past()
+	if err != nil {
+		return nil, 0, err
+	}
+	shift := now.Sub(l.clock.RealTime(now))
+	coarse.Start, minutes.Start = coarse.Start.Add(shift), minutes.Start.Add(shift)
+	rows := 0
+	fill := func(p *history.Checkpoint) {
+		p.Record.Add(tail)
+		rows = p.Record.Fill(minutes) + p.Record.Fill(coarse)
+		p.Backfilled = id
+	}
+	point := history.Checkpoint{Record: &history.Record{}}
+	if l.options.Config.History.Checkpoints == "" {
+		fill(&point)
+	} else if point, err = l.checkpoints().Update(ctx, of.Namespace, of.Name, fill); err != nil {
+		return nil, 0, err
+	}
+	files, err := l.files(of.Namespace, of.Name)
+	if err != nil {
+		return nil, 0, err
+	}
+	w, err := history.NewWorkload(l.forecastOptions(), files, point.Record)
+	return w, rows, err
+}
