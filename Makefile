@@ -23,7 +23,7 @@ TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-metrics bench-forecast generate clean
+.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay check-leaks generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -33,7 +33,7 @@ help: ## list the targets
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
 	@echo '  make demo KAFKA=real    with an Apache Kafka broker, where Java and Maven are'
 	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
-	@echo '  make test REQUIRE=kafka,chromium   fails instead of skipping what is not installed'
+	@echo '  make test REQUIRE=kafka,chromium,prometheus   fails instead of skipping what is not installed'
 
 build: ## the programs and the testbed, into bin/
 	@mkdir -p bin
@@ -45,7 +45,7 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) $(if $(filter real,$(KAFKA)),--real-kafka) \
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
-test: build ## all tests; REQUIRE=kafka,chromium makes missing tools a failure
+test: build ## all tests; REQUIRE=kafka,chromium,prometheus makes missing tools a failure
 	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 20m ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
@@ -73,6 +73,17 @@ bench-metrics: build ## what the lag metrics cost, beside KEDA's scaler (its fir
 bench-forecast: ## back-tests the forecast on recorded loads and writes docs/forecasting.md; TRACES=folder has those that the project does not keep
 	@go run ./bench/forecast $(if $(TRACES),--traces '$(TRACES)')
 	@go test -run '^$$' -bench Tick -benchtime 1x ./scaler/forecast | go run ./bench/jsonlines
+
+bench-balloon: build ## 300 pods at once: into free room, into room that balloons give up, and by preemption alone
+	@go build -o bin/bench-balloon ./bench/balloon
+	@bin/bench-balloon
+
+bench-replay: ## plays recorded loads through swell and its peers and writes docs/replay.md with its pictures; TRACES=folder as above
+	@go run ./bench/replay $(if $(TRACES),--traces '$(TRACES)')
+	@go test -run '^$$' -bench Year -benchtime 1x ./scaler/replay | go run ./bench/jsonlines
+
+check-leaks: ## 200 rows of each recorded load's back-test against swell forecast on the file cut at their origin (minutes)
+	@SWELL_LEAKS=200 go test -count=1 -timeout 30m -run TestTheBacktestKnowsNoFuture -v ./cmd/swell
 
 clean: ## remove bin/ and out/
 	@rm -rf bin out

@@ -2,29 +2,66 @@ package balloon
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// onePodANode says why two of the workload's pods cannot share a node; empty where they can.
+// onePodANode says why two of the workload's pods cannot share a node, or a wider domain; empty where they can.
 func onePodANode(t corev1.PodTemplateSpec) string {
 	if a := t.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
 		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
-			if term.TopologyKey == corev1.LabelHostname && selects(term.LabelSelector, t) {
-				return "required anti-affinity to itself by " + corev1.LabelHostname
+			if takesItself(term, t) {
+				return "required anti-affinity to itself by " + term.TopologyKey
+			}
+		}
+	}
+	if port := hostPort(t); port != 0 {
+		return fmt.Sprintf("host port %d", port)
+	}
+	return ""
+}
+
+// hostPort is a port of the node that the workload's pods take for as long as they run; 0 is none.
+func hostPort(t corev1.PodTemplateSpec) int32 {
+	for _, c := range t.Spec.InitContainers {
+		if c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+			continue
+		}
+		for _, p := range c.Ports {
+			if p.HostPort != 0 {
+				return p.HostPort
 			}
 		}
 	}
 	for _, c := range t.Spec.Containers {
 		for _, p := range c.Ports {
 			if p.HostPort != 0 {
-				return fmt.Sprintf("host port %d", p.HostPort)
+				return p.HostPort
+			}
+			if t.Spec.HostNetwork && p.ContainerPort != 0 {
+				return p.ContainerPort
 			}
 		}
 	}
-	return ""
+	return 0
+}
+
+// takesItself says whether a term about other pods is about the workload's own. Of the keys beside the selector,
+// matchLabelKeys holds between pods of one template, and mismatchLabelKeys does not.
+func takesItself(term corev1.PodAffinityTerm, t corev1.PodTemplateSpec) bool {
+	for _, key := range term.MismatchLabelKeys {
+		if _, has := t.Labels[key]; has {
+			return false
+		}
+	}
+	if term.NamespaceSelector == nil && len(term.Namespaces) > 0 && !slices.Contains(term.Namespaces, t.Namespace) {
+		return false
+	}
+	return selects(term.LabelSelector, t)
 }
 
 // selects says whether a selector takes the workload's own pods.
@@ -47,10 +84,14 @@ func affinityOf(name string, t corev1.PodTemplateSpec, zone string) *corev1.Affi
 	a.NodeAffinity = pin(a.NodeAffinity, zone)
 	a.PodAffinity = together(a.PodAffinity, t)
 	a.PodAntiAffinity = apart(name, a.PodAntiAffinity, t)
+	if hostPort(t) != 0 {
+		a.PodAntiAffinity = portless(name, a.PodAntiAffinity, t)
+	}
 	return a
 }
 
-// pin adds the zone to every required term: terms are alternatives, requirements within one all hold.
+// pin adds the zone to every required term: terms are alternatives, requirements within one all hold. It stands first,
+// where PinnedZone finds it before a zone that the workload itself names.
 func pin(n *corev1.NodeAffinity, zone string) *corev1.NodeAffinity {
 	if n == nil {
 		n = &corev1.NodeAffinity{}
@@ -62,7 +103,7 @@ func pin(n *corev1.NodeAffinity, zone string) *corev1.NodeAffinity {
 		n.RequiredDuringSchedulingIgnoredDuringExecution = r
 	}
 	for i := range r.NodeSelectorTerms {
-		r.NodeSelectorTerms[i].MatchExpressions = append(r.NodeSelectorTerms[i].MatchExpressions, req)
+		r.NodeSelectorTerms[i].MatchExpressions = slices.Insert(r.NodeSelectorTerms[i].MatchExpressions, 0, req)
 	}
 	return n
 }
@@ -73,9 +114,13 @@ func together(p *corev1.PodAffinity, t corev1.PodTemplateSpec) *corev1.PodAffini
 	if p == nil {
 		return nil
 	}
-	out := &corev1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: p.PreferredDuringSchedulingIgnoredDuringExecution}
+	out := &corev1.PodAffinity{}
+	for _, w := range p.PreferredDuringSchedulingIgnoredDuringExecution {
+		w.PodAffinityTerm = bare(w.PodAffinityTerm)
+		out.PreferredDuringSchedulingIgnoredDuringExecution = append(out.PreferredDuringSchedulingIgnoredDuringExecution, w)
+	}
 	for _, term := range p.RequiredDuringSchedulingIgnoredDuringExecution {
-		if selects(term.LabelSelector, t) {
+		if takesItself(term, t) {
 			out.PreferredDuringSchedulingIgnoredDuringExecution = append(out.PreferredDuringSchedulingIgnoredDuringExecution,
 				corev1.WeightedPodAffinityTerm{Weight: 100, PodAffinityTerm: bare(term)})
 			continue
@@ -92,22 +137,41 @@ func apart(name string, p *corev1.PodAntiAffinity, t corev1.PodTemplateSpec) *co
 	}
 	out := &corev1.PodAntiAffinity{}
 	for _, term := range p.RequiredDuringSchedulingIgnoredDuringExecution {
+		own := takesItself(term, t)
 		term = bare(term)
 		out.RequiredDuringSchedulingIgnoredDuringExecution = append(out.RequiredDuringSchedulingIgnoredDuringExecution, term)
-		if selects(term.LabelSelector, t) {
+		if own {
 			term.LabelSelector = ownSelector(name)
 			out.RequiredDuringSchedulingIgnoredDuringExecution = append(out.RequiredDuringSchedulingIgnoredDuringExecution, term)
 		}
 	}
 	for _, w := range p.PreferredDuringSchedulingIgnoredDuringExecution {
+		own := takesItself(w.PodAffinityTerm, t)
 		w.PodAffinityTerm = bare(w.PodAffinityTerm)
 		out.PreferredDuringSchedulingIgnoredDuringExecution = append(out.PreferredDuringSchedulingIgnoredDuringExecution, w)
-		if selects(w.PodAffinityTerm.LabelSelector, t) {
+		if own {
 			w.PodAffinityTerm.LabelSelector = ownSelector(name)
 			out.PreferredDuringSchedulingIgnoredDuringExecution = append(out.PreferredDuringSchedulingIgnoredDuringExecution, w)
 		}
 	}
 	return out
+}
+
+// portless keeps balloons apart where the workload's pods are by a port of the node: a balloon may not take the port
+// itself in a namespace that is restricted.
+func portless(name string, p *corev1.PodAntiAffinity, t corev1.PodTemplateSpec) *corev1.PodAntiAffinity {
+	if p == nil {
+		p = &corev1.PodAntiAffinity{}
+	}
+	selectors := []*metav1.LabelSelector{ownSelector(name)}
+	if len(t.Labels) > 0 {
+		selectors = append(selectors, &metav1.LabelSelector{MatchLabels: maps.Clone(t.Labels)})
+	}
+	for _, s := range selectors {
+		p.RequiredDuringSchedulingIgnoredDuringExecution = append(p.RequiredDuringSchedulingIgnoredDuringExecution,
+			corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname, LabelSelector: s})
+	}
+	return p
 }
 
 // bare drops keys that compare with the pod's own labels, which a balloon does not have.

@@ -1,13 +1,16 @@
 package balloon
 
 import (
+	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	resourcehelper "k8s.io/component-helpers/resource"
 
 	"swell/api/v1alpha1"
 )
@@ -26,24 +29,36 @@ const (
 	user        = int64(65535)
 )
 
-// PodFor is one balloon pod in a zone for a workload's pod template. Its name is left to the caller; see PodName.
-// A chunk above 1 is an error for a workload that wants one pod a node.
-func PodFor(b v1alpha1.Balloon, chunk float64, template corev1.PodTemplateSpec, zone string) (*corev1.Pod, error) {
-	fail := func(what, mend string) error {
-		return fmt.Errorf("making a balloon pod of %s/%s for zone %q: %s; %s", b.Namespace, b.Name, zone, what, mend)
+// HashAnnotation on a balloon pod tells what it was made like; one that differs from what would be made now is replaced.
+const HashAnnotation = "capacity.swell/pod-hash"
+
+// MaxImages is how many images one balloon pod pulls ahead.
+const MaxImages = 8
+
+// Workload is what a Balloon's pods are made like.
+type Workload struct {
+	// Chunk is how many pods one balloon holds the place of, above zero.
+	Chunk    float64
+	Template corev1.PodTemplateSpec
+	// Requests of one pod; nil is what the template asks for.
+	Requests corev1.ResourceList
+	// PullImages makes the template's images, the first MaxImages, image volumes of the balloon, so that its node pulls them.
+	PullImages bool
+}
+
+// PodFor is one balloon pod in a zone for a workload. Its name is left to the caller; see PodName.
+// What a balloon cannot stand in for (a chunk above 1 of a workload that wants one pod a node, claims of devices,
+// Windows) is an error.
+func PodFor(b v1alpha1.Balloon, zone string, w Workload) (*corev1.Pod, error) {
+	w.Template.Namespace = b.Namespace // for terms that name namespaces
+	template := w.Template
+	requests := w.Requests
+	if requests == nil {
+		requests = PodRequests(template, nil)
 	}
-	if !(chunk > 0) || math.IsInf(chunk, 0) {
-		return nil, fail(fmt.Sprintf("chunk is %g", chunk), "give a chunk above zero")
-	}
-	if zone == "" {
-		return nil, fail("the zone has no name", "give the node label "+corev1.LabelTopologyZone)
-	}
-	if why := onePodANode(template); why != "" && chunk > 1 {
-		return nil, fail(fmt.Sprintf("chunk is %g and the workload wants one pod a node (%s)", chunk, why), `set spec.chunk to "1"`)
-	}
-	requests := times(resourcehelper.PodRequests(&corev1.Pod{Spec: template.Spec}, resourcehelper.PodResourcesOptions{}), chunk)
-	if len(requests) == 0 {
-		return nil, fail("the workload's pods request nothing, so no place can be held for them", "give its containers resource requests")
+	requests = times(requests, w.Chunk)
+	if what, mend := refusal(w, zone, requests); what != "" {
+		return nil, fmt.Errorf("making a balloon pod of %s/%s for zone %q: %s; %s", b.Namespace, b.Name, zone, what, mend)
 	}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -54,14 +69,16 @@ func PodFor(b v1alpha1.Balloon, chunk float64, template corev1.PodTemplateSpec, 
 				v1alpha1.GroupVersion.WithKind("Balloon"))},
 		},
 		Spec: corev1.PodSpec{
+			// All three, so that a class of another value or one that preempts is refused, and not used.
 			PriorityClassName:             PriorityClass,
+			Priority:                      ptr(Priority),
+			PreemptionPolicy:              ptr(corev1.PreemptNever),
 			TerminationGracePeriodSeconds: ptr(int64(0)),
 			AutomountServiceAccountToken:  ptr(false),
 			EnableServiceLinks:            ptr(false),
 			SchedulerName:                 template.Spec.SchedulerName,
-			RuntimeClassName:              template.Spec.RuntimeClassName,
-			NodeSelector:                  copyMap(template.Spec.NodeSelector),
-			Tolerations:                   append([]corev1.Toleration(nil), template.Spec.Tolerations...),
+			NodeSelector:                  maps.Clone(template.Spec.NodeSelector),
+			Tolerations:                   slices.Clone(template.Spec.Tolerations),
 			TopologySpreadConstraints:     spreadOf(b.Name, template),
 			Affinity:                      affinityOf(b.Name, template, zone),
 			SecurityContext: &corev1.PodSecurityContext{
@@ -71,7 +88,70 @@ func PodFor(b v1alpha1.Balloon, chunk float64, template corev1.PodTemplateSpec, 
 			Containers: []corev1.Container{container(requests)},
 		},
 	}
+	if w.PullImages {
+		pullImages(pod, template)
+	}
+	hash, err := hashOf(pod.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("making a balloon pod of %s/%s: %w", b.Namespace, b.Name, err)
+	}
+	pod.Annotations[HashAnnotation] = hash
 	return pod, nil
+}
+
+// refusal is why there is no balloon for a workload, with the mend; empty is that there is one.
+func refusal(w Workload, zone string, requests corev1.ResourceList) (what, mend string) {
+	spec := w.Template.Spec
+	alone := onePodANode(w.Template)
+	switch {
+	case !(w.Chunk > 0) || math.IsInf(w.Chunk, 0):
+		return fmt.Sprintf("chunk is %g", w.Chunk), "give a chunk above zero"
+	case zone == "":
+		return "the zone has no name", "give the node label " + corev1.LabelTopologyZone
+	case alone != "" && w.Chunk > 1:
+		return fmt.Sprintf("chunk is %g and two of the workload's pods cannot be side by side (%s)", w.Chunk, alone), `set spec.chunk to "1"`
+	case len(spec.ResourceClaims) > 0:
+		return fmt.Sprintf("the workload claims devices (resourceClaims: %s), and a balloon's claim would keep them from the workload's own pods",
+			spec.ResourceClaims[0].Name), "hold room for it with a schedule of nodes (a CapacityPool's holds), or let it go without a Balloon"
+	case spec.OS != nil && spec.OS.Name == corev1.Windows:
+		return "the workload runs on Windows and balloons do not", "let it go without a Balloon"
+	case len(requests) == 0:
+		return "the workload's pods request nothing, so no place can be held for them", "give its containers resource requests"
+	}
+	return "", ""
+}
+
+// Images are the different images of a template, those of its containers first.
+func Images(t corev1.PodTemplateSpec) []string {
+	var out []string
+	for _, c := range slices.Concat(t.Spec.Containers, t.Spec.InitContainers) {
+		if c.Image != "" && !slices.Contains(out, c.Image) {
+			out = append(out, c.Image)
+		}
+	}
+	return out
+}
+
+// pullImages makes the template's images volumes. Kubelets pull the image of every such volume, whether or not a
+// container mounts it; the secrets and the service account are what they pull with.
+func pullImages(pod *corev1.Pod, t corev1.PodTemplateSpec) {
+	images := Images(t)
+	for i, image := range images[:min(len(images), MaxImages)] {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: fmt.Sprintf("image-%d", i), VolumeSource: corev1.VolumeSource{
+			Image: &corev1.ImageVolumeSource{Reference: image, PullPolicy: corev1.PullIfNotPresent}}})
+	}
+	pod.Spec.ImagePullSecrets = slices.Clone(t.Spec.ImagePullSecrets)
+	pod.Spec.ServiceAccountName = t.Spec.ServiceAccountName
+}
+
+func hashOf(spec corev1.PodSpec) (string, error) {
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		return "", err
+	}
+	h := fnv.New64a()
+	h.Write(raw)
+	return strconv.FormatUint(h.Sum64(), 36), nil
 }
 
 func container(requests corev1.ResourceList) corev1.Container {
@@ -111,33 +191,7 @@ func PodName(balloon, zone, suffix string) string {
 	return balloon + end
 }
 
-// times multiplies requests, rounding up to milli-CPUs and to whole units of the rest.
-func times(l corev1.ResourceList, chunk float64) corev1.ResourceList {
-	out := corev1.ResourceList{}
-	for name, q := range l {
-		switch {
-		case q.IsZero():
-		case name == corev1.ResourceCPU:
-			out[name] = *resource.NewMilliQuantity(int64(math.Ceil(float64(q.MilliValue())*chunk-1e-9)), q.Format)
-		default:
-			out[name] = *resource.NewQuantity(int64(math.Ceil(float64(q.Value())*chunk-1e-9)), q.Format)
-		}
-	}
-	return out
-}
-
 func ptr[T any](v T) *T { return &v }
-
-func copyMap(m map[string]string) map[string]string {
-	if m == nil {
-		return nil
-	}
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
-}
 
 // PinnedZone is the zone that a pod is pinned to by its node selector or required node affinity; empty is none.
 func PinnedZone(p *corev1.Pod) string {

@@ -1,18 +1,20 @@
 package scaler
 
 import (
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/scaler/history"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
 )
 
-func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonStatus {
+func balloonStatus(s size, world observe.World, clock config.Clock, at time.Time) v1alpha1.BalloonStatus {
 	status := v1alpha1.BalloonStatus{Why: s.decision.Why, LeadTime: &metav1.Duration{Duration: s.lead.Total()}}
 	condition := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Forecast", Message: "the forecast is in use", ObservedGeneration: s.balloon.Generation}
 	switch {
@@ -23,7 +25,8 @@ func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonSt
 	default:
 		status.PredictedPods, status.QuantilePods = decimal(s.answer.Point), decimal(s.answer.Upper)
 	}
-	status.Conditions = conditions(s.balloon.Status.Conditions, at, append(historyConditions(s), condition)...)
+	s.startStatus(&status, clock, at)
+	status.Conditions = conditions(s.balloon.Status.Conditions, at, slices.Concat(historyConditions(s), []metav1.Condition{condition}, s.says)...)
 	running := map[string]int32{}
 	zoneOf := map[string]string{}
 	for _, n := range world.Snapshot.Nodes {
@@ -35,7 +38,7 @@ func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonSt
 		}
 	}
 	for _, z := range s.decision.Zones {
-		status.Zones = append(status.Zones, v1alpha1.BalloonZoneStatus{Zone: z.Zone, Balloons: int32(z.Balloons), Running: running[z.Zone]})
+		status.Zones = append(status.Zones, v1alpha1.BalloonZoneStatus{Zone: z.Zone, Balloons: int32(z.Balloons), Running: running[z.Zone] + int32(s.virtual[z.Zone])})
 	}
 	return status
 }

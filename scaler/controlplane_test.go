@@ -24,6 +24,9 @@ func TestABurstThatBalloonsMakeRoomForBuysNothing(t *testing.T) {
 	if n := w.launched() - before; n != 0 {
 		t.Errorf("%d instances were launched for a burst that balloons made room for: want none", n)
 	}
+	if n := w.done("pop"); n == 0 {
+		t.Error("no balloon was popped: the scheduler preempted them all")
+	}
 	w.compareWithLedger()
 }
 
@@ -167,9 +170,10 @@ func TestAnUnknownFieldOfAKindIsRefusedByName(t *testing.T) {
 		}
 	}()
 	for name, c := range map[string]struct{ yaml, names string }{
-		"unknown field": {strings.Replace(fmt.Sprintf(workload, 1, 0), "chunk:", "chunks:", 1), "spec.chunks"},
-		"out of range":  {strings.Replace(fmt.Sprintf(workload, 1, 0), `"2.5"`, `"-1"`, 1), "spec.chunk"},
-		"max below min": {fmt.Sprintf(workload, 1, 30), "max must be at least min"},
+		"unknown field":          {strings.Replace(fmt.Sprintf(workload, 1, 0), "chunk:", "chunks:", 1), "spec.chunks"},
+		"out of range":           {strings.Replace(fmt.Sprintf(workload, 1, 0), `"2.5"`, `"-1"`, 1), "spec.chunk"},
+		"share of more than all": {strings.Replace(fmt.Sprintf(workload, 1, 0), "max: 20", "max: 20\n  share: 150%", 1), "spec.share"},
+		"max below min":          {fmt.Sprintf(workload, 1, 30), "max must be at least min"},
 	} {
 		err := st.Apply(t.Context(), "web.yaml", []byte(c.yaml))
 		if err == nil || !strings.Contains(err.Error(), c.names) || !strings.Contains(err.Error(), "Balloon web") {

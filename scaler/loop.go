@@ -61,12 +61,17 @@ type Loop struct {
 	actor   *act.Actor
 
 	kick  chan struct{}
+	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
 	tick        int64
 	memory      plan.Memory
 	workloads   map[string]*workload
 	leads       *leads
+	outputs     map[string]*output
+	version     string // of the API server, with its minor number and when it was asked for
+	minor       int
+	versionAt   time.Time
 	sampledTurn int64
 	sweptAt     time.Time
 	said        map[string]time.Time // problems by object, with when they were last recorded
@@ -93,7 +98,8 @@ type workload struct {
 	saving, filling bool
 	savedTurn       int64
 	saveProblem     string
-	fillOf          int64 // the Balloon's generation that fill is of
+	fillOf          int64       // the Balloon's generation that fill is of
+	past            *pastDemand // nil while no event needs it
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
@@ -104,8 +110,8 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	}
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
-		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, said: map[string]time.Time{}, written: map[string]string{},
+		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: make(chan struct{}, jobsAtOnce),
 	}
@@ -119,6 +125,14 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 func (l *Loop) Kick() {
 	select {
 	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// hurryUp asks for a plan at once.
+func (l *Loop) hurryUp() {
+	select {
+	case l.hurry <- struct{}{}:
 	default:
 	}
 }
@@ -140,15 +154,21 @@ func (l *Loop) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-l.hurry:
 		case <-l.kick:
-			if !sleep(ctx, l.clock.Wait(l.options.Config.Observe.Settle.Duration)) {
+			select { // more events may come
+			case <-ctx.Done():
 				return nil
+			case <-l.hurry:
+			case <-time.After(l.clock.Wait(l.options.Config.Observe.Settle.Duration)):
 			}
 		case <-timer.C:
 		}
-		select { // one plan answers all that was asked for until it begins
-		case <-l.kick:
-		default:
+		for _, asked := range []chan struct{}{l.kick, l.hurry} { // one plan answers all that was asked for until it begins
+			select {
+			case <-asked:
+			default:
+			}
 		}
 		err := l.Tick(ctx)
 		if errors.Is(err, act.ErrNotLeader) {
@@ -215,6 +235,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
+	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
 	l.report(now, p)
 	out := l.actor.Carry(ctx, l.tick, p)

@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -8,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/api/v1alpha1"
 	"swell/balloon"
@@ -25,31 +25,49 @@ type size struct {
 	balloon  *v1alpha1.Balloon
 	answer   forecast.Answer
 	lead     lead
+	start    forecast.Answer // one pod start-up ahead
+	share    float64         // of all demand, 0 to 1
 	decision balloon.Decision
 	err      error
-	memory   *workload // nil before the first sample
+	// says are conditions beside that of the forecast.
+	says []metav1.Condition
+	// patient says that room for what is wanted is about to come free.
+	patient bool
+	// virtual is how many virtual balloons have a place, by zone.
+	virtual map[string]int
+	memory  *workload // nil before the first sample
 }
 
 // sizeBalloons decides how many balloons are wanted and puts them into the snapshot. Where that cannot be decided, those
 // that exist are kept.
 func (l *Loop) sizeBalloons(ctx context.Context, now time.Time, world *observe.World) []size {
 	var sizes []size
+	first := firstOf(world.Balloons)
+	known := map[string]bool{}
 	for i := range world.Balloons {
 		b := &world.Balloons[i]
+		known[b.Namespace+"/"+b.Name] = true
 		if b.DeletionTimestamp != nil {
 			continue
 		}
 		s := size{balloon: b, memory: l.workloads[b.Namespace+"/"+b.Name]}
-		demands, err := l.sizeOne(ctx, now, world, &s)
-		if err != nil {
-			s.err = err
-			world.Problems = append(world.Problems, plan.Problem{Object: "Balloon " + b.Namespace + "/" + b.Name, What: err.Error(), Mend: "its balloons stay as they are until then"})
-			demands = keep(b, world)
-		} else if b.Spec.Mode == v1alpha1.Observe {
+		var demands []plan.BalloonDemand
+		if other := first[guarded(b)]; b.Spec.Mode != v1alpha1.Observe && other != b.Name {
+			s.no("GuardedTwice", fmt.Sprintf("Balloon %s is older and guards %s %s already; delete one of the two", other, b.Spec.ScaleTargetRef.Kind, b.Spec.ScaleTargetRef.Name))
+			s.err = fmt.Errorf("the workload is guarded by Balloon %s already", other)
+			demands = none(b)
+		} else if demands, s.err = l.sizeOne(ctx, now, world, &s); s.err != nil {
+			s.no("CannotSize", s.err.Error()+"; its balloons stay as they are until then")
 			demands = keep(b, world)
 		}
+		l.problems(world, &s)
 		world.Snapshot.Balloons = append(world.Snapshot.Balloons, demands...)
 		sizes = append(sizes, s)
+	}
+	for name := range l.outputs {
+		if !known[name] {
+			delete(l.outputs, name)
+		}
 	}
 	return sizes
 }
@@ -68,7 +86,10 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if err != nil {
 		return nil, err
 	}
-	tau, err := l.tau(b, target, world)
+	share /= 100
+	running := podsOf(world, b.Namespace, target.Selector)
+	requests := balloon.PodRequests(target.Template, running)
+	tau, err := quantile(b, requests, target, world)
 	if err != nil {
 		return nil, err
 	}
@@ -79,51 +100,87 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	l.leads.learnStarts(*world, b.Namespace, b.Name, target.Selector)
 	s.lead = l.leads.of(*world, b.Namespace, b.Name)
 	if w.history != nil {
-		s.answer = w.history.MaxOver(now, s.lead.Total(), tau)
+		s.answer = w.history.AtLead(now, s.lead.Total(), tau)
+		s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
+	}
+	if o := l.outputOf(b); o.generation != b.Generation { // what was changed by hand is to be seen at once, and not held for long
+		if o.generation != 0 {
+			w.state = balloon.State{}
+		}
+		o.generation = b.Generation
 	}
 	demand := math.NaN()
 	if w.history != nil {
 		demand = l.demandNow(ctx, now, *world, b, w)
 	}
-	headroom := l.headroom(now, s.lead.Total(), world, b)
+	headroom := l.headroom(now, s.lead.Total(), world, b, l.pastOf(ctx, now, world, b, w))
 	in := balloon.Input{
-		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share / 100,
+		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
-		Zones: zonesOf(world, b, target.Selector), State: w.state,
+		Zones: zonesOf(world, target, running, l.held(b, world)), State: w.state, HeadroomWhy: headroom.Why,
 	}
-	base := share / 100 * demand
-	if math.IsNaN(base) { // the schedule is a floor whether or not the demand is known
-		base = float64(target.Replicas)
+	if share > 0 { // a share of nothing has no headroom either
+		base := demand
+		if math.IsNaN(base) { // the schedule is a floor whether or not the demand is known
+			base = float64(target.Replicas) / share
+		}
+		in.Headroom = share * headroom.For(base)
 	}
-	in.Headroom, in.HeadroomWhy = headroom.For(base), headroom.Why
 	if !s.answer.Ready {
 		in.NotReady = s.answer.Reason
 	}
 	s.decision = balloon.Size(in)
 	w.state = s.decision.State
-	l.sizeProblems(world, b, w, s.decision)
-	if out := b.Spec.Output; out != "" && out != v1alpha1.OutputPods {
-		return nil, fmt.Errorf("spec.output %s is not supported yet; use Pods", out)
+	fell := l.outputOf(b).fell(now, target.Replicas)
+	if n := occupied(world, b.Namespace, target.Selector, now, l.clock.At); n > in.Running {
+		in.Running = n
+		s.decision, s.patient = notYet(s.decision, in, n-target.Replicas), fell
 	}
-	var demands []plan.BalloonDemand
-	for _, z := range s.decision.Zones {
-		pod, err := balloon.PodFor(*b, chunk, target.Template, z.Zone)
-		if err != nil {
-			return nil, err
-		}
-		demands = append(demands, plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: z.Zone, Pod: pod, Want: z.Balloons})
-	}
-	return demands, nil
+	s.bounds()
+	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil
 }
 
-func (l *Loop) sizeProblems(world *observe.World, b *v1alpha1.Balloon, w *workload, d balloon.Decision) {
-	object := "Balloon " + b.Namespace + "/" + b.Name
-	for _, p := range d.Problems {
+// guarded names the workload of a Balloon.
+func guarded(b *v1alpha1.Balloon) string {
+	t := b.Spec.ScaleTargetRef
+	group, _, _ := strings.Cut(t.APIVersion, "/")
+	return b.Namespace + "/" + group + "/" + t.Kind + "/" + t.Name
+}
+
+// firstOf is the oldest Balloon that acts for each workload.
+func firstOf(balloons []v1alpha1.Balloon) map[string]string {
+	first := map[string]*v1alpha1.Balloon{}
+	names := map[string]string{}
+	for i := range balloons {
+		b := &balloons[i]
+		if b.DeletionTimestamp != nil || b.Spec.Mode == v1alpha1.Observe {
+			continue
+		}
+		have := first[guarded(b)]
+		if have == nil || cmp.Or(b.CreationTimestamp.Compare(have.CreationTimestamp.Time), strings.Compare(b.Name, have.Name)) < 0 {
+			first[guarded(b)], names[guarded(b)] = b, b.Name
+		}
+	}
+	return names
+}
+
+// problems records what stands against one Balloon.
+func (l *Loop) problems(world *observe.World, s *size) {
+	object := "Balloon " + s.balloon.Namespace + "/" + s.balloon.Name
+	for _, p := range s.decision.Problems {
 		world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.What, Mend: p.Mend})
 	}
-	for _, problem := range []string{w.load.problem, w.fill.problem, w.saveProblem} {
-		if problem != "" {
-			world.Problems = append(world.Problems, plan.Problem{Object: object, What: problem, Mend: "until then its history is only what is sampled live"})
+	for _, c := range s.says {
+		if c.Status == metav1.ConditionFalse && c.Reason != observing {
+			what, mend, _ := strings.Cut(c.Message, "; ")
+			world.Problems = append(world.Problems, plan.Problem{Object: object, What: what, Mend: mend})
+		}
+	}
+	if w := s.memory; w != nil {
+		for _, problem := range []string{w.load.problem, w.fill.problem, w.saveProblem} {
+			if problem != "" {
+				world.Problems = append(world.Problems, plan.Problem{Object: object, What: problem, Mend: "until then its history is only what is sampled live"})
+			}
 		}
 	}
 }
@@ -140,46 +197,8 @@ func number(field, value string, absent float64) (float64, error) {
 	return v, nil
 }
 
-// tau is the quantile that a Balloon asks for, by itself or by what a miss costs.
-func (l *Loop) tau(b *v1alpha1.Balloon, target apply.Target, world *observe.World) (float64, error) {
-	t := b.Spec.Target
-	if t.MissCostPerPodMinute == "" {
-		return number("spec.target.quantile", string(t.Quantile), 0.99)
-	}
-	miss, err := number("spec.target.missCostPerPodMinute", string(t.MissCostPerPodMinute), 0)
-	if err != nil {
-		return 0, err
-	}
-	room, err := roomCost(target.Template, world)
-	if err != nil {
-		return 0, err
-	}
-	return balloon.Quantile(miss, room)
-}
-
-// roomCost is what the room of one pod costs a minute on the dearest group: its largest share of a node's resources.
-func roomCost(template corev1.PodTemplateSpec, world *observe.World) (float64, error) {
-	cost := 0.0
-	for _, g := range world.Snapshot.Groups {
-		for resource := range g.Template.Allocatable {
-			all, asked := g.Template.Allocatable[resource], 0.0
-			for _, c := range template.Spec.Containers {
-				q := c.Resources.Requests[resource]
-				asked += q.AsApproximateFloat64()
-			}
-			if a := all.AsApproximateFloat64(); a > 0 {
-				cost = max(cost, asked/a*g.HourlyPrice/60)
-			}
-		}
-	}
-	if cost == 0 {
-		return 0, fmt.Errorf("spec.target.missCostPerPodMinute needs prices: give the instance types' in the scaler's configuration, or use spec.target.quantile")
-	}
-	return cost, nil
-}
-
 // headroom is what the Balloon's schedules ask for within the lead time.
-func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon) schedule.Headroom {
+func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon, past schedule.Demand) schedule.Headroom {
 	var most schedule.Headroom
 	for _, name := range b.Spec.Schedules {
 		object := "DiurnalSchedule " + b.Namespace + "/" + name
@@ -189,61 +208,13 @@ func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World,
 			continue
 		}
 		s, problems := schedule.Compile(d.Spec)
+		if s != nil {
+			asked, bad := s.Over(now, now.Add(lead), past)
+			most, problems = most.Max(asked), append(problems, bad...)
+		}
 		for _, p := range problems {
 			world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.Field + ": " + p.What, Mend: p.Mend})
 		}
-		if s != nil {
-			most = most.Max(s.Over(now, now.Add(lead)))
-		}
 	}
 	return most
-}
-
-// zonesOf are the zones that have groups, with the workload's pods and balloons in each.
-func zonesOf(world *observe.World, b *v1alpha1.Balloon, selector labels.Selector) []balloon.Zone {
-	zoneOf := map[string]string{}
-	for _, n := range world.Snapshot.Nodes {
-		zoneOf[n.Name] = n.Labels[corev1.LabelTopologyZone]
-	}
-	pods, balloons := map[string]int{}, map[string]int{}
-	for _, p := range world.Snapshot.Pods {
-		switch {
-		case p.Namespace != b.Namespace || p.DeletionTimestamp != nil:
-		case p.Labels[plan.BalloonLabel] == b.Name:
-			balloons[balloon.PinnedZone(p)]++
-		case p.Labels[plan.BalloonLabel] == "" && p.Spec.NodeName != "" && selector.Matches(labels.Set(p.Labels)):
-			pods[zoneOf[p.Spec.NodeName]]++
-		}
-	}
-	var zones []balloon.Zone
-	seen := map[string]bool{}
-	for _, g := range world.Snapshot.Groups {
-		if !seen[g.Zone] {
-			seen[g.Zone] = true
-			zones = append(zones, balloon.Zone{Name: g.Zone, Pods: pods[g.Zone], Balloons: balloons[g.Zone]})
-		}
-	}
-	return zones
-}
-
-// keep is a demand for just the balloons that exist.
-func keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
-	byZone := map[string]*plan.BalloonDemand{}
-	var zones []string
-	for _, p := range world.Snapshot.Pods {
-		if p.Namespace != b.Namespace || p.Labels[plan.BalloonLabel] != b.Name || p.DeletionTimestamp != nil {
-			continue
-		}
-		zone := balloon.PinnedZone(p)
-		if byZone[zone] == nil {
-			byZone[zone] = &plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone}
-			zones = append(zones, zone)
-		}
-		byZone[zone].Want++
-	}
-	var out []plan.BalloonDemand
-	for _, z := range zones {
-		out = append(out, *byZone[z])
-	}
-	return out
 }

@@ -42,7 +42,10 @@ func (l *Loop) Watch(ctx context.Context, c cache.Cache) error {
 			AddFunc:    func(any) { l.Kick() },
 			DeleteFunc: func(any) { l.Kick() },
 			UpdateFunc: func(old, current any) {
-				if w.matters(old, current) {
+				switch {
+				case grows(old, current):
+					l.hurryUp()
+				case w.matters(old, current):
 					l.Kick()
 				}
 			},
@@ -100,6 +103,29 @@ func deploymentMatters(old, current any) bool {
 	a, ok := old.(*appsv1.Deployment)
 	b, ok2 := current.(*appsv1.Deployment)
 	return ok && ok2 && a.Generation != b.Generation
+}
+
+// grows says whether a workload was given more replicas: balloons are to give way before the scheduler sees its pods.
+func grows(old, current any) bool {
+	a, known := replicas(old)
+	b, alsoKnown := replicas(current)
+	return known && alsoKnown && b > a
+}
+
+func replicas(object any) (int32, bool) {
+	var n *int32
+	switch x := object.(type) {
+	case *appsv1.Deployment:
+		n = x.Spec.Replicas
+	case *appsv1.StatefulSet:
+		n = x.Spec.Replicas
+	default:
+		return 0, false
+	}
+	if n == nil {
+		return 1, true
+	}
+	return *n, true
 }
 
 // watchAPIServer keeps the time of the API server's last answer: caches alone do not tell when they stand still.

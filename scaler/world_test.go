@@ -98,6 +98,12 @@ type world struct {
 // start boots a stack with the pool and the workload, and the scaler on it. The past is the demand of two weeks, in pods.
 func start(t *testing.T, f aws.Fleet, replicas, minBalloons int, past float64) world {
 	t.Helper()
+	return startWith(t, f, replicas, past, fmt.Sprintf(`{"min": %d}`, minBalloons))
+}
+
+// startWith is start with a piece of the Balloon's spec.
+func startWith(t *testing.T, f aws.Fleet, replicas int, past float64, spec string) world {
+	t.Helper()
 	controlplane.BinaryForTest(t)
 	st, err := stack.Start(t.Context(), stack.Options{Speed: speed, Fleet: f, Seed: 1, Log: nil})
 	if err != nil {
@@ -114,7 +120,8 @@ func start(t *testing.T, f aws.Fleet, replicas, minBalloons int, past float64) w
 		}
 	})
 	w.apply(fmt.Sprintf(pool, "general"))
-	w.apply(fmt.Sprintf(workload, replicas, minBalloons))
+	w.apply(fmt.Sprintf(workload, replicas, 0))
+	w.patch("web", spec)
 	w.until("the first pods run", func() (bool, string) {
 		n := w.bound("app=web")
 		return n == replicas, fmt.Sprintf("%d of %d are bound", n, replicas)

@@ -14,6 +14,9 @@ const BalloonLabel = "capacity.swell/balloon"
 // +kubebuilder:printcolumn:name="Predicted",type=string,JSONPath=`.status.predictedPods`
 // +kubebuilder:printcolumn:name="Quantile",type=string,JSONPath=`.status.quantilePods`
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Output",type=string,JSONPath=`.spec.output`
+// +kubebuilder:printcolumn:name="Held",type=string,JSONPath=`.status.conditions[?(@.type=="Held")].reason`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name must have at most 63 characters, since it is a label of the balloon pods"
 type Balloon struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -41,19 +44,26 @@ type BalloonSpec struct {
 	Target BalloonTarget `json:"target,omitempty"`
 	// Schedules are DiurnalSchedules in the same namespace; overlapping ones take the maximum.
 	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
 	Schedules []string `json:"schedules,omitempty"`
 	// +kubebuilder:default={from: Workload, survive: None}
 	Zones BalloonZones `json:"zones,omitempty"`
-	// PrePullImages mounts the workload's images in the balloon pods as image volumes. It is checked and not acted on yet.
+	// PrePullImages gives balloon pods the workload's images, eight at most, as image volumes, so that their nodes have
+	// pulled them; with its pull secrets and service account. From Kubernetes 1.35, and with output Pods.
 	PrePullImages bool `json:"prePullImages,omitempty"`
 	// +kubebuilder:default=Enforce
 	Mode Mode `json:"mode,omitempty"`
-	// Output is what holds the room. Only Pods is supported yet; the others leave the balloons as they are, with a condition.
+	// Output is what holds the room: Pods of low priority that give way; Virtual, placeholders in swell's planner, whose
+	// nodes are bought and kept and whose room anyone may take; or CapacityBuffer, objects for cluster-autoscaler or
+	// Karpenter where these own the nodes.
 	// +kubebuilder:validation:Enum=Pods;Virtual;CapacityBuffer
 	// +kubebuilder:default=Pods
 	Output BalloonOutput `json:"output,omitempty"`
-	// Share of the demand that this cluster must be ready for.
+	// Share of the demand that this cluster must be ready for, up to 100%.
 	// +kubebuilder:default="100%"
+	// +kubebuilder:validation:XValidation:rule="double(self.substring(0, self.size() - 1)) <= 100.0",message="share must be at most 100%"
 	Share Share `json:"share,omitempty"`
 	// Demand says where the demand is read.
 	// +kubebuilder:default={from: HPA}
@@ -68,6 +78,7 @@ type BalloonTarget struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.5 && double(self) < 1.0",message="quantile must be at least 0.5 and below 1"
 	Quantile Decimal `json:"quantile,omitempty"`
 	// MissCostPerPodMinute is what a pod that waits costs a minute, in the currency of the prices.
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="missCostPerPodMinute must be above zero"
 	MissCostPerPodMinute Decimal `json:"missCostPerPodMinute,omitempty"`
 }
 
@@ -99,6 +110,13 @@ type BalloonStatus struct {
 	// QuantilePods is the target quantile of that maximum.
 	QuantilePods *Decimal         `json:"quantilePods,omitempty"`
 	LeadTime     *metav1.Duration `json:"leadTime,omitempty"`
+	// StartPods is the median of the demand one pod start-up ahead, times share: what swell_predicted_replicas serves. It is the
+	// last that was forecast, at ForecastAt.
+	StartPods *Decimal `json:"startPods,omitempty"`
+	// PodStart is how far ahead that is.
+	PodStart *metav1.Duration `json:"podStart,omitempty"`
+	// ForecastAt is when StartPods was forecast. It is renewed about once a minute while the forecast is ready.
+	ForecastAt *metav1.Time `json:"forecastAt,omitempty"`
 	// +listType=map
 	// +listMapKey=zone
 	Zones []BalloonZoneStatus `json:"zones,omitempty"`
@@ -108,7 +126,7 @@ type BalloonStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// BalloonZoneStatus counts balloon pods in one zone.
+// BalloonZoneStatus counts balloons in one zone: those that are wanted, and those that have a place on nodes that are up.
 type BalloonZoneStatus struct {
 	Zone     string `json:"zone"`
 	Balloons int32  `json:"balloons"`

@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,14 +14,18 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/v1alpha1"
+	"swell/balloon"
 	"swell/balloon/apply"
 	"swell/bench/testbed/controlplane"
 )
@@ -63,14 +68,23 @@ func boot(binary, dir string) (err error) {
 	if err := os.WriteFile(filepath.Join(dir, "flocks.yaml"), []byte(flocks), 0o600); err != nil {
 		return err
 	}
-	if err := booted.cluster.InstallCRDs(ctx, dir); err != nil {
-		return err
+	for _, kinds := range []string{dir, "testdata/crds", "../../charts/swell/crds"} {
+		if err := booted.cluster.InstallCRDs(ctx, kinds); err != nil {
+			return err
+		}
 	}
 	if booted.kube, err = kubernetes.NewForConfig(booted.cluster.AdminConfig()); err != nil {
 		return err
 	}
-	booted.client, err = client.New(booted.cluster.AdminConfig(), client.Options{})
-	return err
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return err
+	}
+	if booted.client, err = client.New(booted.cluster.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+		return err
+	}
+	never := corev1.PreemptNever
+	return booted.client.Create(ctx, &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: balloon.PriorityClass}, Value: balloon.Priority, PreemptionPolicy: &never})
 }
 
 // flocks are a kind as Argo's Rollout is one: with a scale subresource and a pod template.
@@ -133,6 +147,13 @@ var podTemplate = map[string]any{
 		"resources": map[string]any{"requests": map[string]any{"cpu": "750m"}}}}},
 }
 
+// referring is a status and spec as an Argo Rollout has them that takes its template from a Deployment.
+func referring(kind, name string) (spec, status map[string]any) {
+	return map[string]any{"replicas": int64(4), "selector": map[string]any{"matchLabels": map[string]any{"app": "web"}},
+			"workloadRef": map[string]any{"apiVersion": "apps/v1", "kind": kind, "name": name}},
+		map[string]any{"replicas": int64(2), "selector": "app=web"}
+}
+
 func create(t *testing.T, c client.Client, o client.Object) {
 	t.Helper()
 	if err := c.Create(t.Context(), o); err != nil {
@@ -161,12 +182,19 @@ func TestAnythingWithAScaleAndATemplateIsATarget(t *testing.T) {
 	create(t, c, &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &four, Selector: selector, Template: template()}})
 	create(t, c, &appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{Replicas: &four, Selector: selector, Template: template()}})
 	createFlock(t, c, flock(ns, "web", map[string]any{"replicas": int64(4), "template": podTemplate}, map[string]any{"replicas": int64(2), "selector": "app=web"}))
+	spec, status := referring("Deployment", "web")
+	createFlock(t, c, flock(ns, "rollout", spec, status))
+	spec, status = referring("StatefulSet", "web")
+	spec["template"] = map[string]any{"spec": map[string]any{"containers": nil}} // as its controller writes it back
+	createFlock(t, c, flock(ns, "written-back", spec, status))
 	for _, ref := range []v1alpha1.ScaleTarget{
 		{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"},
 		{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "web"},
 		{APIVersion: "test.swell/v1", Kind: "Flock", Name: "web"},
+		{APIVersion: "test.swell/v1", Kind: "Flock", Name: "rollout"},
+		{APIVersion: "test.swell/v1", Kind: "Flock", Name: "written-back"},
 	} {
-		t.Run(ref.Kind, func(t *testing.T) {
+		t.Run(ref.Kind+" "+ref.Name, func(t *testing.T) {
 			got, err := apply.ReadTarget(t.Context(), c, ns, ref)
 			if err != nil {
 				t.Fatal(err)
@@ -194,7 +222,10 @@ func TestAWorkloadThatCannotBeReadIsNamedWithTheMend(t *testing.T) {
 	createFlock(t, c, flock(ns, "odd", map[string]any{"replicas": int64(1), "template": "a string"}, selected))
 	createFlock(t, c, flock(ns, "crooked", map[string]any{"replicas": int64(1), "template": podTemplate}, map[string]any{"replicas": int64(1), "selector": "app in (web"}))
 	createFlock(t, c, flock(ns, "young", map[string]any{"replicas": int64(1), "template": podTemplate}, nil))
+	spec, status := referring("Deployment", "gone")
+	createFlock(t, c, flock(ns, "lost", spec, status))
 	for _, x := range []struct{ apiVersion, kind, name, mend string }{
+		{"test.swell/v1", "Flock", "lost", "Deployment " + ns + "/gone"},
 		{"apps/v1", "Deployment", "missing", "scaleTargetRef names it"},
 		{"apps/v1", "StatefulSet", "missing", "scaleTargetRef names it"},
 		{"nobody.swell/v1", "Herd", "missing", "scaleTargetRef names it"},
@@ -280,8 +311,8 @@ func TestPodsThatAreRefusedAreCountedAndNamed(t *testing.T) {
 		t.Errorf("%d pods, %v: want the %d that were said to be made", len(list.Items), listErr, made)
 	}
 	classless := balloonPod(ns)
-	classless.Spec.PriorityClassName = "swell-balloon"
-	if made, err := apply.Create(t.Context(), kube, "web", "ap-northeast-1a", classless, 1); made != 0 || err == nil || !strings.Contains(err.Error(), "the class swell-balloon must exist") {
+	classless.Spec.PriorityClassName = "swell-missing"
+	if made, err := apply.Create(t.Context(), kube, "web", "ap-northeast-1a", classless, 1); made != 0 || err == nil || !strings.Contains(err.Error(), "the class swell-missing must exist") {
 		t.Errorf("made %d, %v: want the missing class's name", made, err)
 	}
 	cut, cancel := context.WithCancel(t.Context())

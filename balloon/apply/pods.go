@@ -1,4 +1,4 @@
-// Package apply makes and deletes balloon pods, reads the workloads that they hold room for, and writes Balloon status.
+// Package apply makes and deletes what holds a Balloon's room, pods or CapacityBuffers, and reads the workloads that it is for.
 package apply
 
 import (
@@ -27,13 +27,19 @@ func Delete(ctx context.Context, kube kubernetes.Interface, namespace, name stri
 	return nil
 }
 
-// Create makes n pods of a Balloon in a zone, like the given one but for their names, and returns how many were made
-// and the first error.
+// Create makes n pods of a Balloon in a zone, like the given one but for their names, until one is refused, and returns
+// how many were made and the first error.
 func Create(ctx context.Context, kube kubernetes.Interface, name, zone string, like *corev1.Pod, n int) (int, error) {
 	var mu sync.Mutex
 	made := 0
 	var first error
 	Each(n, func(int) {
+		mu.Lock()
+		refused := first != nil
+		mu.Unlock()
+		if refused {
+			return
+		}
 		pod := like.DeepCopy()
 		pod.Name = balloon.PodName(name, zone, rand.String(5))
 		_, err := kube.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})

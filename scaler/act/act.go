@@ -44,6 +44,9 @@ type Actor struct {
 	ledger  *ledger.Ledger
 	options Options
 
+	// refused are Balloons, by namespace/name, whose pods could not be made.
+	refused map[string]*refusal
+
 	// open are launches whose outcome is not known; they are asked for again with the same token.
 	open []Intent
 
@@ -62,7 +65,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Inten
 	if o.Returned == nil {
 		o.Returned = func(string) {}
 	}
-	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, draining: map[string]string{}, blocked: map[string]time.Time{}}
+	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]string{}, blocked: map[string]time.Time{}}
 }
 
 // lastCall is how long before an instance goes it is drained even though its pods have no other place yet; model time.

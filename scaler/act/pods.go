@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"swell/balloon/apply"
 	"swell/scaler/ledger"
@@ -21,11 +22,38 @@ func (a *Actor) deletePods(ctx context.Context, tick int64, action string, pods 
 	})
 }
 
-// createBalloons makes balloon pods.
+const (
+	// firstWait and lastWait bound how long a Balloon whose pods were refused is left alone; model time, doubling between.
+	firstWait = 10 * time.Second
+	lastWait  = 5 * time.Minute
+)
+
+// refusal is why a Balloon's pods could not be made, and when to try again.
+type refusal struct {
+	err   error
+	wait  time.Duration
+	until time.Time
+}
+
+// Refused is why the pods of a Balloon, given by namespace/name, could not be made when that was last tried, and whether
+// it is to be tried again now; nil is that nothing is known against it.
+func (a *Actor) Refused(name string) (err error, again bool) {
+	r := a.refused[name]
+	if r == nil {
+		return nil, true
+	}
+	return r.err, !a.options.Clock.Now().Before(r.until)
+}
+
+// createBalloons makes balloon pods. A Balloon whose pods are refused is left alone for a while.
 func (a *Actor) createBalloons(ctx context.Context, tick int64, creates []plan.BalloonChange, fail func(error)) {
 	for _, c := range creates {
+		name := c.Namespace + "/" + c.Name
+		if _, again := a.Refused(name); !again {
+			continue
+		}
 		intent := ledger.Entry{
-			Phase: ledger.Intent, Action: "create-balloons", Object: c.Namespace + "/" + c.Name, Count: c.Count,
+			Phase: ledger.Intent, Action: "create-balloons", Object: name, Count: c.Count,
 			Reason: fmt.Sprintf("%d more wanted in %s", c.Count, c.Zone),
 		}
 		a.record(tick, intent)
@@ -33,6 +61,25 @@ func (a *Actor) createBalloons(ctx context.Context, tick int64, creates []plan.B
 		done := outcome(intent, err)
 		done.Count = made
 		a.record(tick, done)
+		a.refuse(name, err)
 		fail(err)
 	}
 }
+
+// refuse notes how the making of a Balloon's pods went.
+func (a *Actor) refuse(name string, err error) {
+	if err == nil {
+		delete(a.refused, name)
+		return
+	}
+	r := a.refused[name]
+	if r == nil {
+		r = &refusal{wait: firstWait / 2}
+		a.refused[name] = r
+	}
+	r.err, r.wait = err, min(2*r.wait, lastWait)
+	r.until = a.options.Clock.Now().Add(r.wait)
+}
+
+// Check is ErrNotLeader when another scaler has taken over, for what is done beside plans.
+func (a *Actor) Check(ctx context.Context) error { return a.intents.Check(ctx) }

@@ -22,6 +22,12 @@ type balloon struct {
 	demand *demand // nil where the Balloon is not known
 }
 
+// dropped is a balloon that goes, and why.
+type dropped struct {
+	balloon *balloon
+	why     string
+}
+
 // popped is a balloon that gives way.
 type popped struct {
 	balloon *balloon
@@ -31,11 +37,12 @@ type popped struct {
 
 // readBalloons matches balloon pods with what is wanted, and sets the bound ones on the full packer.
 func (w *world) readBalloons(s Snapshot, pods []*pack.Pod) {
-	known := map[string]bool{}
+	known, observed := map[string]bool{}, map[string]bool{}
 	byKey := map[string]*demand{}
 	for _, d := range sortedDemands(s.Balloons) {
 		key := d.Namespace + "/" + d.Name
 		known[key] = true
+		observed[key] = observed[key] || d.Observe
 		if byKey[key+"/"+d.Zone] != nil {
 			w.problem("balloon "+key, fmt.Sprintf("is asked for twice in zone %s", d.Zone), "report this as a bug; the larger demand is used")
 			continue
@@ -50,6 +57,9 @@ func (w *world) readBalloons(s Snapshot, pods []*pack.Pod) {
 		at := w.full.Node(pod.At)
 		if pod.At != "" && at == nil {
 			continue
+		}
+		if observed[key] {
+			w.observed[pod.Key()] = key
 		}
 		if known[key] {
 			zone := w.zoneOf(pod)
@@ -95,6 +105,9 @@ func (r *round) surplus(d *demand) int {
 	if d == nil {
 		return 0
 	}
+	if d.Virtual {
+		return r.alive[d] // what is held in memory needs no pod
+	}
 	return r.alive[d] - d.Want
 }
 
@@ -111,6 +124,11 @@ func (r *round) sizeBalloons() []*need {
 			continue
 		}
 		r.shrink(d, gone)
+		if d.Virtual {
+			out = append(out, r.w.virtual(d, d.Want)...)
+			continue
+		}
+		r.renew(d, gone)
 		if missing := d.Want - r.alive[d]; missing > 0 && d.Pod != nil {
 			r.creates = append(r.creates, BalloonChange{Namespace: d.Namespace, Name: d.Name, Zone: d.Zone, Count: missing, Pod: d.Pod})
 			out = append(out, r.w.virtual(d, missing)...)
@@ -131,6 +149,7 @@ func (r *round) shrink(d *demand, gone map[*balloon]bool) {
 	if surplus <= 0 {
 		return
 	}
+	held := r.alive[d] - surplus
 	type ranked struct {
 		b    *balloon
 		rank int64
@@ -150,11 +169,33 @@ func (r *round) shrink(d *demand, gone map[*balloon]bool) {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.b.pod.Key(), b.b.pod.Key()))
 	})
 	for _, l := range left[:min(surplus, len(left))] {
-		gone[l.b] = true
-		r.w.full.Remove(l.b.pod)
-		r.alive[d]--
-		r.deletes = append(r.deletes, l.b)
+		r.drop(l.b, gone, fmt.Sprintf("%d are wanted in %s, and there are %d", held, d.Zone, len(d.existing)))
 	}
+}
+
+// renewAtOnce is the share of a Balloon's pods in a zone that one plan makes anew; at least one.
+const renewAtOnce = 0.25
+
+// renew deletes balloons that were made like nothing that would be made now, a part of them at a time: others are
+// created in their room by the same plan.
+func (r *round) renew(d *demand, gone map[*balloon]bool) {
+	if d.Pod == nil {
+		return
+	}
+	most := max(1, int(renewAtOnce*float64(d.Want)))
+	for _, b := range d.existing {
+		if most > 0 && !gone[b] && b.pod.Annotations[balloons.HashAnnotation] != d.Pod.Annotations[balloons.HashAnnotation] {
+			most--
+			r.drop(b, gone, "its Balloon or the workload's pod template has changed; another takes its place")
+		}
+	}
+}
+
+func (r *round) drop(b *balloon, gone map[*balloon]bool, why string) {
+	gone[b] = true
+	r.w.full.Remove(b.pod)
+	r.alive[b.demand]--
+	r.deletes = append(r.deletes, dropped{b, why})
 }
 
 // virtual makes up the balloon pods that are still to be created.
@@ -180,8 +221,9 @@ func (r *round) placeBalloons(needs []*need) {
 			r.assume(n, at.Index())
 			continue
 		}
-		// What nobody is known to want buys nothing, and neither does a balloon on a snapshot that may be wrong.
-		if !r.placeComing(n) && n.balloon.demand != nil && r.w.stale == "" {
+		// What nobody is known to want buys nothing, and neither does a balloon that waits for room to come free, or one on a
+		// snapshot that may be wrong.
+		if d := n.balloon.demand; !r.placeComing(n) && d != nil && !d.Patient && r.w.stale == "" {
 			r.unplaced = append(r.unplaced, n)
 		}
 	}

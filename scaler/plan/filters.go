@@ -24,11 +24,19 @@ func (w *world) filter(p *Plan) {
 	p.Replacements = keep(p, p.Replacements, func(t Termination) (string, string) {
 		return "replace " + t.InstanceID + " of " + t.Group, pools[t.Pool].holdsBack(w.now, false)
 	})
-	p.Pops = keep(p, p.Pops, func(b Pop) (string, string) { return "pop " + b.Namespace + "/" + b.Name, w.stale })
-	p.Deletes = keep(p, p.Deletes, func(b Pop) (string, string) { return "delete " + b.Namespace + "/" + b.Name, w.stale })
+	p.Pops = keep(p, p.Pops, func(b Pop) (string, string) { return "pop " + b.Namespace + "/" + b.Name, w.leaveAlone(b) })
+	p.Deletes = keep(p, p.Deletes, func(b Pop) (string, string) { return "delete " + b.Namespace + "/" + b.Name, w.leaveAlone(b) })
 	if w.stale != "" {
 		w.problem("snapshot", w.stale, "look at the connection to what is named; until it is back, nodes are launched for pending pods alone and nothing is returned")
 	}
+}
+
+// leaveAlone is why a balloon pod is not deleted now.
+func (w *world) leaveAlone(p Pop) string {
+	if owner, observed := w.observed[p.Namespace+"/"+p.Name]; observed {
+		return fmt.Sprintf("Balloon %s only observes", owner)
+	}
+	return w.stale
 }
 
 // keep returns the actions without a reason against them and notes the others.

@@ -20,12 +20,29 @@ func (r *round) plan() Plan {
 		out.Pops = append(out.Pops, Pop{Namespace: p.balloon.pod.Namespace, Name: p.balloon.pod.Name, Node: p.node,
 			Reason: fmt.Sprintf("makes room for %s", p.by.pod.Key())})
 	}
-	for _, b := range r.deletes {
-		out.Deletes = append(out.Deletes, Pop{Namespace: b.pod.Namespace, Name: b.pod.Name, Node: b.pod.At,
-			Reason: fmt.Sprintf("%d are wanted in %s, and there are %d", b.demand.Want, b.demand.Zone, len(b.demand.existing))})
+	for _, d := range r.deletes {
+		out.Deletes = append(out.Deletes, Pop{Namespace: d.balloon.pod.Namespace, Name: d.balloon.pod.Name, Node: d.balloon.pod.At, Reason: d.why})
 	}
+	out.Virtual = r.virtualRooms()
 	out.Replacements = r.replacements()
 	r.explain(&out)
+	return out
+}
+
+// virtualRooms counts the virtual balloons that have a place on nodes that are up, in the order of the demands.
+func (r *round) virtualRooms() []VirtualRoom {
+	placed := map[*demand]int{}
+	for n, index := range r.at {
+		if n.balloon != nil && n.balloon.demand != nil && n.balloon.demand.Virtual && r.w.nodes[index].kind == ready {
+			placed[n.balloon.demand]++
+		}
+	}
+	var out []VirtualRoom
+	for _, d := range r.w.demands {
+		if d.Virtual {
+			out = append(out, VirtualRoom{Namespace: d.Namespace, Name: d.Name, Zone: d.Zone, Count: placed[d]})
+		}
+	}
 	return out
 }
 

@@ -14,7 +14,7 @@ type round struct {
 	why      map[*need][]Alternative
 	popped   []popped
 	creates  []BalloonChange
-	deletes  []*balloon
+	deletes  []dropped
 	alive    map[*demand]int // balloons that exist and were not popped or deleted
 	problems []Problem
 	crowded  []*balloon // balloons that the scheduler will put out for pods of leaving nodes

@@ -54,9 +54,16 @@ type Promised struct {
 type BalloonDemand struct {
 	Namespace, Name string
 	Zone            string
-	// Pod is one balloon pod, pinned to Zone, as it would be created.
+	// Pod is one balloon pod, pinned to Zone, as it would be created. Without one none is created, and those that exist
+	// are not compared with it.
 	Pod  *corev1.Pod
 	Want int
+	// Virtual balloons are only counted: they hold their places in this plan and are never created.
+	Virtual bool
+	// Patient balloons buy no node: room for them is about to come free.
+	Patient bool
+	// Observe says that nothing of this Balloon may be changed; pops and deletions are suppressed.
+	Observe bool
 }
 
 // Policy is what pools allow.
@@ -112,6 +119,7 @@ type Plan struct {
 	Launches     []Launch
 	Creates      []BalloonChange // balloon pods to create
 	Deletes      []Pop           // balloon pods that are no longer wanted
+	Virtual      []VirtualRoom   // where virtual balloons have their places
 	Replacements []Termination   // interrupted instances to drain and return; their replacement is among Launches
 	Terminations []Termination   // nodes nobody needs: drain, then return
 	Unplaced     []Unplaced
@@ -135,6 +143,13 @@ type BalloonChange struct {
 	Zone            string
 	Count           int
 	Pod             *corev1.Pod
+}
+
+// VirtualRoom counts the virtual balloons of one Balloon in one zone that have a place on nodes that are up.
+type VirtualRoom struct {
+	Namespace, Name string
+	Zone            string
+	Count           int
 }
 
 // Launch buys instances in one group.

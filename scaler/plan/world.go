@@ -40,6 +40,7 @@ type world struct {
 	demands  []*demand
 	balloons map[*pack.Pod]*balloon // on nodes, where they stay or not
 	leaving  []leave
+	observed map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
 	problems []Problem
 
 	template corev1.NodeStatus // what booting nodes take over from nodes that are up
@@ -74,7 +75,7 @@ type leave struct {
 }
 
 func newWorld(now time.Time, s Snapshot, p Policy) (*world, error) {
-	w := &world{now: now, policy: p, joinWithin: p.JoinWithin, balloons: map[*pack.Pod]*balloon{}}
+	w := &world{now: now, policy: p, joinWithin: p.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}}
 	if w.joinWithin == 0 {
 		w.joinWithin = defaultJoinWithin
 	}
