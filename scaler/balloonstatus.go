@@ -7,13 +7,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/scaler/history"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
 )
 
-func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonStatus {
+func balloonStatus(s size, world observe.World, clock config.Clock, at time.Time) v1alpha1.BalloonStatus {
 	status := v1alpha1.BalloonStatus{Why: s.decision.Why, LeadTime: &metav1.Duration{Duration: s.lead.Total()}}
 	condition := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Forecast", Message: "the forecast is in use", ObservedGeneration: s.balloon.Generation}
 	switch {
@@ -24,6 +25,7 @@ func balloonStatus(s size, world observe.World, at time.Time) v1alpha1.BalloonSt
 	default:
 		status.PredictedPods, status.QuantilePods = decimal(s.answer.Point), decimal(s.answer.Upper)
 	}
+	s.startStatus(&status, clock, at)
 	status.Conditions = conditions(s.balloon.Status.Conditions, at, slices.Concat(historyConditions(s), []metav1.Condition{condition}, s.says)...)
 	running := map[string]int32{}
 	zoneOf := map[string]string{}

@@ -24,10 +24,12 @@ const readyFor = 15 * time.Second
 // sample takes the demand of every guarded workload when its time has come.
 func (l *Loop) sample(ctx context.Context, now time.Time, world observe.World) {
 	l.collect()
-	if d := now.Sub(l.sampledAt); d >= 0 && d < l.options.Config.History.SampleEvery.Duration {
+	// by the clock's own minutes: ticks that come a little late each time would leave one out now and then
+	turn := now.UnixNano() / int64(max(l.options.Config.History.SampleEvery.Duration, time.Second))
+	if turn == l.sampledTurn {
 		return
 	}
-	l.sampledAt = now
+	l.sampledTurn = turn
 	present := map[string]bool{}
 	for i := range world.Balloons {
 		b := &world.Balloons[i]

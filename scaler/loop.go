@@ -64,19 +64,19 @@ type Loop struct {
 	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
-	tick      int64
-	memory    plan.Memory
-	workloads map[string]*workload
-	leads     *leads
-	outputs   map[string]*output
-	version   string // of the API server, with its minor number and when it was asked for
-	minor     int
-	versionAt time.Time
-	sampledAt time.Time
-	sweptAt   time.Time
-	said      map[string]time.Time // problems by object, with when they were last recorded
-	statusAt  time.Time
-	written   map[string]string
+	tick        int64
+	memory      plan.Memory
+	workloads   map[string]*workload
+	leads       *leads
+	outputs     map[string]*output
+	version     string // of the API server, with its minor number and when it was asked for
+	minor       int
+	versionAt   time.Time
+	sampledTurn int64
+	sweptAt     time.Time
+	said        map[string]time.Time // problems by object, with when they were last recorded
+	statusAt    time.Time
+	written     map[string]string
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -98,7 +98,8 @@ type workload struct {
 	saving, filling bool
 	savedTurn       int64
 	saveProblem     string
-	fillOf          int64 // the Balloon's generation that fill is of
+	fillOf          int64       // the Balloon's generation that fill is of
+	past            *pastDemand // nil while no event needs it
 }
 
 // New returns a Loop; caches behind c must be synced before Run.

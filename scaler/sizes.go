@@ -25,6 +25,8 @@ type size struct {
 	balloon  *v1alpha1.Balloon
 	answer   forecast.Answer
 	lead     lead
+	start    forecast.Answer // one pod start-up ahead
+	share    float64         // of all demand, 0 to 1
 	decision balloon.Decision
 	err      error
 	// says are conditions beside that of the forecast.
@@ -99,6 +101,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	s.lead = l.leads.of(*world, b.Namespace, b.Name)
 	if w.history != nil {
 		s.answer = w.history.MaxOver(now, s.lead.Total(), tau)
+		s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
 	}
 	if o := l.outputOf(b); o.generation != b.Generation { // what was changed by hand is to be seen at once, and not held for long
 		if o.generation != 0 {
@@ -110,7 +113,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if w.history != nil {
 		demand = l.demandNow(ctx, now, *world, b, w)
 	}
-	headroom := l.headroom(now, s.lead.Total(), world, b)
+	headroom := l.headroom(now, s.lead.Total(), world, b, l.pastOf(ctx, now, world, b, w))
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
@@ -195,7 +198,7 @@ func number(field, value string, absent float64) (float64, error) {
 }
 
 // headroom is what the Balloon's schedules ask for within the lead time.
-func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon) schedule.Headroom {
+func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon, past schedule.Demand) schedule.Headroom {
 	var most schedule.Headroom
 	for _, name := range b.Spec.Schedules {
 		object := "DiurnalSchedule " + b.Namespace + "/" + name
@@ -205,11 +208,12 @@ func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World,
 			continue
 		}
 		s, problems := schedule.Compile(d.Spec)
+		if s != nil {
+			asked, bad := s.Over(now, now.Add(lead), past)
+			most, problems = most.Max(asked), append(problems, bad...)
+		}
 		for _, p := range problems {
 			world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.Field + ": " + p.What, Mend: p.Mend})
-		}
-		if s != nil {
-			most = most.Max(s.Over(now, now.Add(lead)))
 		}
 	}
 	return most

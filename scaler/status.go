@@ -29,7 +29,7 @@ func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.Wor
 	l.statusAt = time.Now()
 	for _, s := range sizes {
 		l.patchStatus(ctx, &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: s.balloon.Namespace, Name: s.balloon.Name}},
-			balloonStatus(s, world, l.clock.RealTime(now)))
+			balloonStatus(s, world, l.clock, l.clock.RealTime(now)))
 	}
 	for i := range world.Pools {
 		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}},

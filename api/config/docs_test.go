@@ -55,3 +55,20 @@ func TestTheExamplesOfKafkaSecurityCanBeUsed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheExamplesOfTheHistoryPageCanBeUsed(t *testing.T) {
+	shown := 0
+	for _, text := range blocks(t, "../../docs/history.md", "yaml") {
+		if !strings.HasPrefix(text, "history:") {
+			continue // kinds are checked by swell check
+		}
+		shown++
+		c, err := LoadScaler(writeFile(t, least+text))
+		if err != nil || c.History.Prometheus == nil && c.History.Datadog == nil {
+			t.Errorf("%v in\n%s", err, text)
+		}
+	}
+	if shown < 4 {
+		t.Errorf("%d parts of a configuration are shown", shown)
+	}
+}

@@ -11,4 +11,6 @@ const (
 	DesiredReplicas = "kafka_consumergroup_desired_replicas"
 	// PartitionLag has an item for each partition, with the labels topic and partition; the sum is the group's lag.
 	PartitionLag = "kafka_consumergroup_partition_lag"
+	// PredictedReplicas is of a Balloon: the pods that its workload's demand will ask for one pod start-up from now.
+	PredictedReplicas = "swell_predicted_replicas"
 )

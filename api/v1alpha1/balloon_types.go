@@ -110,6 +110,13 @@ type BalloonStatus struct {
 	// QuantilePods is the target quantile of that maximum.
 	QuantilePods *Decimal         `json:"quantilePods,omitempty"`
 	LeadTime     *metav1.Duration `json:"leadTime,omitempty"`
+	// StartPods is the median of the demand one pod start-up ahead, times share: what swell_predicted_replicas serves. It is the
+	// last that was forecast, at ForecastAt.
+	StartPods *Decimal `json:"startPods,omitempty"`
+	// PodStart is how far ahead that is.
+	PodStart *metav1.Duration `json:"podStart,omitempty"`
+	// ForecastAt is when StartPods was forecast. It is renewed about once a minute while the forecast is ready.
+	ForecastAt *metav1.Time `json:"forecastAt,omitempty"`
 	// +listType=map
 	// +listMapKey=zone
 	Zones []BalloonZoneStatus `json:"zones,omitempty"`

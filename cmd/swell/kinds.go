@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -87,6 +88,7 @@ func (k *kind) check(obj map[string]any) field.ErrorList {
 	full := runtime.DeepCopyJSON(obj)
 	defaulting.Default(full, k.structural)
 	bad := mended(validation.ValidateCustomResource(nil, full, k.values))
+	bad = append(bad, listtype.ValidateListSetsAndMaps(nil, k.structural, full)...)
 	errs = append(errs, bad...)
 	if len(bad) > 0 {
 		return errs // rules expect values of the right types
@@ -107,6 +109,9 @@ func (k *kind) check(obj map[string]any) field.ErrorList {
 	return nil
 }
 
+// evaluating stands between why a rule could not be evaluated and the rule's own words.
+const evaluating = " evaluating rule: "
+
 // mended says in plain words what the schema's and the rules' own words leave out.
 func mended(errs field.ErrorList) field.ErrorList {
 	for _, e := range errs {
@@ -115,6 +120,11 @@ func mended(errs field.ErrorList) field.ErrorList {
 			e.Detail = `it must be text: put it in quotes, a duration with its unit, such as "60s"`
 		case strings.Contains(e.Detail, "type conversion error from 'string' to 'google.protobuf.Duration'"):
 			e.Detail = "it is no duration: give one with its unit, such as 60s or 1h30m"
+		case strings.Contains(e.Detail, evaluating): // the value is told as its type
+			why, rule, _ := strings.Cut(e.Detail, evaluating)
+			if e.Type, e.Detail = field.ErrorTypeInternal, rule; !strings.Contains(why, "type conversion error") {
+				e.Detail = why + ": " + rule
+			}
 		}
 	}
 	return errs

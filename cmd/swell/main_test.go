@@ -171,7 +171,7 @@ var checkCases = map[string]struct {
 	"twice":          {balloonHead + "  max: 40\n  max: 41\n", []string{"line 7: max is there twice"}},
 	"not yaml":       {"apiVersion: [\n", []string{"did not find"}},
 	"empty":          {"# nothing\n", []string{":1: the file holds no object"}},
-	"schedule":       {"apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: Asia/Tokio\n", []string{":5: spec.timeZone: \"Asia/Tokio\" is not a time zone"}},
+	"schedule":       {"apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: Asia/Tokio\n", []string{":5: spec.timeZone: unknown time zone Asia/Tokio: give an IANA time zone"}},
 	"metrics config": {"clusters:\n- name: main\n  brokrs: [\"a:1\"]\n", []string{`:3: clusters[0].brokrs: unknown field; did you mean "brokers"?`}},
 	"duration":       {"clusters:\n- name: main\n  brokers: [\"a:1\"]\n  pollEvery: 5 minutes\n", []string{`:4: clusters[0].pollEvery: is "5 minutes": give a duration with its unit, such as`}},
 	"a bare number":  {"clusters: [{name: main, brokers: [\"a:1\"]}]\nrateWindow: 30\n", []string{`:2: rateWindow: is 30: give a duration`}},
@@ -229,7 +229,7 @@ func TestCheckSkipsWhatIsNotItsOwn(t *testing.T) {
 }
 
 func TestTheExamplesOfTheDocsAreClean(t *testing.T) {
-	for file, objects := range map[string]int{"example.yaml": 4, "swell-scaler.yaml": 1, "swell-metrics.yaml": 1} {
+	for file, objects := range map[string]int{"example.yaml": 4, "schedules.yaml": 1, "swell-scaler.yaml": 1, "swell-metrics.yaml": 1} {
 		code, stdout, stderr := swell(t, "check", "../../docs/"+file)
 		if code != 0 || !strings.Contains(stdout, "checked: "+strconv.Itoa(objects)+", errors: 0") {
 			t.Errorf("%s: code %d\n%s%s", file, code, stdout, stderr)

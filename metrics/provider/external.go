@@ -24,6 +24,9 @@ func (p *Provider) GetExternalMetric(ctx context.Context, namespace string, sele
 		}
 		return nil, metrics.NewMetricNotFoundError(schema.GroupResource{Group: external_metrics.GroupName}, info.Metric)
 	}
+	if info.Metric == PredictedReplicas {
+		return p.externalPrediction(ctx, namespace, selector)
+	}
 	a, err := parseSelector(info.Metric, selector)
 	if err != nil {
 		return nil, badRequest(info.Metric, err)

@@ -19,13 +19,18 @@ const (
 	ConsumeRate     = metric.ConsumeRate
 	DesiredReplicas = metric.DesiredReplicas
 	PartitionLag    = metric.PartitionLag
+	// PredictedReplicas is of Balloons, all others are of QueueConsumers.
+	PredictedReplicas = metric.PredictedReplicas
 )
 
 // own are all of them, sorted.
-var own = []string{ConsumeRate, DesiredReplicas, Lag, LagSeconds, LateMessages, PartitionLag, ProduceRate}
+var own = []string{ConsumeRate, DesiredReplicas, Lag, LagSeconds, LateMessages, PartitionLag, ProduceRate, PredictedReplicas}
 
-// Resource is what the object metrics describe.
-var Resource = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "queueconsumers"}
+// Resource and BalloonResource are what the object metrics describe.
+var (
+	Resource        = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "queueconsumers"}
+	BalloonResource = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "balloons"}
+)
 
 // PassOn is who answers for metrics that are not swell's own; nil: nobody.
 type PassOn struct {
@@ -41,8 +46,16 @@ func Own(metric string) bool { return slices.Contains(own, metric) }
 
 // isOwnObject says that an object metric is swell's; the group of the resource may be left out.
 func isOwnObject(info metrics.CustomMetricInfo) bool {
-	r := info.GroupResource
-	return r.Resource == Resource.Resource && (r.Group == "" || r.Group == Resource.Group) && Own(info.Metric)
+	r, of := info.GroupResource, describedBy(info.Metric)
+	return r.Resource == of.Resource && (r.Group == "" || r.Group == of.Group) && Own(info.Metric)
+}
+
+// describedBy is what an own object metric describes.
+func describedBy(metric string) schema.GroupResource {
+	if metric == PredictedReplicas {
+		return BalloonResource
+	}
+	return Resource
 }
 
 // ListAllExternalMetrics names the external metrics: swell's own, then those that are passed on.
@@ -65,7 +78,7 @@ func (p *Provider) ListAllExternalMetrics() []metrics.ExternalMetricInfo {
 func (p *Provider) ListAllMetrics() []metrics.CustomMetricInfo {
 	var all []metrics.CustomMetricInfo
 	for _, name := range own {
-		all = append(all, metrics.CustomMetricInfo{GroupResource: Resource, Namespaced: true, Metric: name})
+		all = append(all, metrics.CustomMetricInfo{GroupResource: describedBy(name), Namespaced: true, Metric: name})
 	}
 	if other := p.others.Load().Custom; other != nil {
 		for _, one := range other.ListAllMetrics() {

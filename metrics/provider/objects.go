@@ -26,6 +26,9 @@ func (p *Provider) GetMetricByName(ctx context.Context, name types.NamespacedNam
 		}
 		return nil, metrics.NewMetricNotFoundError(info.GroupResource, info.Metric)
 	}
+	if info.Metric == PredictedReplicas {
+		return p.objectPrediction(ctx, name, of)
+	}
 	r, err := p.result(name, info.Metric)
 	if err != nil {
 		return nil, err
@@ -48,6 +51,9 @@ func (p *Provider) GetMetricBySelector(ctx context.Context, namespace string, se
 			return other.GetMetricBySelector(ctx, namespace, selector, info, of)
 		}
 		return nil, metrics.NewMetricNotFoundError(info.GroupResource, info.Metric)
+	}
+	if info.Metric == PredictedReplicas {
+		return p.objectPredictions(ctx, namespace, selector, of)
 	}
 	all, err := p.source.All(namespace)
 	if err != nil {

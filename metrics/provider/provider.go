@@ -47,6 +47,8 @@ type Provider struct {
 	source Source
 	clock  config.Clock
 	others atomic.Pointer[PassOn]
+	// balloons are nil where nobody watches them.
+	balloons Balloons
 }
 
 // New makes a provider over a source.

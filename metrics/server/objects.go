@@ -62,7 +62,7 @@ const (
 
 // askForAutoscalers makes the groups wanted that HorizontalPodAutoscalers select without a QueueConsumer: this replica has
 // not been asked yet, and the first answer about a group that was never polled would be an error.
-func askForAutoscalers(ctx context.Context, live client.Reader, known *consumers.Consumers) (groups int, err error) {
+func askForAutoscalers(ctx context.Context, live client.Reader, known *consumers.Consumers, balloons *balloons) (groups int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, autoscalersWithin)
 	defer cancel()
 	for page := (&client.ListOptions{Limit: autoscalersPage}); ; {
@@ -72,6 +72,9 @@ func askForAutoscalers(ctx context.Context, live client.Reader, known *consumers
 		}
 		for i := range list.Items {
 			groups += askFor(&list.Items[i], known)
+			if names, _ := predictionsAsked(&list.Items[i]); len(names) > 0 {
+				balloons.want()
+			}
 		}
 		if page.Continue = list.Continue; page.Continue == "" {
 			return groups, nil
@@ -81,14 +84,14 @@ func askForAutoscalers(ctx context.Context, live client.Reader, known *consumers
 
 // keepAsking asks for them again and again until the context ends: a replica that no request reaches would forget the groups, and take over
 // from another without knowing them.
-func keepAsking(ctx context.Context, live client.Reader, known *consumers.Consumers, log *slog.Logger) {
+func keepAsking(ctx context.Context, live client.Reader, known *consumers.Consumers, balloons *balloons, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(consumers.AskedFor / 2):
 		}
-		if _, err := askForAutoscalers(ctx, live, known); err != nil && ctx.Err() == nil {
+		if _, err := askForAutoscalers(ctx, live, known, balloons); err != nil && ctx.Err() == nil {
 			log.Warn("groups that HorizontalPodAutoscalers select may be forgotten by this replica", "error", err)
 		}
 	}

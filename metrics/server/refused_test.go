@@ -128,11 +128,11 @@ func TestAReplicaThatIsNotAskedKnowsWhatAutoscalersSelect(t *testing.T) {
 		api := &autoscalers{}
 		known := consumers.New(consumers.Options{Config: &config.Metrics{Clusters: []config.KafkaCluster{{Name: "main"}}}, Store: store.New(), Objects: nobody{}, Log: slog.New(slog.DiscardHandler),
 			Pods: func(context.Context, string, v1alpha1.ScaleTarget) (lag.Pods, error) { return lag.Pods{Ready: -1}, nil }})
-		if n, err := askForAutoscalers(t.Context(), api, known); n != 1 || err != nil {
+		if n, err := askForAutoscalers(t.Context(), api, known, nil); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		go keepAsking(ctx, api, known, slog.New(slog.DiscardHandler))
+		go keepAsking(ctx, api, known, nil, slog.New(slog.DiscardHandler))
 		for range 10 {
 			time.Sleep(consumers.AskedFor / 3)
 			if w := known.Wanted("main"); len(w) != 1 || w[0].Group != "orders" {

@@ -35,12 +35,12 @@ func TestRightsAreThoseThatAreNeeded(t *testing.T) {
 	}
 	for _, needed := range []string{"create  events", "patch  events", "create events.k8s.io events", "patch events.k8s.io events", "list autoscaling horizontalpodautoscalers",
 		"update apps deployments/scale", "update apps statefulsets/scale", "update argoproj.io rollouts/scale", "get apps deployments/scale",
-		"watch capacity.swell queueconsumers", "patch capacity.swell queueconsumers/status", "watch  pods", "get external.metrics.k8s.io queue_depth", "list custom.metrics.k8s.io pods/requests"} {
+		"watch capacity.swell queueconsumers", "list capacity.swell balloons", "watch capacity.swell balloons", "patch capacity.swell queueconsumers/status", "watch  pods", "get external.metrics.k8s.io queue_depth", "list custom.metrics.k8s.io pods/requests"} {
 		if f := strings.Split(needed, " "); !may(f[0], f[1], f[2]) {
 			t.Errorf("it may not %s", needed)
 		}
 	}
-	for _, never := range []string{"get  secrets", "update apps deployments", "patch capacity.swell queueconsumers", "delete  pods", "update autoscaling horizontalpodautoscalers"} {
+	for _, never := range []string{"get  secrets", "update apps deployments", "patch capacity.swell queueconsumers", "patch capacity.swell balloons", "patch capacity.swell balloons/status", "delete  pods", "update autoscaling horizontalpodautoscalers"} {
 		if f := strings.Split(never, " "); may(f[0], f[1], f[2]) {
 			t.Errorf("it may %s", never)
 		}

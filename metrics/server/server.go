@@ -79,6 +79,7 @@ type instance struct {
 	live      *consumers.Ready
 	known     *consumers.Consumers
 	provider  *provider.Provider
+	balloons  *balloons
 	pollers   *pollers
 	others    *others
 	scrape    *scrape
@@ -120,6 +121,8 @@ func (s *Server) newInstance() (*instance, error) {
 	if err := i.assemble(i.objects.GetCache(), i.live.Pods); err != nil {
 		return nil, err
 	}
+	i.balloons = newBalloons(i.restConfig, i.objects.GetScheme(), i.objects.GetAPIReader(), s.log)
+	i.provider.SetBalloons(i.balloons)
 	return i, i.install()
 }
 
@@ -182,6 +185,7 @@ func (i *instance) serve(ctx context.Context) error {
 	group, inner := errgroup.WithContext(inner)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
+	i.balloons.ctx = inner
 	context.AfterFunc(inner, stop)
 	context.AfterFunc(serving, func() { i.readiness.draining.Store(true) })
 	group.Go(func() error {
@@ -211,7 +215,7 @@ func (i *instance) poll(inner, serving context.Context, group *errgroup.Group) e
 	if err := awaitObjects(inner, i.objects); err != nil {
 		return err
 	}
-	if groups, err := askForAutoscalers(inner, i.objects.GetAPIReader(), i.known); err != nil {
+	if groups, err := askForAutoscalers(inner, i.objects.GetAPIReader(), i.known, i.balloons); err != nil {
 		i.log.Warn("groups that HorizontalPodAutoscalers select are not known before they ask", "error", err)
 	} else {
 		i.log.Info("groups that HorizontalPodAutoscalers select without a QueueConsumer", "selectors", groups)
@@ -229,7 +233,7 @@ func (i *instance) poll(inner, serving context.Context, group *errgroup.Group) e
 	i.readiness.listed.Store(true)
 	lease := i.config.Lease // from here on the configuration is the reload's
 	group.Go(func() error { i.live.Run(inner); return nil })
-	group.Go(func() error { keepAsking(inner, i.objects.GetAPIReader(), i.known, i.log); return nil })
+	group.Go(func() error { keepAsking(inner, i.objects.GetAPIReader(), i.known, i.balloons, i.log); return nil })
 	group.Go(func() error { i.watchConfig(inner); return nil })
 	group.Go(func() error {
 		return lead(serving, lease, i.restConfig, i.log, func(ctx context.Context) { i.known.WriteStatuses(ctx, i.objects.GetClient()) })

@@ -8,10 +8,9 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-)
 
-// PredictedMetric is swell's own metric; a forecast must not learn from it.
-const PredictedMetric = "swell_predicted_replicas"
+	"swell/api/metric"
+)
 
 // Demand is how many pods a source asks for at a time, of this cluster's traffic.
 type Demand struct {
@@ -37,7 +36,7 @@ type Scaled struct {
 
 // FromHPA is how many pods an HPA's metrics ask for: the largest of them, by the controller's own arithmetic
 // (k8s.io/kubernetes/pkg/controller/podautoscaler, 1.36) without its rounding, tolerance, limits and stabilization, and without
-// PredictedMetric. Pods that are not ready count as using nothing there when it scales up, so that a rise is ratio × ready pods.
+// metric.PredictedReplicas, which a forecast must not learn from. Pods that are not ready count as using nothing there when it scales up, so that a rise is ratio × ready pods.
 // Unknown where the HPA does not scale, is at its maximum, or where one of its metrics has no value, which may be the largest.
 func FromHPA(hpa *autoscalingv2.HorizontalPodAutoscaler, on Scaled) Demand {
 	if hpa.Status.ObservedGeneration != nil && *hpa.Status.ObservedGeneration < hpa.Generation {
@@ -54,7 +53,7 @@ func FromHPA(hpa *autoscalingv2.HorizontalPodAutoscaler, on Scaled) Demand {
 	largest := Unknown(NoMetric, fmt.Sprintf("HPA %s shows no current metric", hpa.Name))
 	for i, spec := range hpa.Spec.Metrics {
 		name := nameOf(spec)
-		if name == PredictedMetric {
+		if name == metric.PredictedReplicas {
 			continue
 		}
 		pods, ok := 0.0, false

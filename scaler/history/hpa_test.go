@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	names "swell/api/metric"
 	"swell/scaler/history"
 )
 
@@ -77,7 +78,7 @@ func TestDemandIsWhatTheHPAAsksFor(t *testing.T) {
 		"an average of the replicas that there are yet":       {hpa(18, external("jobs", "1", "1500m", "", "")), history.Scaled{Replicas: 12, Ready: 5}, 18},
 		"a value times the ready pods":                        {hpa(12, external("depth", "", "", "100", "150")), history.Scaled{Replicas: 12, Ready: 10}, 15},
 		"a value from zero":                                   {zero, on(0), 4},
-		"without swell's own":                                 {hpa(10, cpu(50, 40), external(history.PredictedMetric, "1", "30", "", "")), on(10), 8},
+		"without swell's own":                                 {hpa(10, cpu(50, 40), external(names.PredictedReplicas, "1", "30", "", "")), on(10), 8},
 		"below the minimum":                                   {hpa(10, cpu(50, 1)), on(10), 0.2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +107,7 @@ func TestDemandIsUnknownNotZero(t *testing.T) {
 	}{
 		"no metrics":             {hpa(10), history.NoMetric, "shows no current metric"},
 		"one metric missing":     {missing, history.NoMetric, "lag"},
-		"only swell's own":       {hpa(10, external(history.PredictedMetric, "1", "30", "", "")), history.NoMetric, "no current metric"},
+		"only swell's own":       {hpa(10, external(names.PredictedReplicas, "1", "30", "", "")), history.NoMetric, "no current metric"},
 		"values of another spec": {shifted, history.NoMetric, "no current value of a"},
 		"an average over none":   {hpa(0, external("lag", "1", "0", "", "")), history.NoMetric, "lag"},
 		"not active":             {with(autoscalingv2.ScalingActive, corev1.ConditionFalse, "FailedGetResourceMetric"), history.Inactive, "its words"},

@@ -198,3 +198,18 @@ func floorDiv(a, b int64) int64 {
 }
 
 func floorMod(a, b int64) int64 { return a - floorDiv(a, b)*b }
+
+// SharePart is the share that samples were divided by from a time on.
+type SharePart struct {
+	From  time.Time `json:"from"`
+	Share float64   `json:"share"`
+}
+
+// Shares are all that are recorded, oldest first.
+func (r *Record) Shares() []SharePart {
+	var out []SharePart
+	for _, s := range r.shares {
+		out = append(out, SharePart{minuteTime(s.from), s.share})
+	}
+	return out
+}

@@ -19,6 +19,8 @@ import (
 type ScalerOptions struct {
 	// Files are the histories that forecasts begin with.
 	Files []config.HistoryFile
+	// Prometheus that it reads the past from; nil is none.
+	Prometheus *config.Prometheus
 	// TimeZone of the weekly profile. Default UTC.
 	TimeZone string
 	Prices   map[string]config.Price
@@ -50,7 +52,7 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		Prices:         o.Prices,
 		LedgerDir:      s.LedgerDir(),
 		LeaderElection: config.LeaderElection{Namespace: "swell-system"},
-		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system"},
+		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system", Prometheus: o.Prometheus},
 		HealthAddress:  fmt.Sprintf("127.0.0.1:%d", port),
 		Clock:          s.Clock,
 	}
