@@ -23,7 +23,7 @@ TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast generate clean
+.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay check-leaks generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -77,6 +77,13 @@ bench-forecast: ## back-tests the forecast on recorded loads and writes docs/for
 bench-balloon: build ## 300 pods at once: into free room, into room that balloons give up, and by preemption alone
 	@go build -o bin/bench-balloon ./bench/balloon
 	@bin/bench-balloon
+
+bench-replay: ## plays recorded loads through swell and its peers and writes docs/replay.md with its pictures; TRACES=folder as above
+	@go run ./bench/replay $(if $(TRACES),--traces '$(TRACES)')
+	@go test -run '^$$' -bench Year -benchtime 1x ./scaler/replay | go run ./bench/jsonlines
+
+check-leaks: ## 200 rows of each recorded load's back-test against swell forecast on the file cut at their origin (minutes)
+	@SWELL_LEAKS=200 go test -count=1 -timeout 30m -run TestTheBacktestKnowsNoFuture -v ./cmd/swell
 
 clean: ## remove bin/ and out/
 	@rm -rf bin out

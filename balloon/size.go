@@ -21,7 +21,7 @@ type Input struct {
 	Share float64
 	// Demand now, in pods; NaN is unknown.
 	Demand float64
-	// Upper is the target quantile of the largest demand over the lead time; NaN is unknown.
+	// Upper is the target quantile of the demand when what is ordered now serves; NaN is unknown.
 	Upper float64
 	// NotReady says why there is no forecast; Upper is then not used.
 	NotReady string
@@ -34,7 +34,7 @@ type Input struct {
 	Zones []Zone
 	// SurviveZone asks for room for the loss of any one zone.
 	SurviveZone bool
-	// Hold is how long less must have been wanted before room is given up. Default 10m; negative is none.
+	// Hold is how long less must have been wanted before room is given up. Default 1m; negative is none.
 	Hold  time.Duration
 	State State
 }
@@ -80,8 +80,9 @@ type ZoneBalloons struct {
 	Balloons int
 }
 
-// DefaultHold is how long room is kept after less was wanted.
-const DefaultHold = 10 * time.Minute
+// DefaultHold is how long room is kept after less was wanted: against flapping alone, since a node stays for its pool's
+// scaleIn.after once its balloons have gone, and new ones find it there.
+const DefaultHold = time.Minute
 
 // Size decides. The target is the largest of the forecast and of the demand with the schedule's headroom, and what runs
 // is taken off it, so pods that take a balloon's place are not replaced by another balloon. Balloons that exist stay for
@@ -103,7 +104,7 @@ func Size(in Input) Decision {
 	want := in.balloons(target)
 	kept := max(min(in.balloons(held), float64(in.existing())), 0)
 	d.Target = max(target, min(held, float64(in.Running)+kept*in.Chunk))
-	if kept > want {
+	if kept > max(want, 0) {
 		want = kept
 		why += fmt.Sprintf(", held at %.4g", held)
 	}

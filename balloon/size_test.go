@@ -40,8 +40,8 @@ func TestAMorning(t *testing.T) {
 		{"08:00", 60, 80, 60, 0, ""},
 		{"08:01", 70, 95, 60, 0, ""}, // the forecast rises: more at once
 		{"08:02", 75, 95, 85, 0, ""}, // pods took the places: fewer, and no new ones bought
-		{"08:05", 75, 70, 85, 0, ""}, // a lower forecast is not believed yet
-		{"08:12", 75, 70, 75, 0, ""}, // ten minutes after 95 it is
+		{"08:02", 75, 70, 85, 0, ""}, // a lower forecast is not believed yet
+		{"08:03", 75, 70, 85, 0, ""}, // a minute after 95 it is
 		{"08:30", 75, 70, 75, 20, "window morning"},
 		{"08:31", 80, math.NaN(), 80, 20, "window morning"},
 		{"08:45", math.NaN(), math.NaN(), 80, 0, ""},
@@ -64,8 +64,8 @@ func TestAMorning(t *testing.T) {
 	want := `08:00 [{1a 4} {1b 3} {1c 1}] 8 balloons of 2.5: forecast 80, 60 pods running or on their way
 08:01 [{1a 7} {1b 5} {1c 2}] 14 balloons of 2.5: forecast 95, 60 pods running or on their way
 08:02 [{1a 2} {1b 1} {1c 1}] 4 balloons of 2.5: forecast 95, 85 pods running or on their way
-08:05 [{1a 2} {1b 1} {1c 1}] 4 balloons of 2.5: demand 75, forecast 70, held at 95, 85 pods running or on their way
-08:12 [{1a 0} {1b 0} {1c 0}] 0 balloons of 2.5: demand 75, forecast 70, 75 pods running or on their way
+08:02 [{1a 2} {1b 1} {1c 1}] 4 balloons of 2.5: demand 75, forecast 70, held at 95, 85 pods running or on their way
+08:03 [{1a 0} {1b 0} {1c 0}] 0 balloons of 2.5: demand 75, forecast 70, 85 pods running or on their way
 08:30 [{1a 4} {1b 3} {1c 1}] 8 balloons of 2.5: demand 75 and 20 by window morning, forecast 70, 75 pods running or on their way
 08:31 [{1a 4} {1b 3} {1c 1}] 8 balloons of 2.5: demand 80 and 20 by window morning, no forecast, 80 pods running or on their way
 08:45 [{1a 0} {1b 0} {1c 0}] 0 balloons of 2.5: demand unknown, no forecast, 80 pods running or on their way
@@ -171,6 +171,48 @@ func TestSizeProperties(t *testing.T) {
 			in.State = d.State
 			in.Now = in.Now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "wait")) * time.Second)
 			in.Upper = load.Draw(t, "upper")
+		}
+	})
+}
+
+// A forecast that cannot be is as good as none, one of nothing changes nothing, and one of far too much is cut at max.
+func TestABadForecastYieldsTheFloorOrTheMaximum(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := input()
+		in.Demand, in.Running = rapid.Float64Range(0, 500).Draw(t, "demand"), rapid.IntRange(0, 500).Draw(t, "running")
+		in.Min, in.Headroom = rapid.IntRange(0, 5).Draw(t, "min"), rapid.Float64Range(0, 50).Draw(t, "headroom")
+		in.Max = in.Min + rapid.IntRange(0, 60).Draw(t, "span")
+		none := in
+		none.NotReady = "there is none"
+		floor := balloon.Size(none)
+		for _, upper := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -1, 0} {
+			in.Upper = upper
+			d := balloon.Size(in)
+			if d.Total != floor.Total || d.Target != floor.Target || upper != 0 && !strings.Contains(fmt.Sprint(d.Problems), "no forecast") {
+				t.Fatalf("a forecast of %v: %+v, without one %+v", upper, d, floor)
+			}
+		}
+		in.Upper = 100 * (float64(in.Running) + float64(in.Max+1)*in.Chunk)
+		if d := balloon.Size(in); d.Total != in.Max || !strings.Contains(fmt.Sprint(d.Problems), "raise spec.max") {
+			t.Fatalf("a hundredfold forecast: %+v", d)
+		}
+	})
+}
+
+// What runs with the balloons is never less than the target, nor a whole balloon more, within the bounds.
+func TestTheRoomIsTheTarget(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := input()
+		in.Chunk, in.Max = rapid.Float64Range(0.1, 20).Draw(t, "chunk"), rapid.IntRange(0, 200).Draw(t, "max")
+		in.Demand, in.Upper = rapid.Float64Range(0, 500).Draw(t, "demand"), rapid.Float64Range(0, 500).Draw(t, "upper")
+		in.Running = rapid.IntRange(0, 500).Draw(t, "running")
+		d := balloon.Size(in)
+		room, running := float64(in.Running)+float64(d.Total)*in.Chunk, float64(in.Running)
+		if room < min(d.Target, running+float64(in.Max)*in.Chunk)-1e-6 || room > max(d.Target+in.Chunk, running)+1e-6 {
+			t.Fatalf("room %v for a target of %v (%s)", room, d.Target, d.Why)
+		}
+		if d.Target != max(in.Demand, in.Upper) {
+			t.Fatalf("target %v of demand %v and forecast %v", d.Target, in.Demand, in.Upper)
 		}
 	})
 }

@@ -100,7 +100,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	l.leads.learnStarts(*world, b.Namespace, b.Name, target.Selector)
 	s.lead = l.leads.of(*world, b.Namespace, b.Name)
 	if w.history != nil {
-		s.answer = w.history.MaxOver(now, s.lead.Total(), tau)
+		s.answer = w.history.AtLead(now, s.lead.Total(), tau)
 		s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
 	}
 	if o := l.outputOf(b); o.generation != b.Generation { // what was changed by hand is to be seen at once, and not held for long

@@ -7,13 +7,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"swell/bench/traces"
 )
 
 // The kept loads' lines of the document are what their back-tests give.
 func TestTheDocumentIsUpToDate(t *testing.T) {
 	var out, log bytes.Buffer
-	if err := run(options{traces: os.Getenv("SWELL_TRACES"), doc: filepath.Join("..", "..", "docs", "forecasting.md"), check: true}, loads, &out, &log); err != nil {
+	if err := run(options{traces: traces.Folder(), doc: filepath.Join("..", "..", "docs", "forecasting.md"), check: true}, loads, &out, &log); err != nil {
 		t.Fatal(err)
+	}
+	if strings.Contains(log.String(), "not there") {
+		if strings.Contains(os.Getenv("SWELL_REQUIRE"), "traces") {
+			t.Fatal(log.String())
+		}
+		defer t.Skipf("the kept loads' lines are right; skipped the others: %s", log.String())
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for _, line := range lines {

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"swell/bench/traces"
 )
 
 type options struct {
@@ -20,7 +22,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.traces, "traces", os.Getenv("SWELL_TRACES"), "folder of the recorded loads (default $SWELL_TRACES)")
+	flag.StringVar(&o.traces, "traces", traces.Folder(), "folder of the recorded loads (default $SWELL_TRACES, else ../shared/traces where that is there)")
 	flag.StringVar(&o.doc, "doc", "docs/forecasting.md", "document whose tables are written")
 	flag.BoolVar(&o.check, "check", false, "write nothing; fail if the tables are out of date")
 	flag.Parse()

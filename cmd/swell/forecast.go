@@ -61,7 +61,8 @@ func (o *seriesFlags) load(cmd *cobra.Command) (series.Series, forecast.Options,
 	if err != nil {
 		return bad(err)
 	}
-	opts.Step, opts.Horizons, opts.Leads = s.Step, []time.Duration{o.horizon}, []time.Duration{}
+	opts.Step, opts.Horizons = s.Step, []time.Duration{o.horizon}
+	opts.Leads, opts.Orders = []time.Duration{}, []time.Duration{}
 	if o.horizon <= 0 || o.horizon%s.Step != 0 || o.horizon > 48*time.Hour {
 		return bad(fmt.Errorf("--horizon is %v and %s has a step of %v; give a multiple of the step, at most 48h", o.horizon, o.file, s.Step))
 	}

@@ -36,7 +36,7 @@ type Answer struct {
 // rounded up to whole rows; one between two that are learned lies between their answers.
 func (f *Forecaster) Forecast(now time.Time, ahead time.Duration, tau float64) Answer {
 	f.advance(now)
-	h := max((int64(ahead/time.Second)+f.step-1)/f.step, 1)
+	h := f.rowsIn(ahead)
 	a := f.answer(h)
 	if a.Reason != "" {
 		return a
@@ -78,11 +78,43 @@ func (f *Forecaster) ForecastAfter(now time.Time, horizon time.Duration, tau flo
 	return f.Forecast(now, horizon, tau)
 }
 
+// AtLead answers for what is ordered now and serves a lead from now: the largest row of the four minutes from then on,
+// with its τ-quantile. Balloons are sized by it, not by MaxOver: what the rows before need was ordered when their own turn
+// came, and a maximum over all of the lead pays for a load that has fallen by the time that anything ordered for it is
+// there. The samples of the open row count, too. A lead beyond the longest of Orders is answered by Forecast.
+func (f *Forecaster) AtLead(now time.Time, lead time.Duration, tau float64) Answer {
+	f.advance(now)
+	l := f.rowsIn(lead)
+	i, _ := slices.BinarySearchFunc(f.orders, l, func(o *order, l int64) int { return cmp.Compare(o.lead, l) })
+	if i == len(f.orders) {
+		return f.Forecast(now, lead+orderSpan*time.Second/2, tau)
+	}
+	a := f.answer(l)
+	if a.Reason != "" {
+		return a
+	}
+	bound := func(i int) (point, upper float64) {
+		m, o := f.orderMade[i], f.orders[i]
+		fresh := o.fresh(&m)
+		return above(m.point, m.small, fresh), above(m.point, m.small, fresh+o.tail.exponent(m.scale, tau, f.coarseNoise()))
+	}
+	point, upper := bound(i)
+	if o := f.orders[i]; o.lead != l && i > 0 {
+		before := f.orders[i-1]
+		p0, u0 := bound(i - 1)
+		w := float64(l-before.lead) / float64(o.lead-before.lead)
+		point, upper = p0+(point-p0)*w, u0+(upper-u0)*w
+	}
+	a = f.fill(a, point, upper, f.orders[i].tail.count, tau)
+	a.Experts = f.expertsAt(f.around(l), l)
+	return a
+}
+
 // MaxOver answers for the largest row of the next lead, with its τ-quantile. The lead is rounded up to whole rows; one
 // between two that are learned is taken on a straight line between their answers.
 func (f *Forecaster) MaxOver(now time.Time, lead time.Duration, tau float64) Answer {
 	f.advance(now)
-	l := max((int64(lead/time.Second)+f.step-1)/f.step, 1)
+	l := f.rowsIn(lead)
 	a := f.answer(l)
 	a.Target = a.Origin.Add(time.Duration(l*f.step) * time.Second)
 	if a.Reason != "" {

@@ -28,7 +28,7 @@ type Score struct {
 // Backtest forecasts every row of s from row from on, by the rows up to one horizon before it, in one pass over s.
 // Rows that are unknown are no targets. The horizon is a multiple of the series' step, which opts.Step is set to.
 func Backtest(s series.Series, opts Options, horizon time.Duration, tau float64, from int) ([]Row, error) {
-	opts.Step, opts.Horizons, opts.Leads = s.Step, []time.Duration{horizon}, []time.Duration{}
+	opts.Step, opts.Horizons, opts.Leads, opts.Orders = s.Step, []time.Duration{horizon}, []time.Duration{}, []time.Duration{}
 	return walk(s, opts, horizon, from, func(f *Forecaster, now time.Time) Answer {
 		return f.Forecast(now, horizon, tau)
 	}, func(i int) float64 { return s.Values[i] })
@@ -37,7 +37,7 @@ func Backtest(s series.Series, opts Options, horizon time.Duration, tau float64,
 // BacktestMax is Backtest for the largest row of each lead, made of the horizons that opts names. A target is the last
 // row of its lead.
 func BacktestMax(s series.Series, opts Options, lead time.Duration, tau float64, from int) ([]Row, error) {
-	opts.Step, opts.Leads = s.Step, []time.Duration{lead}
+	opts.Step, opts.Leads, opts.Orders = s.Step, []time.Duration{lead}, []time.Duration{}
 	n := int(lead / max(s.Step, 1))
 	return walk(s, opts, lead, from, func(f *Forecaster, now time.Time) Answer {
 		return f.MaxOver(now, lead, tau)

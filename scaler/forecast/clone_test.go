@@ -8,13 +8,14 @@ func (f *Forecaster) Clone() *Forecaster {
 	if err != nil {
 		panic(err)
 	}
-	horizons, peaks := c.horizons, c.peaks
+	horizons, peaks, orders := c.horizons, c.peaks, c.orders
 	*c = *f
-	c.horizons, c.peaks = horizons, peaks
+	c.horizons, c.peaks, c.orders = horizons, peaks, orders
 	c.store.near.codes = slices.Clone(f.store.near.codes)
 	c.store.far.codes = slices.Clone(f.store.far.codes)
 	c.recent.values = slices.Clone(f.recent.values)
-	c.curMade, c.partMade, c.peakMade = slices.Clone(f.curMade), slices.Clone(f.partMade), slices.Clone(f.peakMade)
+	c.curMade, c.partMade = slices.Clone(f.curMade), slices.Clone(f.partMade)
+	c.peakMade, c.orderMade = slices.Clone(f.peakMade), slices.Clone(f.orderMade)
 	copyRegression := func(to, from *regression) {
 		copy(to.a, from.a)
 		copy(to.b, from.b)
@@ -38,6 +39,16 @@ func (f *Forecaster) Clone() *Forecaster {
 		*to = *from
 		to.f, to.pending = c, pending
 		copy(to.pending, from.pending)
+	}
+	for i, from := range f.orders {
+		to := c.orders[i]
+		pending, correct, next, reg := to.pending, to.correct, to.next, to.scale.reg
+		*to = *from
+		to.f, to.pending, to.correct, to.next, to.scale.reg = c, pending, correct, next, reg
+		copy(to.pending, from.pending)
+		copyRegression(&to.correct, &from.correct)
+		copyRegression(&to.next, &from.next)
+		copyRegression(&to.scale.reg, &from.scale.reg)
 	}
 	return c
 }

@@ -5,12 +5,26 @@ import (
 	"slices"
 )
 
+// assumedNoise is the deviation of a minute's logarithm from a smooth course that rows of a coarse history are given, as
+// they hide their own. What is learned from lines without noise trusts the last minute alone, and fails on live ones.
+const assumedNoise = 0.02
+
 // coarseStats is what is known of a history whose rows are longer than the step.
 type coarseStats struct {
 	current bool // the open row comes from a coarse one
 	sigma   float64
 	m       int
+	// live is the mean distance of a live row's logarithm from the middle of its neighbours.
+	live decayed
 }
+
+const (
+	// liveNoiseRows are needed before the noise of live rows stands for what coarse ones hide.
+	liveNoiseRows     = 30
+	liveNoiseHalfLife = daySeconds
+	// ofDistance turns the mean |N(0, σ)| of three independent rows' distance into σ: √(2/π), and 1.5 times the variance.
+	ofDistance = 0.7979 * 1.2247
+)
 
 // learn measures the noise of coarse rows: how far each is from the straight line through its neighbours.
 func (c *coarseStats) learn(vs []float64, m int) {
@@ -30,12 +44,42 @@ func (c *coarseStats) learn(vs []float64, m int) {
 	c.m = m
 }
 
-// coarseNoise is the deviation of a fine row's logarithm that coarse rows hide.
+// learnLive measures the noise of live rows by three that follow each other.
+func (f *Forecaster) learnLive(row int64) {
+	a, b, c := f.recent.mean(row-2, row-1), f.recent.mean(row-1, row), f.recent.mean(row, row+1)
+	if d := math.Log(b) - (math.Log(a)+math.Log(c))/2; isNumber(d) {
+		f.coarse.live.add(math.Abs(d), keepOf(float64(f.step), liveNoiseHalfLife))
+	}
+}
+
+// coarseNoise is the deviation of a fine row's logarithm that coarse rows hide, beyond what they were given.
 func (f *Forecaster) coarseNoise() float64 {
 	if f.coarse.m < 2 {
 		return 0
 	}
-	return f.coarse.sigma * math.Sqrt(float64(f.coarse.m-1))
+	sigma := f.coarse.sigma * math.Sqrt(float64(f.coarse.m-1))
+	if f.coarse.live.n >= liveNoiseRows {
+		sigma = f.coarse.live.value() / ofDistance
+	}
+	given := f.givenNoise()
+	return math.Sqrt(max(sigma*sigma-given*given, 0))
+}
+
+// givenNoise is the deviation of what a row of the step is given.
+func (f *Forecaster) givenNoise() float64 {
+	return assumedNoise / math.Sqrt(max(float64(f.step)/60, 1))
+}
+
+// unevenness is a fixed number for a row, from a distribution of mean 0 and deviation 1 that is nearly normal.
+func unevenness(row int64) float64 {
+	h, sum := uint64(row), 0.0
+	for range 4 { // each round is a step of splitmix64 (Steele, Lea and Flood, 2014)
+		h += 0x9E3779B97F4A7C15
+		x := (h ^ h>>30) * 0xBF58476D1CE4E5B9
+		x = (x ^ x>>27) * 0x94D049BB133111EB
+		sum += float64((x^x>>31)>>11) / (1 << 53)
+	}
+	return math.Sqrt(3) * (sum - 2)
 }
 
 // between is the value at the middle of the j-th of m parts of row i, on the line between the rows' middles.

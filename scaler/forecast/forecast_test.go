@@ -238,8 +238,15 @@ func TestAnswersAreSane(t *testing.T) {
 			}
 			now = now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "minutes")) * time.Minute)
 		}
-		last := math.Inf(-1)
+		last, ordered := math.Inf(-1), math.Inf(-1)
 		for _, tau := range []float64{0.5, 0.8, 0.95, 0.99} {
+			o := f.AtLead(now, 5*time.Minute, tau)
+			if math.IsInf(o.Upper, 0) || o.Upper < 0 || o.Ready && (math.IsNaN(o.Upper) || o.Upper < ordered*(1-1e-12)) {
+				t.Fatalf("τ %v: an order of %+v, of the next lower one %v", tau, o, ordered)
+			}
+			if o.Ready {
+				ordered = o.Upper
+			}
 			a := f.MaxOver(now, time.Hour, tau)
 			if math.IsInf(a.Upper, 0) || a.Upper < 0 || a.Ready && math.IsNaN(a.Upper) {
 				t.Fatalf("τ %v: %+v", tau, a)
@@ -259,6 +266,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"Step":     {Step: 90 * time.Minute},
 		"Horizons": {Horizons: []time.Duration{90 * time.Second}},
 		"Leads":    {Leads: []time.Duration{-time.Minute}},
+		"Orders":   {Orders: []time.Duration{49 * time.Hour}},
 	} {
 		if _, err := forecast.New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error about %s", err, want)

@@ -20,13 +20,16 @@ type Options struct {
 	// Holiday says whether a local date counts as a Sunday. Default: none does.
 	Holiday func(date time.Time) bool
 	// Horizons that are learned, each a multiple of Step, at most 48h; others up to the longest lie between them. Those
-	// from 5m to 3h have regressions and cost 8 KiB each, others 3 KiB; all defaults together are 61 KiB at a step of 1m.
+	// from 5m to 3h have regressions and cost 8 KiB each, others 3 KiB; all defaults together are 63 KiB at a step of 1m.
 	// Default 1m, 5m, 15m, 30m, 60m, 2h, 24h as far as Step allows.
 	Horizons []time.Duration
 	// Leads over which maxima are learned, each a multiple of Step; the longest is learned as a horizon, too, if no horizon
 	// is as long.
-	// Default 1m, 2m, 3m, 5m, 10m, 15m, 30m, 60m as far as Step allows.
+	// Default 5m, 15m, 30m, 60m as far as Step allows.
 	Leads []time.Duration
+	// Orders are the leads for which AtLead is learned, rounded up to whole rows, at most 48h; others up to the longest lie
+	// between them, and shorter ones are taken for the shortest. Each costs 3 KiB. Default 2m, 6m.
+	Orders []time.Duration
 	// MinHistory is how much must have been seen before forecasts are Ready. Default 24h.
 	MinHistory time.Duration
 }
@@ -59,7 +62,10 @@ func (o Options) withDefaults() Options {
 		o.Horizons = pick(1, 5, 15, 30, 60, 120, 24*60)
 	}
 	if o.Leads == nil {
-		o.Leads = pick(1, 2, 3, 5, 10, 15, 30, 60)
+		o.Leads = pick(5, 15, 30, 60)
+	}
+	if o.Orders == nil {
+		o.Orders = []time.Duration{2 * time.Minute, 6 * time.Minute}
 	}
 	return o
 }
@@ -75,6 +81,11 @@ func (o Options) Validate() error {
 			if d <= 0 || d%o.Step != 0 || d > 48*time.Hour {
 				return fmt.Errorf("forecast: %s has %v; give a multiple of the step %v, at most 48h", name, d, o.Step)
 			}
+		}
+	}
+	for _, d := range o.Orders {
+		if d < 0 || d > 48*time.Hour {
+			return fmt.Errorf("forecast: Orders has %v; give a lead of zero to 48h", d)
 		}
 	}
 	if o.MinHistory < 0 {
@@ -94,9 +105,11 @@ type Forecaster struct {
 	day      decayed    // logarithm of load to the mean of four weeks, bounded
 	horizons []*horizon // ascending
 	peaks    []*peak    // by lead, ascending
+	orders   []*order   // by lead, ascending
 	parts    []int64    // horizons that peaks are made of, ascending
 
 	open      openRow
+	perRow    float64 // samples in the last complete row
 	started   bool
 	seen      int64 // rows completed with a value
 	firstRow  int64
@@ -109,6 +122,8 @@ type Forecaster struct {
 	curMade  []made // by horizons
 	partMade []made // by parts
 	peakMade []made // by peaks
+	// orderMade is by orders.
+	orderMade []made
 }
 
 // openRow is the row that is being filled.
@@ -156,9 +171,22 @@ func (f *Forecaster) reset() {
 			parts[h] = true
 		}
 	}
+	longestOrder := int64(0)
+	orders := map[int64]bool{}
+	for _, d := range opts.Orders {
+		l := f.rowsIn(d)
+		orders[l] = true
+		longestOrder = max(longestOrder, l)
+	}
+	if len(hs) == 0 || longestOrder+1 > slices.Max(slices.Collect(maps.Keys(hs))) {
+		hs[longestOrder+1] = true
+	}
 	f.parts = slices.Sorted(maps.Keys(parts))
 	f.recent = newRecent(max(longest, 2))
 	size := 0
+	for range orders {
+		size += orderSize()
+	}
 	for h := range hs {
 		size += regressionSize(numScale)
 		if f.hasRegressions(h) {
@@ -173,6 +201,12 @@ func (f *Forecaster) reset() {
 		z, pool = newHorizon(h, f, pool)
 		f.horizons = append(f.horizons, z)
 	}
+	for _, l := range slices.Sorted(maps.Keys(orders)) {
+		var o *order
+		o, pool = newOrder(l, f, pool)
+		f.orders = append(f.orders, o)
+	}
+	f.orderMade = make([]made, len(f.orders))
 	f.curMade = make([]made, len(f.horizons))
 	f.partMade = make([]made, len(f.parts))
 	f.peakMade = make([]made, len(f.peaks))
@@ -218,6 +252,7 @@ func (f *Forecaster) closeUntil(row int64) {
 			v = f.open.sum / f.open.n
 		}
 		f.complete(f.open.row, v)
+		f.perRow = f.open.n
 		f.open.row++
 		f.open.sum, f.open.n = 0, 0
 	}
@@ -234,12 +269,18 @@ func (f *Forecaster) complete(row int64, v float64) {
 			f.usual.add(v, keepOf(float64(f.step), usualHalfLife))
 		}
 	}
+	if !f.coarse.current {
+		f.learnLive(row)
+	}
 	f.store.add((row+1)*f.step, v)
 	for _, z := range f.horizons {
 		z.resolve(row, v, f.coarse.current)
 	}
 	for _, p := range f.peaks {
 		p.resolve(row, f.coarse.current)
+	}
+	for _, o := range f.orders {
+		o.resolve(row, v, f.coarse.current)
 	}
 	f.cur = f.viewAt(row)
 	for i, z := range f.horizons {
@@ -250,6 +291,9 @@ func (f *Forecaster) complete(row int64, v float64) {
 	}
 	for i, p := range f.peaks {
 		f.peakMade[i] = p.make(&f.cur)
+	}
+	for i, o := range f.orders {
+		f.orderMade[i] = o.make(&f.cur)
 	}
 }
 
@@ -330,10 +374,12 @@ func (f *Forecaster) Backfill(s series.Series) error {
 	}
 	m := int(s.Step / f.opts.Step)
 	f.coarse.learn(s.Values, m)
+	noise := f.givenNoise()
 	for i := range s.Values {
 		for j := range m {
 			t := s.Time(i).Add(time.Duration(j) * f.opts.Step)
-			if err := f.backfillRow(t, between(s.Values, i, j, m), true); err != nil {
+			v := between(s.Values, i, j, m) * (1 + noise*unevenness(t.Unix()/f.step))
+			if err := f.backfillRow(t, v, true); err != nil {
 				return err
 			}
 		}

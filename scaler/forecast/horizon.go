@@ -69,6 +69,7 @@ type pending struct {
 	x                 [numFeatures]int16
 	members           [numMembers]float32 // logarithm of each to the reference
 	local             local
+	s                 [numScale]int16 // features of the scale
 }
 
 // Numbers of pending forecasts are kept as 16 bits, in these steps.
@@ -90,6 +91,19 @@ func unpack(v int16, step float64) float64 {
 		return math.NaN()
 	}
 	return float64(v) * step
+}
+
+// packAll and unpackAll turn features to 16 bits and back.
+func packAll(to []int16, from []float32) {
+	for i, x := range from {
+		to[i] = pack(float64(x), featureStep)
+	}
+}
+
+func unpackAll(to []float32, from []int16) {
+	for i, x := range from {
+		to[i] = float32(unpack(x, featureStep))
+	}
 }
 
 func newHorizon(h int64, f *Forecaster, pool []float32) (*horizon, []float32) {
@@ -150,7 +164,9 @@ func (z *horizon) resolve(row int64, v float64, coarse bool) {
 	if p.local.scale > 0 {
 		z.tail.add(r/float64(p.local.scale), keepOf(z.seconds(), tailHalfLife), coarse)
 	}
-	z.scale.learn(r, &p.local, int64(p.slot))
+	var s [numScale]float32
+	unpackAll(s[:], p.s[:])
+	z.scale.learn(r, p.local, s[:], int64(p.slot))
 }
 
 // regress learns the load v of a row and its residual r.
@@ -163,9 +179,7 @@ func (z *horizon) regress(p *pending, v, r float64) {
 	}
 	z.learned++
 	var x features
-	for i, q := range p.x {
-		x[i] = float32(unpack(q, featureStep))
-	}
+	unpackAll(x[:], p.x[:])
 	for i := range z.regs {
 		z.regs[i].learn(x[:regFeatures[i]], y, size, keepOf(z.seconds(), halfLives[i]))
 		if z.learned%max(int64(solveSeconds/z.seconds()), 1) == 0 {
@@ -196,20 +210,23 @@ func (z *horizon) make(v *view) made {
 		m.point = max((a.ref+c)*math.Exp(z.mix(&p.members))-c, 0)
 	}
 	m.ok = isNumber(m.point) && c > 0
-	p.local = z.scale.of(circumstances{
-		slot: a.moment.local, off: a.moment.kind != workingDay, spread: spread,
-		differ: float64(p.members[numHalfLives-1] - p.members[memberBlend]), size: math.Log((m.point + c) / (v.usual + c)),
-		jump: v.ratio[baseFourWeeks][spanLast] - v.ratio[baseFourWeeks][span1h],
-	})
+	if k, ok := z.scale.known(a.moment.local); ok {
+		around := circumstances{
+			slot: a.moment.local, off: a.moment.kind != workingDay, spread: spread,
+			differ: float64(p.members[numHalfLives-1] - p.members[memberBlend]), size: math.Log((m.point + c) / (v.usual + c)),
+			jump: v.ratio[baseFourWeeks][spanLast] - v.ratio[baseFourWeeks][span1h],
+		}
+		s := around.features(&k)
+		packAll(p.s[:], s[:])
+		p.local = z.scale.of(k, s[:])
+	}
 	m.scale = float64(p.local.scale)
 	if row%z.stride == 0 {
 		p.ok, p.point = m.ok, float32(m.point)
 		for k, s := range said {
 			p.said[k] = pack(finite(math.Log((s+c)/(a.ref+c))), saidStep)
 		}
-		for i, s := range x {
-			p.x[i] = pack(float64(s), featureStep)
-		}
+		packAll(p.x[:], x[:])
 		z.pending[floorMod(row/z.stride, int64(len(z.pending)))] = p
 	}
 	return m

@@ -38,11 +38,16 @@ type scale struct {
 	learned         int64
 }
 
-// local is one forecast's scale and what it was made of.
-type local struct {
-	scale float32
-	base  float32 // the logarithm of the scale before the regression
-	x     [numScale]float32
+// local is one forecast's scale, and its logarithm before the regression; 0 while nothing is known.
+type local struct{ scale, base float32 }
+
+// known is what past errors say of a forecast's scale: those of the same slot and the recent ones, as logarithms of their
+// ratio to the overall one, and their mix.
+type known struct{ overall, slot, recent, base float64 }
+
+// log of an error to the overall one, bounded.
+func (k *known) log(x float64) float64 {
+	return math.Log(min(max(math.Abs(x)/k.overall, 0.02), 50))
 }
 
 // circumstances of a forecast that its scale depends on, as logarithms but for slot and off.
@@ -55,8 +60,22 @@ type circumstances struct {
 	jump   float64 // the last minutes to the last hour
 }
 
-// learn takes the residual r of a forecast.
-func (s *scale) learn(r float64, l *local, slot int64) {
+// features of a horizon's scale.
+func (c *circumstances) features(k *known) (x [numScale]float32) {
+	sin, cos := math.Sincos(2 * math.Pi * float64(c.slot) / daySeconds)
+	off := 0.0
+	if c.off {
+		off = 1
+	}
+	p := filler{out: x[:]}
+	for _, v := range [numScale]float64{1, k.slot, k.recent, k.log(c.spread), k.log(c.differ), c.size, k.log(c.jump), sin, cos, off} {
+		p.put(v)
+	}
+	return x
+}
+
+// learn takes the residual r of a forecast whose scale was made of the features x.
+func (s *scale) learn(r float64, l local, x []float32, slot int64) {
 	abs := math.Abs(r)
 	if s.overall.n > 0 {
 		abs = min(abs, errorBound*max(s.overall.value(), smallestError))
@@ -76,43 +95,38 @@ func (s *scale) learn(r float64, l *local, slot int64) {
 		weight = belowWeight
 	}
 	floor := floorShare * max(s.overall.value(), smallestError) // no error at all has no logarithm
-	s.reg.learn(l.x[:], math.Log(abs+floor)-float64(l.base), weight, keepOf(s.seconds, scaleHalfLife))
+	s.reg.learn(x, math.Log(abs+floor)-float64(l.base), weight, keepOf(s.seconds, scaleHalfLife))
 	s.learned++
 	if s.learned%max(int64(solveSeconds/s.seconds), 1) == 0 {
 		s.reg.solve()
 	}
 }
 
-// of a forecast; its scale is 0 while nothing is known.
-func (s *scale) of(c circumstances) local {
-	var l local
+// known of a slot; false while nothing is.
+func (s *scale) known(slot int64) (k known, ok bool) {
 	if s.overall.n == 0 {
-		return l
+		return k, false
 	}
-	overall := max(s.overall.value(), smallestError)
-	bound := func(x float64) float64 { return min(max(x, overall/scaleBound), overall*scaleBound) / overall }
-	recent, slot := bound(s.recent.value()), s.around(c.slot)
-	if slot == 0 {
-		slot = overall
+	k.overall = max(s.overall.value(), smallestError)
+	ratio := func(x float64) float64 {
+		return math.Log(min(max(x, k.overall/scaleBound), k.overall*scaleBound) / k.overall)
 	}
-	slot = bound(slot)
-	base := math.Log(overall) + slotShare*math.Log(slot) + recentShare*math.Log(recent)
-	log := func(x float64) float64 { return math.Log(min(max(math.Abs(x)/overall, 0.02), 50)) }
-	sin, cos := math.Sincos(2 * math.Pi * float64(c.slot) / daySeconds)
-	off := 0.0
-	if c.off {
-		off = 1
+	around := s.around(slot)
+	if around == 0 {
+		around = k.overall
 	}
-	p := filler{out: l.x[:]}
-	for _, x := range [numScale]float64{1, math.Log(slot), math.Log(recent), log(c.spread), log(c.differ), c.size, log(c.jump), sin, cos, off} {
-		p.put(x)
-	}
+	k.slot, k.recent = ratio(around), ratio(s.recent.value())
+	k.base = math.Log(k.overall) + slotShare*k.slot + recentShare*k.recent
+	return k, true
+}
+
+// of a forecast with the features x.
+func (s *scale) of(k known, x []float32) local {
 	learned := 0.0
 	if float64(s.learned)*s.seconds > scaleReady {
-		learned = min(max(s.reg.predict(l.x[:]), -learnedBound), learnedBound)
+		learned = bounded(s.reg.predict(x), learnedBound)
 	}
-	l.base, l.scale = float32(base), float32(math.Exp(base+learned))
-	return l
+	return local{base: float32(k.base), scale: float32(math.Exp(k.base + learned))}
 }
 
 // around a slot is the mean |r| of it and its neighbours; 0 where nothing is known.

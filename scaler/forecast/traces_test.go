@@ -32,7 +32,7 @@ var recorded = []trace{
 	{"worldcup98_requests_5m", "Europe/Paris", "FR", traces.WorldCup98, 29.3, 22.9, 6.3, 2.66},
 }
 
-// load reads a trace that the project has, or one from the folder SWELL_TRACES, and skips where there is neither.
+// load reads a trace that the project has, or one from the folder of recorded loads, and skips where there is neither.
 func (c trace) load(t *testing.T) (series.Series, forecast.Options) {
 	t.Helper()
 	loc, err := time.LoadLocation(c.zone)
@@ -49,9 +49,9 @@ func (c trace) load(t *testing.T) (series.Series, forecast.Options) {
 	if c.kept != "" {
 		s, err = traces.Load(c.kept)
 	} else {
-		path := filepath.Join(os.Getenv("SWELL_TRACES"), c.file+".csv")
+		path := filepath.Join(traces.Folder(), c.file+".csv")
 		if _, e := os.Stat(path); e != nil && !strings.Contains(os.Getenv("SWELL_REQUIRE"), "traces") {
-			t.Skipf("skipped: %s is not there; set SWELL_TRACES to the folder of the recorded loads", path)
+			t.Skipf("skipped: %s.csv is neither in $SWELL_TRACES nor in ../shared/traces beside the module", c.file)
 		}
 		s, err = series.ReadFile(path)
 	}

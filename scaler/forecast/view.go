@@ -1,6 +1,9 @@
 package forecast
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // The load over the newest of these spans is compared with each base over the same span.
 const (
@@ -224,6 +227,11 @@ func tame(m *moment, at, hour *[numLags]float64, small float64) {
 
 // rows in a span of seconds, at least one.
 func (f *Forecaster) rows(seconds int64) int64 { return max(seconds/f.step, 1) }
+
+// rowsIn a time, rounded up, at least one.
+func (f *Forecaster) rowsIn(d time.Duration) int64 {
+	return max((int64(d/time.Second)+f.step-1)/f.step, 1)
+}
 
 func isNumber(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 

@@ -98,7 +98,7 @@ func TestTheNextLeaderForecastsWhatTheLastOneDid(t *testing.T) {
 			first.Saved(tail)
 		}
 	}
-	first.MaxOver(first.now, time.Minute, 0.95)
+	first.AtLead(first.now, time.Minute, 0.95)
 	stalled := first.Tail()
 	if err := c.Append(t.Context(), "shop", "web", stalled); err != nil {
 		t.Fatal(err)
@@ -115,11 +115,11 @@ func TestTheNextLeaderForecastsWhatTheLastOneDid(t *testing.T) {
 		first.take(1, func(r *history.Reading) { r.Replicas = 1 })
 		second.take(noisy(random, office(second.now))/2, nil)
 	}
-	second.MaxOver(second.now, time.Minute, 0.95)
+	second.AtLead(second.now, time.Minute, 0.95)
 	if err := c.Append(t.Context(), "shop", "web", second.Tail()); err != nil {
 		t.Fatal(err)
 	}
-	first.MaxOver(first.now, time.Minute, 0.95)
+	first.AtLead(first.now, time.Minute, 0.95)
 	if err := c.Append(t.Context(), "shop", "web", first.Tail()); err != nil {
 		t.Fatal(err)
 	}

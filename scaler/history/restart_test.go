@@ -16,7 +16,7 @@ var leads = []time.Duration{time.Minute, 4 * time.Minute, 15 * time.Minute, time
 func alike(t *testing.T, a, b *history.Workload, now time.Time, within float64) {
 	t.Helper()
 	for _, lead := range leads {
-		x, y := a.MaxOver(now, lead, 0.95), b.MaxOver(now, lead, 0.95)
+		x, y := a.AtLead(now, lead, 0.95), b.AtLead(now, lead, 0.95)
 		if x.Ready != y.Ready || !(math.Abs(math.Log(x.Point/y.Point)) <= within) || !(math.Abs(math.Log(x.Upper/y.Upper)) <= within) {
 			t.Errorf("%v ahead: %.2f ≤ %.2f (%t %s), and the other says %.2f ≤ %.2f (%t %s)", lead, x.Point, x.Upper, x.Ready, x.Reason, y.Point, y.Upper, y.Ready, y.Reason)
 		}
@@ -68,7 +68,7 @@ func TestWhoTakesOverForecastsTheSame(t *testing.T) {
 			}
 		}
 	}
-	one.MaxOver(p.now, time.Minute, 0.95) // completes the last row
+	one.AtLead(p.now, time.Minute, 0.95) // completes the last row
 	saved.Add(one.Tail())
 	alike(t, one, learned(t, forecast.Options{}, through(t, saved)), p.now, 1e-9)
 
@@ -81,7 +81,7 @@ func TestWhoTakesOverForecastsTheSame(t *testing.T) {
 			one.Saved(tail)
 		}
 	}
-	one.MaxOver(p.now, time.Minute, 0.95)
+	one.AtLead(p.now, time.Minute, 0.95)
 	saved.Add(one.Tail())
 	alike(t, one, learned(t, forecast.Options{}, through(t, saved)), p.now, math.Log(1.06))
 }
@@ -147,7 +147,7 @@ func TestTheMorningAfterAClockChangeIsForecastByTheLocalClock(t *testing.T) {
 					t.Fatalf("%s: %+v", at.In(zone), s)
 				}
 				if l := at.In(zone); !at.Before(monday) && l.Hour() == 7 && l.Minute() >= 45 || l.Hour() == 8 && l.Minute() < 45 {
-					a := w.MaxOver(p.now, 15*time.Minute, 0.95)
+					a := w.AtLead(p.now, 15*time.Minute, 0.95)
 					actual := 0.0
 					for m := range 15 {
 						actual = max(actual, load(p.now.Add(time.Duration(m)*time.Minute)))

@@ -73,7 +73,7 @@ func TestAHandOverMovesHeadroomAsWrittenAndDoesNotBendTheNextDay(t *testing.T) {
 	collect := func(into map[time.Time]at) func(time.Time, *player, history.Sample) {
 		return func(now time.Time, p *player, _ history.Sample) {
 			if now.Minute()%10 == 0 {
-				a := p.MaxOver(now.Add(time.Minute), 5*time.Minute, 0.95)
+				a := p.AtLead(now.Add(time.Minute), 5*time.Minute, 0.95)
 				if !a.Ready {
 					t.Fatalf("%s: no forecast at a share of %g: %s", now.Format("Mon 15:04"), p.share, a.Reason)
 				}

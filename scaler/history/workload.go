@@ -243,10 +243,11 @@ func (w *Workload) expected(now time.Time) float64 {
 // Last is the newest sample.
 func (w *Workload) Last() Sample { return w.last }
 
-// MaxOver is the forecast of the largest demand of all clusters within the lead, in pods, and its quantile.
-func (w *Workload) MaxOver(now time.Time, lead time.Duration, tau float64) forecast.Answer {
+// AtLead is the forecast of the demand of all clusters when what is ordered now serves, a lead from now, in pods, and its
+// quantile.
+func (w *Workload) AtLead(now time.Time, lead time.Duration, tau float64) forecast.Answer {
 	w.flush(floorDiv(now.Unix(), minuteSeconds))
-	return w.forecaster.MaxOver(now, lead, tau)
+	return w.forecaster.AtLead(now, lead, tau)
 }
 
 // Tail is the complete rows that no checkpoint has yet.

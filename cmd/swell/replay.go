@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"swell/scaler/replay"
+	"swell/scaler/schedule"
+	"swell/scaler/series"
+)
+
+type replayFlags struct {
+	scenario, trace, timezone, holidays string
+	policies                            []string
+	seed                                int64
+	asJSON                              bool
+	sweep                               string
+}
+
+// replayDefaults are the policies that are played where none is named.
+var replayDefaults = []string{"clairvoyant", "swell", "reactive", "static:5", "scheduled", "rule:0.95", "slope:2", "karpenter", "hourly"}
+
+func replayCommand() *cobra.Command {
+	var o replayFlags
+	c := &cobra.Command{
+		Use:   "replay --scenario S",
+		Short: "Play a load through swell and its peers on a simulated cluster, and compare what they serve and cost",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runReplay(cmd, o) },
+	}
+	fl := c.Flags()
+	fl.StringVar(&o.scenario, "scenario", "", "a YAML file, or one of "+strings.Join(replay.BuiltInNames(), ", ")+" (required)")
+	fl.StringVar(&o.trace, "trace", "", "CSV file of the load, timestamp,value, UTC and regular; its last third is played")
+	fl.StringVar(&o.timezone, "timezone", "", "IANA name of the zone that the load lives by (default the scenario's)")
+	fl.StringVar(&o.holidays, "holidays", "", "two-letter country whose holidays count as Sundays (default the scenario's)")
+	fl.StringSliceVar(&o.policies, "policy", nil, "policies, such as swell,static:5: of "+strings.Join(replay.PolicyNames(), ", ")+"; static takes %, rule and swell a quantile, slope a number of deviations (default one of each)")
+	fl.Int64Var(&o.seed, "seed", 1, "of what is random in the scenario")
+	fl.StringVar(&o.sweep, "sweep", "", "SVG file to draw cost against unserved share into, for all settings of the policies")
+	fl.BoolVar(&o.asJSON, "json", false, "print one JSON document")
+	return c
+}
+
+func runReplay(cmd *cobra.Command, o replayFlags) error {
+	in, err := o.input(cmd)
+	if err != nil {
+		return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+	}
+	names := o.policies
+	if len(names) == 0 {
+		names = replayDefaults
+	}
+	if o.sweep != "" {
+		names = settings(names)
+	}
+	in.Progress = progress(cmd.ErrOrStderr(), in.Scenario.Name)
+	runs, err := replay.Run(in, names)
+	if err != nil {
+		return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)} // what it is given is all that it depends on
+	}
+	if o.sweep != "" {
+		if err := os.WriteFile(o.sweep, []byte(picture(in, o.trace, runs)), 0o644); err != nil {
+			return fmt.Errorf("drawing the sweep: %w; give a path that can be written", err)
+		}
+	}
+	w := cmd.OutOrStdout()
+	if o.asJSON {
+		return printJSON(w, struct {
+			Runs []replay.Result `json:"runs"`
+		}{runs})
+	}
+	return printRuns(w, runs)
+}
+
+// input checks the flags and reads the files.
+func (o replayFlags) input(cmd *cobra.Command) (replay.Input, error) {
+	in := replay.Input{Seed: o.seed}
+	var err error
+	switch builtIn, ok := replay.BuiltIn(o.scenario); {
+	case o.scenario == "":
+		return in, fmt.Errorf("--scenario is missing; give a YAML file or one of %s", strings.Join(replay.BuiltInNames(), ", "))
+	case ok:
+		in.Scenario = builtIn
+	default:
+		if in.Scenario, err = readScenario(o.scenario); err != nil {
+			return in, err
+		}
+	}
+	for _, p := range o.policies {
+		if err := replay.CheckPolicy(p); err != nil {
+			return in, fmt.Errorf("--policy: %w", err)
+		}
+	}
+	if cmd.Flags().Changed("timezone") {
+		if in.Location, err = time.LoadLocation(o.timezone); err != nil || o.timezone == "" {
+			return in, fmt.Errorf("--timezone %q is not a time zone; give an IANA name such as Europe/Paris", o.timezone)
+		}
+	}
+	if o.holidays != "" {
+		if in.Holiday, err = schedule.Holidays(o.holidays); err != nil {
+			return in, fmt.Errorf("--holidays: %w", err)
+		}
+	}
+	wantsTrace := in.Scenario.Demand.Kind != replay.OfficeDemand
+	switch {
+	case wantsTrace && o.trace == "":
+		return in, fmt.Errorf("--trace is missing: %s plays a recorded load; give the path of a CSV file", in.Scenario.Name)
+	case !wantsTrace && o.trace != "":
+		return in, fmt.Errorf("--trace is not used: %s makes its own load; leave it out", in.Scenario.Name)
+	case wantsTrace:
+		in.Trace, err = series.ReadFile(o.trace)
+	}
+	return in, err
+}
+
+// settings are all settings of the policies, each once.
+func settings(names []string) []string {
+	var out []string
+	seen := map[string]bool{}
+	all := replay.Frontier()
+	for _, n := range names {
+		name, _, _ := strings.Cut(n, ":")
+		for _, s := range append(all[name], n) {
+			if s != name && !strings.HasPrefix(s, name+":") || seen[s] || s == name && len(all[name]) > 1 {
+				continue
+			}
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// progress tells on a terminal or in a log how far a run is that takes long: at most a line every few seconds.
+func progress(w io.Writer, scenario string) func(string, float64) {
+	const every = 5 * time.Second
+	last := time.Now()
+	return func(policy string, done float64) {
+		if now := time.Now(); now.Sub(last) >= every {
+			last = now
+			fmt.Fprintf(w, "%s  %s: %s, %.0f %%\n", now.Format(time.TimeOnly), scenario, policy, done*100)
+		}
+	}
+}
+
+func printRuns(w io.Writer, runs []replay.Result) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	zones := false
+	for _, r := range runs {
+		zones = zones || r.Markets != nil
+	}
+	fmt.Fprint(t, "policy\tunserved\twait p50\twait p99\tnode-hours\tcost\tover clairvoyant\t")
+	if zones {
+		fmt.Fprint(t, "spot\ton-demand\t")
+	}
+	fmt.Fprintln(t)
+	for _, r := range runs {
+		fmt.Fprintf(t, "%s\t%.4f %%\t%.0f s\t%.0f s\t%.0f\t%.0f\t%.4f\t", r.Policy, r.Unserved*100, r.WaitP50S, r.WaitP99S, r.NodeHours, r.Cost, r.CostOverClairvoyant)
+		if zones {
+			fmt.Fprintf(t, "%.0f\t%.0f\t", r.Markets["spot"].Cost, r.Markets["on-demand"].Cost)
+		}
+		fmt.Fprintln(t)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	what := "Costs are in hours of an on-demand node."
+	if zones {
+		what += " spot and on-demand are what was paid in each market."
+	}
+	_, err := fmt.Fprintln(w, what)
+	return err
+}

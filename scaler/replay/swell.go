@@ -1,0 +1,99 @@
+package replay
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"swell/balloon"
+	"swell/scaler/forecast"
+)
+
+const (
+	// Quantile that swell is set to in all replays.
+	Quantile = 0.97
+	// forecastStep is the product's: demand is learned by the minute.
+	forecastStep = time.Minute
+)
+
+// swell asks the product's own forecaster and sizes balloons by the product's own arithmetic.
+type swell struct {
+	quantile   float64
+	lead       time.Duration
+	forecaster *forecast.Forecaster
+	zones      []balloon.Zone
+	state      balloon.State
+	seen       int
+	seenAt     int64
+
+	row    int64 // minute of the last answer
+	answer forecast.Answer
+}
+
+func newSwell(in Input, quantile float64) (*swell, error) {
+	s := in.Scenario
+	p := &swell{quantile: quantile, lead: s.lead() + s.HPADelay.Duration + s.Scan.Duration}
+	reach := (p.lead + 2*forecastStep - 1).Truncate(forecastStep) // rounded up, and one row more
+	horizons := []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute}
+	for _, h := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 24 * time.Hour, 48 * time.Hour} {
+		if reach > horizons[len(horizons)-1] {
+			horizons = append(horizons, h)
+		}
+	}
+	f, err := forecast.New(forecast.Options{
+		Step: forecastStep, Location: in.Location, Holiday: in.Holiday, Horizons: horizons, Leads: []time.Duration{forecastStep}, Orders: []time.Duration{p.lead},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making swell's forecaster: %w", err)
+	}
+	p.forecaster = f
+	for i := range max(s.Zones, 1) {
+		p.zones = append(p.zones, balloon.Zone{Name: strconv.Itoa(i)})
+	}
+	return p, nil
+}
+
+// ask is the one place where the forecaster is asked.
+func (p *swell) ask() forecast.Answer {
+	return p.forecaster.AtLead(time.Unix(p.seenAt, 0), p.lead, p.quantile)
+}
+
+func (p *swell) observe(at int64, pods int) {
+	p.seen, p.seenAt = pods, at
+	if err := p.forecaster.Observe(time.Unix(at, 0), float64(pods)); err != nil {
+		panic(err) // the runner feeds whole numbers in the order of time
+	}
+}
+
+func (p *swell) want(now int64) float64 {
+	if row := floorDiv(p.seenAt, int64(forecastStep/time.Second)); row != p.row {
+		p.row, p.answer = row, p.ask()
+	}
+	in := balloon.Input{
+		Now: time.Unix(now, 0), Chunk: 1, Max: math.MaxInt32, Share: 1, Demand: float64(p.seen), Upper: p.answer.Upper,
+		Running: p.seen, Zones: p.zones, State: p.state,
+	}
+	if !p.answer.Ready {
+		in.NotReady = p.answer.Reason
+	}
+	for i := range p.zones {
+		p.zones[i].Pods = part(p.seen, i, len(p.zones))
+	}
+	d := balloon.Size(in)
+	p.state = d.State
+	for i, z := range d.Zones { // sorted by name, which is not by number from ten zones on
+		p.zones[i].Name, p.zones[i].Balloons = z.Zone, z.Balloons
+	}
+	return float64(p.seen + d.Total)
+}
+
+func (p *swell) sees() bool { return true }
+
+// wantIn is what is wanted in a zone, after want.
+func (p *swell) wantIn(zone int) float64 {
+	return float64(p.zones[zone].Pods + p.zones[zone].Balloons)
+}
+
+// part is a zone's part of n pods in equal shares; the first zones have what is left over.
+func part(n, zone, zones int) int { return (n + zones - 1 - zone) / zones }
