@@ -69,7 +69,7 @@ type ClockTime string
 //
 // +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+)?%?$`
 // +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:XValidation:rule="self.endsWith('%') ? double(self.replace('%', ”)) <= 1000.0 : double(self) <= 100000.0",message="give at most 1000%, or at most 100000 pods"
+// +kubebuilder:validation:XValidation:rule="self.endsWith('%') ? double(self.substring(0, self.size() - 1)) <= 1000.0 : double(self) <= 100000.0",message="give at most 1000%, or at most 100000 pods"
 type Headroom string
 
 // Holidays are days that count as another day of the week.
