@@ -1,5 +1,5 @@
 // Package forecast turns a regular series of demand into a point and a quantile for every horizon, and into a quantile
-// of the largest demand over the next minutes.
+// of the largest demand over the next minutes, and of the demand when what is ordered now begins to serve.
 //
 // A row stamped t covers [t, t+step). With o the last row that is complete and h a horizon in rows, row o+h is forecast
 // from rows up to o and nothing later. All that is kept of a series is bounded, and does not grow with its length: rows of
@@ -50,16 +50,27 @@
 // The largest demand over a lead of L rows is forecast as the largest of four points within L and has its own q from
 // maxima that were resolved; quantiles of single rows are never added up.
 //
+// Orders. What is ordered at o serves a lead of L rows later; A = the largest of the rows o+L to o+L+4 min, exclusive, is
+// what it is ordered for. With P the point at o+L, ln((A+c)/(P+c)) is learned by least squares with a half-life of 4 days,
+// at every row, from the differences of the mean levels of the last 1, 2, 5, 10, 15, 30 and 60 min, from the level against
+// P, and from what the last seven days grew by from the time of the origin to that of the target, ±5 min. The local scale
+// knows beside the errors how far those seven days are apart and how much the steepest one grew; then as above.
+// Between rows the open one counts: e, its logarithm less what was foretold of it from the same levels, moves the bound
+// by e·(Σ e·r / Σ e²)·√(the part of the row that has passed), sums over earlier rows with a half-life of 6 days.
+//
 // Outliers. What a day grew by between the hour before and the target counts at most threefold more or less than the median
-// of the days of its kind; an expert at most twofold more or less than the blend's weighted median. A stretch of at most 3 h that strays from its base by ten times more than the day did is taken for an outage
-// or a spike, and is unknown afterwards: the same slot of later days does not see it. A longer one is a new level.
+// of the days of its kind; an expert at most twofold more or less than the blend's weighted median. A stretch of at most
+// 3 h that strays from its base by ten times more than the day did is taken for an outage or a spike, and is unknown
+// afterwards: the same slot of later days does not see it. A longer one is a new level.
 // Errors and residuals are bounded before they are averaged.
 //
 // Coarse history. Backfill spreads rows that are longer than the step over the step, on straight lines between their
-// middles. Such rows lack the noise within them, so bounds are widened: with σ the deviation of a coarse row's
-// logarithm from the straight line through its neighbours, m steps a coarse row and p the share of outcomes that
-// came from coarse rows, the exponent becomes hypot(s·q, p·z(τ)·σ·√(m−1)) where z is the normal quantile (for τ below
-// a half nothing is added).
+// middles. Such rows lack the noise within them; what is learned without it trusts the last minute alone. So each is given
+// noise of 2 % a minute, the same at every run. Where live rows have more, bounds are widened: with σ the deviation of
+// a live row's logarithm from the middle of its neighbours, p the share of outcomes that came from coarse rows and
+// z the normal quantile, the exponent becomes hypot(s·q, p·z(τ)·√(σ²−0.02²)) (for τ below a half nothing is added).
+// Before half an hour is seen live, σ is that of a coarse row from the line through its neighbours, times √(m−1) for
+// m steps a coarse row.
 //
 // Unknown rows are skipped: no error, no residual and no level is learned from them.
 package forecast

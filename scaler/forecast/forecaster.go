@@ -171,23 +171,27 @@ func (f *Forecaster) reset() {
 			parts[h] = true
 		}
 	}
-	longestOrder := int64(0)
 	orders := map[int64]bool{}
 	for _, d := range opts.Orders {
 		l := f.rowsIn(d)
 		orders[l] = true
-		longestOrder = max(longestOrder, l)
-	}
-	if len(hs) == 0 || longestOrder+1 > slices.Max(slices.Collect(maps.Keys(hs))) {
-		hs[longestOrder+1] = true
+		if len(hs) == 0 || l+1 > slices.Max(slices.Collect(maps.Keys(hs))) {
+			hs[l+1] = true // how the point grows after the lead is asked for, too
+		}
 	}
 	f.parts = slices.Sorted(maps.Keys(parts))
 	f.recent = newRecent(max(longest, 2))
-	size := 0
-	for range orders {
-		size += orderSize()
-	}
-	for h := range hs {
+	f.place(slices.Sorted(maps.Keys(hs)), slices.Sorted(maps.Keys(orders)))
+	f.curMade = make([]made, len(f.horizons))
+	f.partMade = make([]made, len(f.parts))
+	f.peakMade = make([]made, len(f.peaks))
+	f.orderMade = make([]made, len(f.orders))
+}
+
+// place makes the horizons and orders, whose regressions share one pool of numbers.
+func (f *Forecaster) place(horizons, orders []int64) {
+	size := len(orders) * orderSize()
+	for _, h := range horizons {
 		size += regressionSize(numScale)
 		if f.hasRegressions(h) {
 			for _, n := range regFeatures {
@@ -196,20 +200,16 @@ func (f *Forecaster) reset() {
 		}
 	}
 	pool := make([]float32, size)
-	for _, h := range slices.Sorted(maps.Keys(hs)) {
+	for _, h := range horizons {
 		var z *horizon
 		z, pool = newHorizon(h, f, pool)
 		f.horizons = append(f.horizons, z)
 	}
-	for _, l := range slices.Sorted(maps.Keys(orders)) {
+	for _, l := range orders {
 		var o *order
 		o, pool = newOrder(l, f, pool)
 		f.orders = append(f.orders, o)
 	}
-	f.orderMade = make([]made, len(f.orders))
-	f.curMade = make([]made, len(f.horizons))
-	f.partMade = make([]made, len(f.parts))
-	f.peakMade = make([]made, len(f.peaks))
 }
 
 // Observe takes a sample stamped t. Samples within one row are averaged; rows without one are unknown, as is NaN.
