@@ -111,6 +111,9 @@ func (l *Loop) demandOf(ctx context.Context, now time.Time, world observe.World,
 // demandNow is the demand of all clusters at this very moment, in pods; NaN where the last sample was not to be believed, or
 // the source is unknown now.
 func (l *Loop) demandNow(ctx context.Context, now time.Time, world observe.World, b *v1alpha1.Balloon, w *workload) float64 {
+	if w.history == nil {
+		return math.NaN()
+	}
 	last := w.history.Last()
 	if last.Class != history.Known {
 		return math.NaN()

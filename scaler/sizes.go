@@ -103,16 +103,8 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		s.answer = w.history.AtLead(now, s.lead.Total(), tau)
 		s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
 	}
-	if o := l.outputOf(b); o.generation != b.Generation { // what was changed by hand is to be seen at once, and not held for long
-		if o.generation != 0 {
-			w.state = balloon.State{}
-		}
-		o.generation = b.Generation
-	}
-	demand := math.NaN()
-	if w.history != nil {
-		demand = l.demandNow(ctx, now, *world, b, w)
-	}
+	l.forgetHeld(b, w)
+	demand := l.demandNow(ctx, now, *world, b, w)
 	headroom := l.headroom(now, s.lead.Total(), world, b, l.pastOf(ctx, now, world, b, w))
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share,
@@ -138,6 +130,15 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	}
 	s.bounds()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil
+}
+
+// forgetHeld forgets what is held of a Balloon that was changed: what is changed by hand is to be seen at once.
+func (l *Loop) forgetHeld(b *v1alpha1.Balloon, w *workload) {
+	o := l.outputOf(b)
+	if o.generation != b.Generation && o.generation != 0 {
+		w.state = balloon.State{}
+	}
+	o.generation = b.Generation
 }
 
 // guarded names the workload of a Balloon.

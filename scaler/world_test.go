@@ -104,6 +104,24 @@ func start(t *testing.T, f aws.Fleet, replicas, minBalloons int, past float64) w
 // startWith is start with a piece of the Balloon's spec.
 func startWith(t *testing.T, f aws.Fleet, replicas int, past float64, spec string) world {
 	t.Helper()
+	if past == 0 {
+		return startAfter(t, f, replicas, series.Series{}, spec)
+	}
+	return startAfter(t, f, replicas, fortnight(func(time.Time) float64 { return past }), spec)
+}
+
+// fortnight is two weeks of demand, in pods.
+func fortnight(demand func(time.Time) float64) series.Series {
+	s := series.Series{Start: monday.Add(-14 * 24 * time.Hour), Step: 5 * time.Minute}
+	for range 14 * 24 * 12 {
+		s.Append(demand(s.End()), 0)
+	}
+	return s
+}
+
+// startAfter is start with a past of its own, which may be empty.
+func startAfter(t *testing.T, f aws.Fleet, replicas int, past series.Series, spec string) world {
+	t.Helper()
 	controlplane.BinaryForTest(t)
 	st, err := stack.Start(t.Context(), stack.Options{Speed: speed, Fleet: f, Seed: 1, Log: nil})
 	if err != nil {
@@ -128,17 +146,13 @@ func startWith(t *testing.T, f aws.Fleet, replicas int, past float64, spec strin
 	})
 	st.Clock = config.Clock{Speed: speed, Real: time.Now(), Model: monday}
 	options := stack.ScalerOptions{Region: "ap-northeast-1", Prices: prices, QueueURL: st.AWSEndpoint() + "/123456789012/interruptions"}
-	if past > 0 {
-		s := series.Series{Start: monday.Add(-14 * 24 * time.Hour), Step: 5 * time.Minute}
-		for range 14 * 24 * 12 {
-			s.Append(past, 0)
-		}
+	if past.Len() > 0 {
 		path := filepath.Join(st.Dir(), "past.csv")
 		file, err := os.Create(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := series.Write(file, s); err != nil {
+		if err := series.Write(file, past); err != nil {
 			t.Fatal(err)
 		}
 		if err := file.Close(); err != nil {

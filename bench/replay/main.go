@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"swell/bench/traces"
 )
 
 type options struct {
@@ -22,7 +24,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.traces, "traces", os.Getenv("SWELL_TRACES"), "folder of the recorded loads (default $SWELL_TRACES)")
+	flag.StringVar(&o.traces, "traces", traces.Folder(), "folder of the recorded loads (default $SWELL_TRACES, else ../shared/traces where that is there)")
 	flag.StringVar(&o.docs, "docs", "docs", "folder of replay.md, whose tables are written, and its pictures")
 	flag.Int64Var(&o.seeds, "seeds", 10, "seeds that the random scenarios are played with")
 	flag.BoolVar(&o.check, "check", false, "write nothing; play the core scenarios and fail if the document is out of date")

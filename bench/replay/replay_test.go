@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"swell/bench/traces"
 	"swell/scaler/replay"
 	"swell/scaler/replay/frontier"
 )
@@ -16,7 +16,7 @@ import (
 // The kept loads' lines of the document are what their replays give.
 func TestTheDocumentIsUpToDate(t *testing.T) {
 	var out, log bytes.Buffer
-	if err := run(options{traces: os.Getenv("SWELL_TRACES"), docs: filepath.Join("..", "..", "docs"), check: true}, loads, &out, &log); err != nil {
+	if err := run(options{traces: traces.Folder(), docs: filepath.Join("..", "..", "docs"), check: true}, loads, &out, &log); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

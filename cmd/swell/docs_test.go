@@ -65,6 +65,14 @@ func TestTheExamplesOfTheMetricsPageCanBeUsed(t *testing.T) {
 	kinds, hpas := 0, 0
 	for _, rest := range strings.Split(pages(t)["../../docs/metrics.md"], "```yaml\n")[1:] {
 		text, _, _ := strings.Cut(rest, "```")
+		if strings.HasPrefix(text, "apiVersion: autoscaling/v2\n") {
+			hpas++
+			var hpa autoscalingv2.HorizontalPodAutoscaler
+			if err := yaml.UnmarshalStrict([]byte(text), &hpa); err != nil || len(hpa.Spec.Metrics) == 0 {
+				t.Errorf("%v in\n%s", err, text)
+			}
+			continue
+		}
 		if strings.HasPrefix(text, "apiVersion:") {
 			kinds++
 			if code, stdout, _ := swell(t, "check", write(t, "it.yaml", text)); code != 0 || !strings.Contains(stdout, "checked: 1, errors: 0") {

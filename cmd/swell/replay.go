@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -113,9 +114,20 @@ func (o replayFlags) input(cmd *cobra.Command) (replay.Input, error) {
 	case !wantsTrace && o.trace != "":
 		return in, fmt.Errorf("--trace is not used: %s makes its own load; leave it out", in.Scenario.Name)
 	case wantsTrace:
-		in.Trace, err = series.ReadFile(o.trace)
+		in.Trace, err = readTrace(o.trace)
 	}
 	return in, err
+}
+
+// readTrace reads a load of which every row is known.
+func readTrace(path string) (series.Series, error) {
+	s, err := series.ReadFile(path)
+	for i, v := range s.Values {
+		if err == nil && math.IsNaN(v) {
+			err = fmt.Errorf("%s:%d: the value of %s is empty; fill it, or cut the trace there", path, i+2, s.Time(i).Format(time.RFC3339))
+		}
+	}
+	return s, err
 }
 
 // settings are all settings of the policies, each once.

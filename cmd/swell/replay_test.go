@@ -95,7 +95,7 @@ func TestReplaySaysWhatIsWrong(t *testing.T) {
 		"zone":            {[]string{"--scenario", scenario, "--trace", load, "--timezone", "Mars"}, "--timezone"},
 		"country":         {[]string{"--scenario", scenario, "--trace", load, "--holidays", "XX"}, "--holidays"},
 		"argument":        {[]string{"--scenario", scenario, "more"}, "is not expected here"},
-		"unknown row":     {[]string{"--scenario", scenario, "--trace", hourlyCSV(t, map[int]string{7: ""})}, "row 8 (2026-03-01T07:00:00Z) is not known"},
+		"unknown row":     {[]string{"--scenario", scenario, "--trace", hourlyCSV(t, map[int]string{7: ""})}, "load.csv:9: the value of 2026-03-01T07:00:00Z is empty; fill it"},
 		"bad row":         {[]string{"--scenario", scenario, "--trace", hourlyCSV(t, map[int]string{7: "x"})}, "load.csv: line 9: value"},
 	} {
 		if code, _, stderr := swell(t, append([]string{"replay"}, c.args...)...); code != exitUsage || !strings.Contains(stderr, c.want) {

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// assumedNoise is the deviation of a minute's logarithm from a smooth course that rows of a coarse history are given, as
-// they hide their own. What is learned from lines without noise trusts the last minute alone, and fails on live ones.
-const assumedNoise = 0.02
+// mostNoise is the most that the minutes of a coarse history are given as the deviation of their logarithms from a smooth
+// course, as they hide their own. What is learned from lines without noise trusts the last minute alone, and fails on live ones.
+const mostNoise = 0.02
 
 // coarseStats is what is known of a history whose rows are longer than the step.
 type coarseStats struct {
@@ -52,12 +52,16 @@ func (f *Forecaster) learnLive(row int64) {
 	}
 }
 
+// hidden is the deviation of a fine row's logarithm by the roughness of coarse rows. Where their own course is rough, it is
+// too much.
+func (c *coarseStats) hidden() float64 { return c.sigma * math.Sqrt(float64(max(c.m-1, 0))) }
+
 // coarseNoise is the deviation of a fine row's logarithm that coarse rows hide, beyond what they were given.
 func (f *Forecaster) coarseNoise() float64 {
 	if f.coarse.m < 2 {
 		return 0
 	}
-	sigma := f.coarse.sigma * math.Sqrt(float64(f.coarse.m-1))
+	sigma := f.coarse.hidden()
 	if f.coarse.live.n >= liveNoiseRows {
 		sigma = f.coarse.live.value() / ofDistance
 	}
@@ -67,7 +71,7 @@ func (f *Forecaster) coarseNoise() float64 {
 
 // givenNoise is the deviation of what a row of the step is given.
 func (f *Forecaster) givenNoise() float64 {
-	return assumedNoise / math.Sqrt(max(float64(f.step)/60, 1))
+	return min(mostNoise/math.Sqrt(max(float64(f.step)/60, 1)), f.coarse.hidden())
 }
 
 // unevenness is a fixed number for a row, from a distribution of mean 0 and deviation 1 that is nearly normal.

@@ -34,7 +34,7 @@ func TestALoadThatNeverMovesIsForecastAsItIs(t *testing.T) {
 				}
 			}
 			now := s.End().Add(3 * time.Hour)
-			for _, a := range []forecast.Answer{f.MaxOver(now, 3*time.Minute, 0.99), f.Forecast(now, time.Hour, 0.95)} {
+			for _, a := range []forecast.Answer{f.MaxOver(now, 3*time.Minute, 0.99), f.AtLead(now, 170*time.Second, 0.99), f.Forecast(now, time.Hour, 0.95)} {
 				if !a.Ready || math.Abs(a.Point-level) > 0.01*level || !(a.Upper >= a.Point*(1-1e-6)) || a.Upper > 1.05*level {
 					t.Errorf("point %g, upper %g, ready %t: want %g and a bound close to it", a.Point, a.Upper, a.Ready, level)
 				}

@@ -4,6 +4,7 @@ package history
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -36,24 +37,28 @@ type Scaled struct {
 
 // FromHPA is how many pods an HPA's metrics ask for: the largest of them, by the controller's own arithmetic
 // (k8s.io/kubernetes/pkg/controller/podautoscaler, 1.36) without its rounding, tolerance, limits and stabilization, and without
-// metric.PredictedReplicas, which a forecast must not learn from. Pods that are not ready count as using nothing there when it scales up, so that a rise is ratio × ready pods.
+// metric.PredictedReplicas, which a forecast must not learn from and whose absence says nothing of the others. Pods that are not
+// ready count as using nothing there when it scales up, so that a rise is ratio × ready pods.
 // Unknown where the HPA does not scale, is at its maximum, or where one of its metrics has no value, which may be the largest.
 func FromHPA(hpa *autoscalingv2.HorizontalPodAutoscaler, on Scaled) Demand {
 	if hpa.Status.ObservedGeneration != nil && *hpa.Status.ObservedGeneration < hpa.Generation {
 		return Unknown(NoMetric, fmt.Sprintf("HPA %s has not looked at its newest spec yet", hpa.Name))
 	}
+	atMaximum, ownMetric := false, false
 	for _, c := range hpa.Status.Conditions {
 		switch {
+		case c.Status == corev1.ConditionFalse && c.Type == autoscalingv2.ScalingActive && strings.Contains(c.Message, metric.PredictedReplicas):
 		case c.Status == corev1.ConditionFalse && (c.Type == autoscalingv2.ScalingActive || c.Type == autoscalingv2.AbleToScale):
 			return Unknown(Inactive, fmt.Sprintf("HPA %s does not scale: %s", hpa.Name, c.Message))
 		case c.Status == corev1.ConditionTrue && c.Type == autoscalingv2.ScalingLimited && c.Reason == "TooManyReplicas":
-			return Unknown(AtMaximum, fmt.Sprintf("HPA %s is at its maximum of %d and wants more: what it shows is a lower bound", hpa.Name, hpa.Spec.MaxReplicas))
+			atMaximum = true
 		}
 	}
 	largest := Unknown(NoMetric, fmt.Sprintf("HPA %s shows no current metric", hpa.Name))
 	for i, spec := range hpa.Spec.Metrics {
 		name := nameOf(spec)
 		if name == metric.PredictedReplicas {
+			ownMetric = true
 			continue
 		}
 		pods, ok := 0.0, false
@@ -66,6 +71,9 @@ func FromHPA(hpa *autoscalingv2.HorizontalPodAutoscaler, on Scaled) Demand {
 		if largest.Class != Known || pods > largest.Pods {
 			largest = known(pods, fmt.Sprintf("%s asks for %.1f pods", name, pods))
 		}
+	}
+	if atMaximum && !(ownMetric && largest.Class == Known && largest.Pods < float64(hpa.Spec.MaxReplicas)) {
+		return Unknown(AtMaximum, fmt.Sprintf("HPA %s is at its maximum of %d and wants more: what it shows is a lower bound", hpa.Name, hpa.Spec.MaxReplicas))
 	}
 	return largest
 }

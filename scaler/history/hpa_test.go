@@ -122,6 +122,20 @@ func TestDemandIsUnknownNotZero(t *testing.T) {
 			}
 		})
 	}
+	// what swell's own metric does to an HPA says nothing of the others'
+	held := hpa(10, cpu(50, 40), external(names.PredictedReplicas, "1", "30", "", ""))
+	held.Status.CurrentMetrics[1] = autoscalingv2.MetricStatus{}
+	held.Status.Conditions = []autoscalingv2.HorizontalPodAutoscalerCondition{{Type: autoscalingv2.ScalingActive, Status: corev1.ConditionFalse, Reason: "FailedGetExternalMetric",
+		Message: "unable to get external metric shop/swell_predicted_replicas/&LabelSelector{}: it is older than 5m"}}
+	if d := history.FromHPA(held, on(10)); d.Class != history.Known || d.Pods != 8 {
+		t.Errorf("%+v while swell's own metric is an error: want the 8 that the other asks for", d)
+	}
+	driven := with(autoscalingv2.ScalingLimited, corev1.ConditionTrue, "TooManyReplicas")
+	own := external(names.PredictedReplicas, "1", "30", "", "")
+	driven.Spec.Metrics, driven.Status.CurrentMetrics = append(driven.Spec.Metrics, own.spec), append(driven.Status.CurrentMetrics, own.now)
+	if d := history.FromHPA(driven, on(10)); d.Class != history.Known || d.Pods != 8 {
+		t.Errorf("%+v at a maximum that swell's own metric asks for: want the 8 that the other asks for", d)
+	}
 	limited := with(autoscalingv2.ScalingLimited, corev1.ConditionTrue, "TooFewReplicas")
 	if d := history.FromHPA(limited, on(10)); d.Class != history.Known || d.Pods != 8 {
 		t.Errorf("%+v at the minimum: want 8, which is known", d)

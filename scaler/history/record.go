@@ -197,8 +197,6 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-func floorMod(a, b int64) int64 { return a - floorDiv(a, b)*b }
-
 // SharePart is the share that samples were divided by from a time on.
 type SharePart struct {
 	From  time.Time `json:"from"`

@@ -123,3 +123,18 @@ func TestPatientBalloonsBuyNothing(t *testing.T) {
 	p := c.plan()
 	expect(t, p, len(p.Launches) == 0 && len(p.Creates) == 1 && p.Creates[0].Count == 6, "all are created and nothing is bought for the four without a place")
 }
+
+// Where another scaler owns the nodes there are no pools, so that no reading of groups can be old: balloons are made all
+// the same.
+func TestWithoutPoolsBalloonsAreMade(t *testing.T) {
+	c := full()
+	c.s.Groups, c.policy.Pools = nil, nil
+	c.want("web", "1a", 3, "2500m")
+	c.policy.MaxAge = time.Minute
+	c.s.PodsAt = c.now
+	p, _ := Make(c.now, c.s, c.policy, c.memory)
+	expect(t, p, len(p.Creates) == 1 && p.Creates[0].Count == 1, "a third balloon is made")
+	c.s.PodsAt = c.now.Add(-time.Hour)
+	p, _ = Make(c.now, c.s, c.policy, c.memory)
+	expect(t, p, len(p.Creates) == 0, "nothing is made on an old reading of the pods")
+}

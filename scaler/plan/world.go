@@ -115,7 +115,7 @@ func staleness(now time.Time, s Snapshot, p Policy) string {
 	if age := now.Sub(s.PodsAt); age > p.MaxAge {
 		return fmt.Sprintf("the API server was last current %s ago, more than %s", age.Round(time.Second), p.MaxAge)
 	}
-	if age := now.Sub(s.GroupsAt); age > p.MaxAge {
+	if age := now.Sub(s.GroupsAt); age > p.MaxAge && len(p.Pools) > 0 { // without pools nobody reads groups
 		return fmt.Sprintf("the groups were last current %s ago, more than %s", age.Round(time.Second), p.MaxAge)
 	}
 	return ""

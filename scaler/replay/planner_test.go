@@ -18,9 +18,9 @@ import (
 type planned struct {
 	group plan.Snapshot
 	ready []int64 // when each instance serves
-	pods  int
-	on    []int // pods by node
-	mem   plan.Memory
+
+	on  []int // pods by node
+	mem plan.Memory
 }
 
 const planZone = "1a"

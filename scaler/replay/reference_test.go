@@ -16,7 +16,7 @@ import (
 	"swell/scaler/series"
 )
 
-// recorded are the loads that are replayed; those without a name in bench/traces are read from the folder SWELL_TRACES.
+// recorded are the loads that are replayed; those without a name in bench/traces are read from the folder of recorded loads.
 var recorded = map[string]struct{ file, kept, zone string }{
 	"nasa":       {"nasa_http_requests_5m", traces.NASA, "America/New_York"},
 	"nyc_taxi":   {"nyc_taxi_passengers_30m", "", "America/New_York"},
@@ -33,9 +33,9 @@ func trace(t *testing.T, name string) replay.Input {
 	if r.kept != "" {
 		s, err = traces.Load(r.kept)
 	} else {
-		path := filepath.Join(os.Getenv("SWELL_TRACES"), r.file+".csv")
+		path := filepath.Join(traces.Folder(), r.file+".csv")
 		if _, e := os.Stat(path); e != nil && !strings.Contains(os.Getenv("SWELL_REQUIRE"), "traces") {
-			t.Skipf("skipped: %s is not there; set SWELL_TRACES to the folder of the recorded loads", path)
+			t.Skipf("skipped: %s.csv is neither in $SWELL_TRACES nor in ../shared/traces beside the module", r.file)
 		}
 		s, err = series.ReadFile(path)
 	}

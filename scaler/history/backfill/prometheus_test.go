@@ -20,6 +20,7 @@ import (
 	"swell/bench/testbed/prometheus"
 	"swell/scaler/history"
 	"swell/scaler/history/backfill"
+	"swell/scaler/series"
 )
 
 var end = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
@@ -126,7 +127,23 @@ func TestThePastComesFromARealPrometheus(t *testing.T) {
 	if coarse.Len() != 56*288 || !coarse.End().Equal(end) || minutes.Len() != 3*1440 || !minutes.End().Equal(end.Add(time.Minute)) {
 		t.Fatalf("%d coarse rows to %s, %d minutes to %s", coarse.Len(), coarse.End(), minutes.Len(), minutes.End())
 	}
-	gaps, marked := 0, 0
+	gaps, marked := checkPast(t, coarse)
+	r := &history.Record{}
+	// three days of the coarse rows come from the minutes, whose last one begins a row more, so that the oldest goes
+	if n, want := r.Fill(minutes)+r.Fill(coarse), 4320+56*288-864-1-marked-gaps; n != want {
+		t.Errorf("%d rows were filled: want %d", n, want)
+	}
+	v, err := p.Instant(t.Context(), `sum(kube_horizontalpodautoscaler_status_current_replicas)`, end)
+	if err != nil || v != 100 {
+		t.Errorf("an instant query gives %g, %v: want 100", v, err)
+	}
+	checkBadQueries(t, p)
+}
+
+// checkPast holds the rows against what was written.
+func checkPast(t *testing.T, coarse series.Series) (gaps, marked int) {
+	t.Helper()
+
 	for i, v := range coarse.Values {
 		at := coarse.Time(i)
 		switch {
@@ -141,15 +158,11 @@ func TestThePastComesFromARealPrometheus(t *testing.T) {
 	if marked != 12 || gaps < 22 || gaps > 24 { // what is looked back at fills five minutes
 		t.Errorf("%d rows at the maximum and %d of the outage are unknown: want 12 and 23", marked, gaps)
 	}
-	r := &history.Record{}
-	// three days of the coarse rows come from the minutes, whose last one begins a row more, so that the oldest goes
-	if n, want := r.Fill(minutes)+r.Fill(coarse), 4320+56*288-864-1-marked-gaps; n != want {
-		t.Errorf("%d rows were filled: want %d", n, want)
-	}
-	v, err := p.Instant(t.Context(), `sum(kube_horizontalpodautoscaler_status_current_replicas)`, end)
-	if err != nil || v != 100 {
-		t.Errorf("an instant query gives %g, %v: want 100", v, err)
-	}
+	return gaps, marked
+}
+
+func checkBadQueries(t *testing.T, p *backfill.Prometheus) {
+	t.Helper()
 	for name, tc := range map[string]struct{ query, want string }{
 		"several series": {`{__name__=~"kube_horizontalpodautoscaler_.*"}`, "aggregate them to one"},
 		"no series":      {`nothing_at_all`, "its metric and labels exist"},

@@ -10,7 +10,8 @@ import (
 )
 
 // Picture is an SVG file of lines: unserved share across, excess over clairvoyant upwards, both on logarithmic axes. It
-// needs nothing from outside and follows the reader's light or dark setting.
+// needs nothing from outside and follows the reader's light or dark setting. Of a line's settings that leave less than Floor
+// unserved the cheapest is drawn.
 type Picture struct {
 	Title, Subtitle string
 	Lines           []Line
@@ -52,7 +53,11 @@ func (c *canvas) y(cost float64) float64 {
 // SVG draws.
 func (p Picture) SVG() string {
 	c := &canvas{most: 0.01, topExcess: 0.1}
-	for _, l := range p.Lines {
+	shown := make([]Line, len(p.Lines))
+	for i, l := range p.Lines {
+		shown[i] = l.worthwhile()
+	}
+	for _, l := range shown {
 		for _, q := range l.Points {
 			c.most, c.topExcess = max(c.most, q.Unserved*1.1), max(c.topExcess, (q.Cost-1)*1.1)
 		}
@@ -67,7 +72,7 @@ func (p Picture) SVG() string {
 		fmt.Fprintf(c, `<line class="limit" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/><text class="limit-text" x="%.1f" y="%d">limit %s</text>`+"\n",
 			x, upper, x, lower, x+5, upper+14, percent(p.Limit))
 	}
-	lines := slices.SortedStableFunc(slices.Values(p.Lines), func(a, b Line) int {
+	lines := slices.SortedStableFunc(slices.Values(shown), func(a, b Line) int {
 		main := func(l Line) int { // on top is drawn last
 			if l.Name == p.Main {
 				return 1
@@ -86,6 +91,18 @@ func (p Picture) SVG() string {
 	}
 	c.WriteString("</svg>\n")
 	return c.String()
+}
+
+// worthwhile leaves out settings that leave no less unserved than a cheaper one which leaves none.
+func (l Line) worthwhile() Line {
+	least := math.Inf(1)
+	for _, q := range l.Points {
+		if q.Unserved <= Floor {
+			least = min(least, q.Cost)
+		}
+	}
+	l.Points = slices.DeleteFunc(slices.Clone(l.Points), func(q Point) bool { return q.Unserved <= Floor && q.Cost > least })
+	return l
 }
 
 func percent(share float64) string {
