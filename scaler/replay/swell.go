@@ -26,9 +26,6 @@ type swell struct {
 	state      balloon.State
 	seen       int
 	seenAt     int64
-
-	row    int64 // minute of the last answer
-	answer forecast.Answer
 }
 
 func newSwell(in Input, quantile float64) (*swell, error) {
@@ -67,15 +64,13 @@ func (p *swell) observe(at int64, pods int) {
 }
 
 func (p *swell) want(now int64) float64 {
-	if row := floorDiv(p.seenAt, int64(forecastStep/time.Second)); row != p.row {
-		p.row, p.answer = row, p.ask()
-	}
+	answer := p.ask()
 	in := balloon.Input{
-		Now: time.Unix(now, 0), Chunk: 1, Max: math.MaxInt32, Share: 1, Demand: float64(p.seen), Upper: p.answer.Upper,
+		Now: time.Unix(now, 0), Chunk: 1, Max: math.MaxInt32, Share: 1, Demand: float64(p.seen), Upper: answer.Upper,
 		Running: p.seen, Zones: p.zones, State: p.state,
 	}
-	if !p.answer.Ready {
-		in.NotReady = p.answer.Reason
+	if !answer.Ready {
+		in.NotReady = answer.Reason
 	}
 	for i := range p.zones {
 		p.zones[i].Pods = part(p.seen, i, len(p.zones))
