@@ -56,6 +56,6 @@ func TestASwingFasterThanTheHoldMovesNothing(t *testing.T) {
 			t.Fatalf("step %d: %d balloons, want the 20 of the peak", i, d.Total)
 		}
 		state, zones[0].Balloons = d.State, d.Total
-		now = now.Add(balloon.DefaultHold * 2 / 5)
+		now = now.Add(2 * balloon.DefaultHold / 5)
 	}
 }

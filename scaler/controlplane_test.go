@@ -24,9 +24,6 @@ func TestABurstThatBalloonsMakeRoomForBuysNothing(t *testing.T) {
 	if n := w.launched() - before; n != 0 {
 		t.Errorf("%d instances were launched for a burst that balloons made room for: want none", n)
 	}
-	if n := w.done("pop"); n == 0 {
-		t.Error("no balloon was popped: the scheduler preempted them all")
-	}
 	w.compareWithLedger()
 }
 

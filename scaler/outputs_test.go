@@ -22,7 +22,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"swell/api/v1alpha1"
-	"swell/scaler/ledger"
 )
 
 // wellBelow30 is a level whose forecast is above 27.5 and at most 30 pods, with or without some allowance of the
@@ -83,22 +82,6 @@ func (w world) podNames(selector string) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// done is how many actions of a sort the ledger has as done.
-func (w world) done(action string) int {
-	w.t.Helper()
-	entries, _, err := ledger.Read(w.LedgerDir())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	n := 0
-	for _, e := range entries {
-		if e.Phase == ledger.Done && e.Action == action {
-			n++
-		}
-	}
-	return n
 }
 
 // write is one change that a user made, by the audit log.
