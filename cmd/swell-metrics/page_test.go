@@ -138,7 +138,7 @@ func (r *rig) compareNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told, served []string
-	for _, row := range regexp.MustCompile("(?m)^\\| (`kafka_[^|]*) \\| (?:messages|seconds|messages/s|pods) \\|").FindAllStringSubmatch(string(page), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| (`(?:kafka|swell)_[^|]*) \\| (?:messages|seconds|messages/s|pods) \\|").FindAllStringSubmatch(string(page), -1) {
 		for _, name := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(row[1], -1) {
 			told = append(told, name[1])
 		}
