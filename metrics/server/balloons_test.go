@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/v1alpha1"
@@ -50,12 +51,15 @@ func averageValue(name, value string, of map[string]string) autoscalingv2.Metric
 // scaleBy makes the HPA go by these metrics.
 func (r *rig) scaleBy(specs ...autoscalingv2.MetricSpec) {
 	r.t.Helper()
-	var h autoscalingv2.HorizontalPodAutoscaler
-	if err := r.api.Get(r.t.Context(), client.ObjectKey{Namespace: namespace, Name: "orders"}, &h); err != nil {
-		r.t.Fatal(err)
-	}
-	h.Spec.Metrics = specs
-	if err := r.api.Update(r.t.Context(), &h); err != nil {
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error { // the controller writes its status meanwhile
+		var h autoscalingv2.HorizontalPodAutoscaler
+		if err := r.api.Get(r.t.Context(), client.ObjectKey{Namespace: namespace, Name: "orders"}, &h); err != nil {
+			return err
+		}
+		h.Spec.Metrics = specs
+		return r.api.Update(r.t.Context(), &h)
+	})
+	if err != nil {
 		r.t.Fatal(err)
 	}
 }
