@@ -121,7 +121,7 @@ func (l *Loop) forecastOptions() forecast.Options {
 	if err != nil {
 		location = time.UTC
 	}
-	return forecast.Options{Step: history.MinuteStep, Location: location}
+	return forecast.ForBalloons(location, l.holiday)
 }
 
 // loadPast learns a workload's files and checkpoint.

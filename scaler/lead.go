@@ -1,12 +1,14 @@
 package scaler
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"swell/api/config"
+	"swell/api/v1alpha1"
 	"swell/nodegroups"
 	"swell/nodegroups/learn"
 	"swell/scaler/observe"
@@ -35,9 +37,11 @@ type leads struct {
 	clock config.Clock
 	given config.Lead
 	boots *learn.Durations[learn.BootKey]
-	pods  *learn.Durations[string] // by namespace/name of the Balloon
-	// seen are instance ids and pod UIDs that were learned from, or never will be.
+	pods  *learn.Durations[string] // by the workload that a Balloon guards
+	// seen are instance ids, and pod UIDs by workload, that were learned from or never will be.
 	seen map[string]bool
+	// boot is each instance type's of a group, made at the first need after something was learned.
+	boot map[learn.BootKey]time.Duration
 }
 
 func newLeads(given config.Lead, clock config.Clock) (*leads, error) {
@@ -53,7 +57,7 @@ func newLeads(given config.Lead, clock config.Clock) (*leads, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &leads{clock: clock, given: given, boots: boots, pods: pods, seen: map[string]bool{}}, nil
+	return &leads{clock: clock, given: given, boots: boots, pods: pods, seen: map[string]bool{}, boot: map[learn.BootKey]time.Duration{}}, nil
 }
 
 // learnBoots takes the boots of instances whose Nodes became Ready since the last call.
@@ -81,6 +85,7 @@ func (l *leads) learnBoots(world observe.World) {
 			l.seen[in.ID] = true
 			if took := l.clock.At(at).Sub(in.LaunchedAt); took > 0 && took <= longestStart {
 				_ = l.boots.Add(bootKey(g, in.Type), took) // it is above zero
+				clear(l.boot)
 			}
 		}
 	}
@@ -88,17 +93,24 @@ func (l *leads) learnBoots(world observe.World) {
 	for _, p := range world.Snapshot.Pods {
 		present[string(p.UID)] = true
 	}
+	workloads := map[string]bool{}
+	for i := range world.Balloons {
+		workloads[guarded(&world.Balloons[i])] = true
+	}
+	l.pods.Forget(func(workload string) bool { return workloads[workload] })
 	for id := range l.seen {
-		if !present[id] {
+		if of, _, _ := strings.Cut(id, " "); !present[of] {
 			delete(l.seen, id)
 		}
 	}
 }
 
-// learnStarts takes the starts of a Balloon's workload's pods that became Ready since the last call.
-func (l *leads) learnStarts(world observe.World, namespace, balloon string, selector labels.Selector) {
+// learnStarts takes the starts of a guarded workload's pods that became Ready since the last call.
+func (l *leads) learnStarts(world observe.World, b *v1alpha1.Balloon, selector labels.Selector) {
+	workload := guarded(b)
 	for _, p := range world.Snapshot.Pods {
-		if p.Namespace != namespace || l.seen[string(p.UID)] || !selector.Matches(labels.Set(p.Labels)) {
+		id := string(p.UID) + " " + workload
+		if p.Namespace != b.Namespace || l.seen[id] || p.Labels[v1alpha1.BalloonLabel] != "" || !selector.Matches(labels.Set(p.Labels)) {
 			continue
 		}
 		ready, isReady := podSince(p, corev1.PodReady)
@@ -106,20 +118,24 @@ func (l *leads) learnStarts(world observe.World, namespace, balloon string, sele
 		if !isReady || !isBound {
 			continue
 		}
-		l.seen[string(p.UID)] = true
+		l.seen[id] = true
 		if took := l.clock.At(ready).Sub(l.clock.At(bound)); took > 0 && took <= longestStart {
-			_ = l.pods.Add(namespace+"/"+balloon, took) // it is above zero
+			_ = l.pods.Add(workload, took) // it is above zero
 		}
 	}
 }
 
-// of a Balloon is its lead with the slowest boot among the groups that exist, since any of them may be the one that is
-// bought next.
-func (l *leads) of(world observe.World, namespace, balloon string) lead {
-	out := lead{HPADelay: l.given.HPADelay.Duration, PodStart: l.pods.Quantile(namespace+"/"+balloon, leadQuantile)}
-	for _, g := range world.Snapshot.Groups {
+// of a Balloon is its lead with the slowest boot among the groups that take its workload's pods, since any of them may be
+// the one that is bought next. Without such a group the boot is the configured one.
+func (l *leads) of(b *v1alpha1.Balloon, groups []nodegroups.Group) lead {
+	out := lead{HPADelay: l.given.HPADelay.Duration, PodStart: l.pods.Quantile(guarded(b), leadQuantile)}
+	for _, g := range groups {
 		for _, t := range g.InstanceTypes {
-			out.Boot = max(out.Boot, l.boots.Quantile(bootKey(g, t), leadQuantile))
+			key := bootKey(g, t)
+			if _, known := l.boot[key]; !known {
+				l.boot[key] = l.boots.Quantile(key, leadQuantile)
+			}
+			out.Boot = max(out.Boot, l.boot[key])
 		}
 	}
 	if out.Boot == 0 {

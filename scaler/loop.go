@@ -23,6 +23,7 @@ import (
 	"swell/scaler/ledger"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
+	"swell/scaler/schedule"
 )
 
 // Cloud is what the loop needs of AWS.
@@ -68,6 +69,7 @@ type Loop struct {
 	memory      plan.Memory
 	workloads   map[string]*workload
 	leads       *leads
+	holiday     func(time.Time) bool // nil is none
 	outputs     map[string]*output
 	version     string // of the API server, with its minor number and when it was asked for
 	minor       int
@@ -188,6 +190,11 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	var err error
 	if l.leads, err = newLeads(l.options.Config.Lead, l.clock); err != nil {
 		return fmt.Errorf("reading the configuration's lead: %w", err)
+	}
+	if country := l.options.Config.History.Holidays; country != "" {
+		if l.holiday, err = schedule.Holidays(country); err != nil {
+			return fmt.Errorf("reading the configuration's history.holidays: %w", err)
+		}
 	}
 	intents, open, err := act.TakeOver(ctx, l.kube, l.namespace(), "swell-scaler-intents", l.options.Identity)
 	if err != nil {

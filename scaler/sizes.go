@@ -97,8 +97,8 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if w.load.running && !w.load.done {
 		return nil, fmt.Errorf("its demand history is still being read")
 	}
-	l.leads.learnStarts(*world, b.Namespace, b.Name, target.Selector)
-	s.lead = l.leads.of(*world, b.Namespace, b.Name)
+	l.leads.learnStarts(*world, b, target.Selector)
+	s.lead = l.leads.of(b, groupsFor(target, world))
 	if w.history != nil {
 		s.answer = w.history.AtLead(now, s.lead.Total(), tau)
 		s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share

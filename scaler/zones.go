@@ -20,6 +20,17 @@ import (
 	"swell/scaler/plan"
 )
 
+// groupsFor are the groups whose nodes take a workload's pods.
+func groupsFor(target apply.Target, world *observe.World) []nodegroups.Group {
+	var out []nodegroups.Group
+	for _, g := range world.Snapshot.Groups {
+		if takesPods(target, groupNode(g)) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
 // podsOf are a workload's own pods that have a node and are not going.
 func podsOf(world *observe.World, namespace string, selector labels.Selector) []*corev1.Pod {
 	var out []*corev1.Pod

@@ -17,6 +17,8 @@ type History struct {
 	Files []HistoryFile `json:"files,omitempty"`
 	// TimeZone of the weekly profile; UTC by default.
 	TimeZone string `json:"timeZone,omitempty"`
+	// Holidays are of the country with this two-letter code, and count as Sundays; none by default.
+	Holidays string `json:"holidays,omitempty"`
 	// Prometheus answers the queries of Balloons, and fills the past of workloads that are seen for the first time.
 	Prometheus *Prometheus `json:"prometheus,omitempty"`
 	// Datadog fills the past, too.

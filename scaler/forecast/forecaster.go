@@ -109,6 +109,7 @@ type Forecaster struct {
 	parts    []int64    // horizons that peaks are made of, ascending
 
 	open      openRow
+	shown     preview
 	perRow    float64 // samples in the last complete row
 	started   bool
 	seen      int64 // rows completed with a value
@@ -126,12 +127,27 @@ type Forecaster struct {
 	orderMade []made
 }
 
+// ForBalloons are the options of a forecaster that Balloons are sized by: rows of a minute, and orders for every lead up to
+// a quarter of an hour. It holds at most 64 KiB.
+func ForBalloons(location *time.Location, holiday func(date time.Time) bool) Options {
+	return Options{
+		Step: time.Minute, Location: location, Holiday: holiday, Leads: []time.Duration{},
+		Orders: []time.Duration{2 * time.Minute, 6 * time.Minute, 15 * time.Minute},
+	}
+}
+
 // openRow is the row that is being filled.
 type openRow struct {
 	row    int64
 	sum, n float64
 	newest time.Time
 	value  float64 // the newest sample
+}
+
+// preview is what a row that is not complete shows before anything of it is observed.
+type preview struct {
+	row         int64
+	mean, share float64
 }
 
 // New makes a Forecaster that has seen nothing.
@@ -242,6 +258,28 @@ func (f *Forecaster) observe(t time.Time, v float64, coarse bool) error {
 		f.open.newest, f.open.value = t, v
 	}
 	return nil
+}
+
+// LeastShown is the least share of its row that a sample stands for in Preview: it is the mean of some time before it was taken.
+const LeastShown = 0.25
+
+// Preview says what a row that is not complete shows so far: the mean of a share of it, above 0 to 1. Only AtLead counts that,
+// nothing is learned from it, and what is observed of the row takes its place.
+func (f *Forecaster) Preview(t time.Time, mean, share float64) {
+	if mean >= 0 && mean <= largestLoad && share > 0 && share <= 1 {
+		f.shown = preview{floorDiv(t.Unix(), f.step), mean, share}
+	}
+}
+
+// soFar is the mean of the open row and how much of it has passed, 0 where nothing is known of it.
+func (f *Forecaster) soFar() (mean, passed float64) {
+	switch {
+	case f.open.n > 0:
+		return f.open.sum / f.open.n, min(f.open.n/max(f.perRow, f.open.n), 1)
+	case f.shown.row == f.open.row:
+		return f.shown.mean, f.shown.share
+	}
+	return math.NaN(), 0
 }
 
 // closeUntil completes all rows before row.

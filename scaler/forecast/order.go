@@ -203,11 +203,11 @@ func (o *order) scaleOf(p *pendingOrder, v *view, a *ahead, horizon, point float
 // served come later as it fills.
 func (o *order) fresh(m *made) float64 {
 	f := o.f
-	if f.open.n == 0 || o.news.value() == 0 || !o.ready() {
+	mean, passed := f.soFar()
+	if passed == 0 || o.news.value() == 0 || !o.ready() {
 		return 0
 	}
-	passed := min(f.open.n/max(f.perRow, f.open.n), 1)
-	surprise := bounded(math.Log(f.open.sum/f.open.n+m.small)-o.expected, orderClip)
+	surprise := bounded(math.Log(mean+m.small)-o.expected, orderClip)
 	x := bounded(o.newsOutcome.value()/o.news.value(), 1)*surprise*math.Sqrt(passed) + bounded(o.drift, orderClip)*passed
 	if !isNumber(x) {
 		return 0

@@ -115,6 +115,37 @@ func TestTheOpenRowCounts(t *testing.T) {
 	}
 }
 
+// What is shown of the open row counts as what is observed of it, is not learned, and gives way to it.
+func TestAPreviewCountsAndIsNotLearned(t *testing.T) {
+	s := swing(16, time.Minute, 6)
+	f, from := history(t, s, 14)
+	end := from + 1000
+	live(t, f, s, from, end)
+	untouched := f.Clone()
+	now := s.Time(end)
+	before := f.AtLead(now, lead, 0.95)
+	f.Preview(now, 1.5*s.Values[end-1], 1)
+	after := f.AtLead(now, lead, 0.95)
+	if after.Point < 1.01*before.Point || after.Upper < 1.01*before.Upper || after.Upper > 1.6*before.Upper {
+		t.Errorf("the load rose by half: %v ≤ %v after %v ≤ %v", after.Point, after.Upper, before.Point, before.Upper)
+	}
+	for _, bad := range []float64{math.NaN(), -1, math.Inf(1)} {
+		f.Preview(now, bad, 1)
+	}
+	if again := f.AtLead(now, lead, 0.95); again.Upper != after.Upper {
+		t.Errorf("what cannot be a load moved the bound from %v to %v", after.Upper, again.Upper)
+	}
+	for _, x := range []*forecast.Forecaster{f, untouched} {
+		if err := x.Observe(now, s.Values[end]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := s.Time(end + 1)
+	if a, b := f.AtLead(next, lead, 0.95), untouched.AtLead(next, lead, 0.95); a.Point != b.Point || a.Upper != b.Upper {
+		t.Errorf("after the row was observed: %v ≤ %v where something was shown, %v ≤ %v where not", a.Point, a.Upper, b.Point, b.Upper)
+	}
+}
+
 func TestLeadsBetweenAndBeyondOrders(t *testing.T) {
 	s := swing(16, time.Minute, 7)
 	f, from := history(t, s, 14)

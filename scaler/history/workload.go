@@ -246,7 +246,12 @@ func (w *Workload) Last() Sample { return w.last }
 // AtLead is the forecast of the demand of all clusters when what is ordered now serves, a lead from now, in pods, and its
 // quantile.
 func (w *Workload) AtLead(now time.Time, lead time.Duration, tau float64) forecast.Answer {
-	w.flush(floorDiv(now.Unix(), minuteSeconds))
+	minute := floorDiv(now.Unix(), minuteSeconds)
+	w.flush(minute)
+	if o := &w.open; o.row == minute && o.known > 0 && 2*o.known >= len(o.samples) {
+		passed := max(w.last.At.Sub(minuteTime(minute)).Minutes(), forecast.LeastShown)
+		w.forecaster.Preview(minuteTime(minute), o.sum/float64(o.known), min(passed, 1))
+	}
 	return w.forecaster.AtLead(now, lead, tau)
 }
 

@@ -12,12 +12,12 @@ import (
 
 const (
 	// Quantile that swell is set to in all replays.
-	Quantile = 0.97
-	// forecastStep is the product's: demand is learned by the minute.
-	forecastStep = time.Minute
+	Quantile      = 0.97
+	minuteSeconds = 60
 )
 
-// swell asks the product's own forecaster and sizes balloons by the product's own arithmetic.
+// swell asks the product's own forecaster, with the product's settings, and sizes balloons by the product's own arithmetic.
+// As in the product demand is sampled once a minute, learned when the minute is over, and shown to the forecaster until then.
 type swell struct {
 	quantile   float64
 	lead       time.Duration
@@ -26,21 +26,22 @@ type swell struct {
 	state      balloon.State
 	seen       int
 	seenAt     int64
+	minute     int64 // that is sampled
+	sample     float64
 }
 
 func newSwell(in Input, quantile float64) (*swell, error) {
 	s := in.Scenario
-	p := &swell{quantile: quantile, lead: s.lead() + s.HPADelay.Duration + s.Scan.Duration}
-	reach := (p.lead + 2*forecastStep - 1).Truncate(forecastStep) // rounded up, and one row more
-	horizons := []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute}
-	for _, h := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 24 * time.Hour, 48 * time.Hour} {
-		if reach > horizons[len(horizons)-1] {
-			horizons = append(horizons, h)
+	p := &swell{quantile: quantile, lead: s.lead() + s.HPADelay.Duration + s.Scan.Duration, minute: -1}
+	o := forecast.ForBalloons(in.Location, in.Holiday)
+	// what is ordered rests on the horizons around its lead alone; the others would only take time
+	o.Horizons = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute}
+	for _, h := range []time.Duration{time.Hour, 2 * time.Hour, 24 * time.Hour, 48 * time.Hour} {
+		if p.lead+5*time.Minute > o.Horizons[len(o.Horizons)-1] {
+			o.Horizons = append(o.Horizons, h)
 		}
 	}
-	f, err := forecast.New(forecast.Options{
-		Step: forecastStep, Location: in.Location, Holiday: in.Holiday, Horizons: horizons, Leads: []time.Duration{forecastStep}, Orders: []time.Duration{p.lead},
-	})
+	f, err := forecast.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("making swell's forecaster: %w", err)
 	}
@@ -53,14 +54,23 @@ func newSwell(in Input, quantile float64) (*swell, error) {
 
 // ask is the one place where the forecaster is asked.
 func (p *swell) ask() forecast.Answer {
+	passed := max(float64(p.seenAt-p.minute*minuteSeconds)/minuteSeconds, forecast.LeastShown)
+	p.forecaster.Preview(time.Unix(p.minute*minuteSeconds, 0), p.sample, passed)
 	return p.forecaster.AtLead(time.Unix(p.seenAt, 0), p.lead, p.quantile)
 }
 
 func (p *swell) observe(at int64, pods int) {
 	p.seen, p.seenAt = pods, at
-	if err := p.forecaster.Observe(time.Unix(at, 0), float64(pods)); err != nil {
-		panic(err) // the runner feeds whole numbers in the order of time
+	minute := floorDiv(at, minuteSeconds)
+	if minute == p.minute {
+		return
 	}
+	if p.minute >= 0 {
+		if err := p.forecaster.Observe(time.Unix(p.minute*minuteSeconds, 0), p.sample); err != nil {
+			panic(err) // the runner feeds whole numbers in the order of time
+		}
+	}
+	p.minute, p.sample = minute, float64(pods)
 }
 
 func (p *swell) want(now int64) float64 {
