@@ -157,7 +157,7 @@ func (l *Loop) outputPods(ctx context.Context, world *observe.World, s *size, o 
 func (l *Loop) quota(ctx context.Context, namespace string, pods map[string]*corev1.Pod) (string, error) {
 	var list corev1.ResourceQuotaList
 	if err := l.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-		return "", fmt.Errorf("reading the ResourceQuotas of %s: %w; the scaler's role needs list and watch on resourcequotas", namespace, err)
+		return "", fmt.Errorf("reading the ResourceQuotas of %s: %w", namespace, err)
 	}
 	for _, pod := range pods { // all are alike in this
 		return balloon.QuotaEater(list.Items, pod), nil
