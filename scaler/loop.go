@@ -69,6 +69,7 @@ type Loop struct {
 	workloads   map[string]*workload
 	leads       *leads
 	outputs     map[string]*output
+	leftovers   leftovers
 	version     string // of the API server, with its minor number and when it was asked for
 	minor       int
 	versionAt   time.Time

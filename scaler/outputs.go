@@ -43,6 +43,8 @@ type output struct {
 	fellAt   time.Time
 	// generation of the Balloon that was last decided on.
 	generation int64
+	// target as it was last read, of a kind that no cache has.
+	target seenTarget
 	// applied tells the buffers, or the absence of buffers, that were last brought about, and when.
 	applied   string
 	appliedAt time.Time
@@ -113,7 +115,7 @@ func (l *Loop) output(ctx context.Context, now time.Time, world *observe.World, 
 	if b.Spec.Output == v1alpha1.OutputCapacityBuffer {
 		return l.outputBuffers(ctx, now, world, s, o, pods)
 	}
-	l.withoutBuffers(ctx, now, o, b)
+	l.withoutBuffers(ctx, now, o, s)
 	if b.Spec.Output == v1alpha1.OutputVirtual {
 		s.yes("Held", "room is held in the planner's memory; no pods are made")
 		return o.demands(s, pods, true)
@@ -192,16 +194,6 @@ func (l *Loop) outputBuffers(ctx context.Context, now time.Time, world *observe.
 	s.yes("Held", "room is held by CapacityBuffers, for the scaler that owns the nodes")
 	o.demands(s, pods, false) // remembered, and none of the plan's business
 	return none(b)
-}
-
-// withoutBuffers takes away what another output has left, once.
-func (l *Loop) withoutBuffers(ctx context.Context, now time.Time, o *output, b *v1alpha1.Balloon) {
-	if o.applied == noBuffers && o.err == nil {
-		return
-	}
-	if err := l.bring(ctx, now, o, noBuffers, func() error { return apply.DeleteBuffers(ctx, l.client, b) }); err != nil {
-		l.options.Log.Warn("buffers", "balloon", b.Namespace+"/"+b.Name, "error", err)
-	}
 }
 
 // noBuffers is the state of an output without CapacityBuffers.

@@ -13,7 +13,6 @@ import (
 
 	"swell/api/v1alpha1"
 	"swell/balloon"
-	"swell/balloon/apply"
 	"swell/scaler/forecast"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -85,7 +84,7 @@ func (l *Loop) cannotSize(world *observe.World, s *size, err error) []plan.Ballo
 
 func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World, s *size) ([]plan.BalloonDemand, error) {
 	b := s.balloon
-	target, err := apply.ReadTarget(ctx, l.client, b.Namespace, b.Spec.ScaleTargetRef)
+	target, err := l.target(ctx, now, world, b)
 	if err != nil {
 		return nil, err
 	}
