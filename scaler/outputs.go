@@ -43,6 +43,8 @@ type output struct {
 	fellAt   time.Time
 	// generation of the Balloon that was last decided on.
 	generation int64
+	// requests of one pod that its balloons hold the place of.
+	requests balloon.Requests
 	// target as it was last read, of a kind that no cache has.
 	target seenTarget
 	// applied tells the buffers, or the absence of buffers, that were last brought about, and when.

@@ -98,7 +98,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	}
 	share /= 100
 	running := podsOf(world, b.Namespace, target.Selector)
-	requests := balloon.PodRequests(target.Template, running)
+	requests := l.outputOf(b).requests.Of(target.Template, running)
 	tau, err := quantile(b, requests, target, world)
 	if err != nil {
 		return nil, err
