@@ -1,6 +1,7 @@
 package balloon
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -31,6 +32,31 @@ func PodRequests(template corev1.PodTemplateSpec, running []*corev1.Pod) corev1.
 		}
 	}
 	return out
+}
+
+// Requests are what a Balloon's pods hold the place of, kept from one decision to the next; the zero value is a new start.
+type Requests struct {
+	template, held corev1.ResourceList
+}
+
+// littleChange is the part of a request by which running pods may ask for more or less than is held before all balloons
+// are made anew: a median moves with every pod.
+const littleChange = 0.1
+
+// Of is PodRequests, or what it was before where the template asks for the same and what runs for little else.
+func (r *Requests) Of(template corev1.PodTemplateSpec, running []*corev1.Pod) corev1.ResourceList {
+	base, asked := PodRequests(template, nil), PodRequests(template, running)
+	if !within(r.template, base, 0) || !within(r.held, asked, littleChange) {
+		r.template, r.held = base, asked
+	}
+	return r.held
+}
+
+// within says whether two lists name the same resources, with quantities that differ by at most a part of the first's.
+func within(a, b corev1.ResourceList, part float64) bool {
+	return maps.EqualFunc(a, b, func(x, y resource.Quantity) bool {
+		return x.Cmp(y) == 0 || math.Abs(y.AsApproximateFloat64()-x.AsApproximateFloat64()) < part*x.AsApproximateFloat64()
+	})
 }
 
 // requestsDefaulted gives containers that name only limits these as their requests: the API server does so with a pod,

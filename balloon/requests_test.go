@@ -105,3 +105,24 @@ func TestRunningPodsMakeABalloonLarger(t *testing.T) {
 		}
 	}
 }
+
+// What running pods ask for moves all balloons only by a tenth or more, counted from what they hold; what the template
+// asks for counts at once.
+func TestALittleMoreOfRunningPodsChangesNoBalloon(t *testing.T) {
+	var r balloon.Requests
+	for i, step := range []struct{ template, running, want string }{
+		{"1", "1200m", "1200m"},
+		{"1", "1290m", "1200m"},
+		{"1", "1110m", "1200m"},
+		{"1", "1320m", "1320m"},
+		{"1", "1250m", "1320m"},
+		{"1010m", "1250m", "1250m"},
+		{"1010m", "1", "1010m"},
+	} {
+		pods := []*corev1.Pod{{Spec: corev1.PodSpec{Containers: []corev1.Container{asks(list(step.running, ""), nil)}}}}
+		got := r.Of(corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{asks(list(step.template, ""), nil)}}}, pods)
+		if cpu := got[corev1.ResourceCPU]; cpu.Cmp(resource.MustParse(step.want)) != 0 {
+			t.Errorf("step %d: %s where the template asks for %s and its pod for %s, want %s", i, cpu.String(), step.template, step.running, step.want)
+		}
+	}
+}

@@ -177,17 +177,23 @@ func (in Input) survive(target float64, why string, d *Decision) (float64, strin
 		d.Problems = append(d.Problems, Problem{"the loss of a zone cannot be survived with fewer than two", "add a zone, or set survive: None"})
 		return target, why
 	}
-	pods, top := 0, 0
+	pods, top, fullest := 0, 0, ""
 	for _, z := range in.Zones {
 		pods += max(z.Pods, 0)
-		top = max(top, z.Pods)
+		if z.Pods > top {
+			top, fullest = z.Pods, z.Name
+		}
 	}
 	largest := 1 / float64(len(in.Zones))
 	if pods > 0 {
 		largest = float64(top) / float64(pods)
 	}
 	// Room for a zone that holds nearly all would be without bound; beyond a half the others get as much again.
-	largest = min(largest, 0.5)
+	if largest > 0.5 {
+		d.Problems = append(d.Problems, Problem{fmt.Sprintf("zone %s has %.0f %% of the pods, and when it is lost only a part of their room is held", fullest, math.Floor(100*largest)),
+			"spread the workload over its zones by topologySpreadConstraints, so that none has more than a half, or set zones.survive: None"})
+		largest = 0.5
+	}
 	raised := target / (1 - largest)
 	return raised, why + fmt.Sprintf(", raised to %.4g for the loss of a zone", raised)
 }

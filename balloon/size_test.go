@@ -237,3 +237,44 @@ func TestAHairAboveAWholeBalloonMakesNoOtherOne(t *testing.T) {
 		}
 	}
 }
+
+// What a zone's loss leaves is the target, but for what whole balloons and their few moves round off; or it is said that
+// it is less.
+func TestSurvivingAZoneIsHeldOrSaidNotToBe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := balloon.Input{Now: t0, Chunk: rapid.Float64Range(0.1, 5).Draw(t, "chunk"), Max: 1 << 20, Share: 1, SurviveZone: true}
+		left := map[string]float64{}
+		for i := range rapid.IntRange(2, 5).Draw(t, "zones") {
+			z := balloon.Zone{Name: fmt.Sprint("z", i), Pods: rapid.IntRange(0, 100).Draw(t, "pods")}
+			in.Zones, in.Running = append(in.Zones, z), in.Running+z.Pods
+			left[z.Name] = float64(z.Pods)
+		}
+		in.Demand = rapid.Float64Range(0, 1000).Draw(t, "demand")
+		in.Upper = in.Demand
+		d := balloon.Size(in)
+		all := 0.0
+		for _, z := range d.Zones {
+			left[z.Zone] += float64(z.Balloons) * in.Chunk
+		}
+		for _, capacity := range left {
+			all += capacity
+		}
+		for zone, lost := range left {
+			if all-lost < in.Demand-2*in.Chunk-1e-6 && !strings.Contains(fmt.Sprint(d.Problems), "is lost") {
+				t.Fatalf("%g pods' room is left of %g when %s is lost, of %v, and the problems are %v (%s)", all-lost, in.Demand, zone, left, d.Problems, d.Why)
+			}
+		}
+	})
+}
+
+func TestAZoneOfMoreThanAHalf(t *testing.T) {
+	in := balloon.Input{Now: t0, Chunk: 1, Max: 1000, Share: 1, Demand: 100, Upper: 100, Running: 100, SurviveZone: true,
+		Zones: []balloon.Zone{{Name: "a", Pods: 80}, {Name: "b", Pods: 10}, {Name: "c", Pods: 10}}}
+	if d := balloon.Size(in); len(d.Problems) != 1 || !strings.Contains(d.Problems[0].What, "zone a has 80 %") || !strings.Contains(d.Problems[0].Mend, "survive") {
+		t.Errorf("%v (%s): want a problem about zone a", d.Problems, d.Why)
+	}
+	in.Zones[0].Pods, in.Zones[1].Pods, in.Zones[2].Pods = 50, 25, 25
+	if d := balloon.Size(in); len(d.Problems) != 0 {
+		t.Errorf("%v: a half is survived", d.Problems)
+	}
+}

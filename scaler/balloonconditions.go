@@ -14,6 +14,8 @@ const (
 	held = "Held"
 	// withinMax says whether spec.max lets all be held that is wanted.
 	withinMax = "WithinMax"
+	// buffersGone says, while it is not so, that CapacityBuffers of an earlier output may still be there.
+	buffersGone = "BuffersGone"
 	// imagesPulled says whether the workload's images come with the balloons.
 	imagesPulled = "ImagesPulled"
 )

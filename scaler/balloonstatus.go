@@ -9,6 +9,7 @@ import (
 
 	"swell/api/config"
 	"swell/api/v1alpha1"
+	"swell/balloon"
 	"swell/scaler/history"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -37,7 +38,13 @@ func balloonStatus(s size, world observe.World, clock config.Clock, at time.Time
 			running[zoneOf[p.Spec.NodeName]]++
 		}
 	}
-	for _, z := range s.decision.Zones {
+	zones := s.decision.Zones
+	if s.unsized {
+		for _, z := range s.balloon.Status.Zones {
+			zones = append(zones, balloon.ZoneBalloons{Zone: z.Zone, Balloons: int(z.Balloons)})
+		}
+	}
+	for _, z := range zones {
 		status.Zones = append(status.Zones, v1alpha1.BalloonZoneStatus{Zone: z.Zone, Balloons: int32(z.Balloons), Running: running[z.Zone] + int32(s.virtual[z.Zone])})
 	}
 	return status

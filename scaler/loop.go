@@ -71,6 +71,7 @@ type Loop struct {
 	leads       *leads
 	holiday     func(time.Time) bool // nil is none
 	outputs     map[string]*output
+	leftovers   leftovers
 	version     string // of the API server, with its minor number and when it was asked for
 	minor       int
 	versionAt   time.Time

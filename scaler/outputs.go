@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,13 +35,18 @@ const (
 type output struct {
 	// held is what was last wanted, by zone; where there are pods, they tell it.
 	held map[string]int
-	// virtual says that the room is in the planner's memory.
+	// virtual says that the room is in the planner's memory, as balloons like these, by zone.
 	virtual bool
+	pods    map[string]*corev1.Pod
 	// replicas that the workload was last given, and when they were last lowered.
 	replicas int
 	fellAt   time.Time
 	// generation of the Balloon that was last decided on.
 	generation int64
+	// requests of one pod that its balloons hold the place of.
+	requests balloon.Requests
+	// target as it was last read, of a kind that no cache has.
+	target seenTarget
 	// applied tells the buffers, or the absence of buffers, that were last brought about, and when.
 	applied   string
 	appliedAt time.Time
@@ -99,18 +106,18 @@ func (l *Loop) output(ctx context.Context, now time.Time, world *observe.World, 
 		pod, err := balloon.PodFor(*b, z.Zone, w)
 		if err != nil {
 			s.no("NoBalloonForThis", err.Error())
-			return keep(b, world)
+			return l.keep(b, world)
 		}
 		pods[z.Zone] = pod
 	}
 	if b.Spec.Mode == v1alpha1.Observe {
 		s.no(observing, "spec.mode is Observe: nothing is made or deleted")
-		return keep(b, world)
+		return l.keep(b, world)
 	}
 	if b.Spec.Output == v1alpha1.OutputCapacityBuffer {
 		return l.outputBuffers(ctx, now, world, s, o, pods)
 	}
-	l.withoutBuffers(ctx, now, o, b)
+	l.withoutBuffers(ctx, now, o, s)
 	if b.Spec.Output == v1alpha1.OutputVirtual {
 		s.yes("Held", "room is held in the planner's memory; no pods are made")
 		return o.demands(s, pods, true)
@@ -121,7 +128,7 @@ func (l *Loop) output(ctx context.Context, now time.Time, world *observe.World, 
 // demands are the decision in the plan's terms.
 func (o *output) demands(s *size, pods map[string]*corev1.Pod, virtual bool) []plan.BalloonDemand {
 	out := none(s.balloon)
-	o.virtual = virtual
+	o.virtual, o.pods = virtual, pods
 	clear(o.held)
 	for _, z := range s.decision.Zones {
 		o.held[z.Zone] = z.Balloons
@@ -136,7 +143,7 @@ func (l *Loop) outputPods(ctx context.Context, world *observe.World, s *size, o 
 	switch {
 	case err != nil:
 		s.no("QuotaUnknown", err.Error())
-		return keep(b, world)
+		return l.keep(b, world)
 	case eater != "":
 		s.no("QuotaWouldBeEaten", fmt.Sprintf("balloons would count against %s, which is the workloads', so none are held; %s", eater, balloon.QuotaMend))
 		return none(b)
@@ -148,7 +155,7 @@ func (l *Loop) outputPods(ctx context.Context, world *observe.World, s *size, o 
 		s.yes("Held", "room is held by pods")
 	}
 	if !again { // what cannot be made must not buy nodes
-		return keep(b, world)
+		return l.keep(b, world)
 	}
 	return o.demands(s, pods, false)
 }
@@ -157,7 +164,7 @@ func (l *Loop) outputPods(ctx context.Context, world *observe.World, s *size, o 
 func (l *Loop) quota(ctx context.Context, namespace string, pods map[string]*corev1.Pod) (string, error) {
 	var list corev1.ResourceQuotaList
 	if err := l.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-		return "", fmt.Errorf("reading the ResourceQuotas of %s: %w; the scaler's role needs list and watch on resourcequotas", namespace, err)
+		return "", fmt.Errorf("reading the ResourceQuotas of %s: %w", namespace, err)
 	}
 	for _, pod := range pods { // all are alike in this
 		return balloon.QuotaEater(list.Items, pod), nil
@@ -184,21 +191,11 @@ func (l *Loop) outputBuffers(ctx context.Context, now time.Time, world *observe.
 		if o.virtual {
 			return o.demands(s, pods, true)
 		}
-		return keep(b, world)
+		return l.keep(b, world)
 	}
 	s.yes("Held", "room is held by CapacityBuffers, for the scaler that owns the nodes")
 	o.demands(s, pods, false) // remembered, and none of the plan's business
 	return none(b)
-}
-
-// withoutBuffers takes away what another output has left, once.
-func (l *Loop) withoutBuffers(ctx context.Context, now time.Time, o *output, b *v1alpha1.Balloon) {
-	if o.applied == noBuffers && o.err == nil {
-		return
-	}
-	if err := l.bring(ctx, now, o, noBuffers, func() error { return apply.DeleteBuffers(ctx, l.client, b) }); err != nil {
-		l.options.Log.Warn("buffers", "balloon", b.Namespace+"/"+b.Name, "error", err)
-	}
 }
 
 // noBuffers is the state of an output without CapacityBuffers.
@@ -225,8 +222,15 @@ func (l *Loop) bring(ctx context.Context, now time.Time, o *output, state string
 	return nil
 }
 
-// keep is a demand for just the balloons that exist.
-func keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
+// keep is a demand for just the balloons that exist, in memory or as pods.
+func (l *Loop) keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
+	if o := l.outputOf(b); o.virtual && b.Spec.Mode != v1alpha1.Observe {
+		out := none(b)
+		for _, zone := range slices.Sorted(maps.Keys(o.pods)) {
+			out = append(out, plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone, Pod: o.pods[zone], Want: o.held[zone], Virtual: true})
+		}
+		return out
+	}
 	byZone := map[string]*plan.BalloonDemand{}
 	var zones []string
 	for _, p := range world.Snapshot.Pods {

@@ -13,7 +13,6 @@ import (
 
 	"swell/api/v1alpha1"
 	"swell/balloon"
-	"swell/balloon/apply"
 	"swell/scaler/forecast"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -29,6 +28,8 @@ type size struct {
 	share    float64         // of all demand, 0 to 1
 	decision balloon.Decision
 	err      error
+	// unsized says that nothing was decided, so that what was goes on.
+	unsized bool
 	// says are conditions beside that of the forecast.
 	says []metav1.Condition
 	// patient says that room for what is wanted is about to come free.
@@ -50,15 +51,17 @@ func (l *Loop) sizeBalloons(ctx context.Context, now time.Time, world *observe.W
 		if b.DeletionTimestamp != nil {
 			continue
 		}
+		l.outputOf(b) // before its status is written again
 		s := size{balloon: b, memory: l.workloads[b.Namespace+"/"+b.Name]}
 		var demands []plan.BalloonDemand
 		if other := first[guarded(b)]; b.Spec.Mode != v1alpha1.Observe && other != b.Name {
 			s.no("GuardedTwice", fmt.Sprintf("Balloon %s is older and guards %s %s already; delete one of the two", other, b.Spec.ScaleTargetRef.Kind, b.Spec.ScaleTargetRef.Name))
 			s.err = fmt.Errorf("the workload is guarded by Balloon %s already", other)
 			demands = none(b)
-		} else if demands, s.err = l.sizeOne(ctx, now, world, &s); s.err != nil {
-			s.no("CannotSize", s.err.Error()+"; its balloons stay as they are until then")
-			demands = keep(b, world)
+		} else if sized, err := l.sizeOne(ctx, now, world, &s); err != nil {
+			demands = l.cannotSize(world, &s, err)
+		} else {
+			demands = sized
 		}
 		l.problems(world, &s)
 		world.Snapshot.Balloons = append(world.Snapshot.Balloons, demands...)
@@ -72,9 +75,16 @@ func (l *Loop) sizeBalloons(ctx context.Context, now time.Time, world *observe.W
 	return sizes
 }
 
+// cannotSize keeps what is held of a Balloon that nothing could be decided on.
+func (l *Loop) cannotSize(world *observe.World, s *size, err error) []plan.BalloonDemand {
+	s.err, s.unsized = err, true
+	s.no("CannotSize", err.Error()+"; its balloons stay as they are until then")
+	return l.keep(s.balloon, world)
+}
+
 func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World, s *size) ([]plan.BalloonDemand, error) {
 	b := s.balloon
-	target, err := apply.ReadTarget(ctx, l.client, b.Namespace, b.Spec.ScaleTargetRef)
+	target, err := l.target(ctx, now, world, b)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +98,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	}
 	share /= 100
 	running := podsOf(world, b.Namespace, target.Selector)
-	requests := balloon.PodRequests(target.Template, running)
+	requests := l.outputOf(b).requests.Of(target.Template, running)
 	tau, err := quantile(b, requests, target, world)
 	if err != nil {
 		return nil, err

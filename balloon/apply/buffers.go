@@ -27,6 +27,9 @@ var ErrNoBuffers = errors.New("the cluster does not serve CapacityBuffer autosca
 
 var bufferKind = schema.GroupVersionKind{Group: "autoscaling.x-k8s.io", Version: "v1beta1", Kind: "CapacityBuffer"}
 
+// outputKinds are what an output CapacityBuffer consists of.
+var outputKinds = []schema.GroupVersionKind{bufferKind, corev1.SchemeGroupVersion.WithKind("PodTemplate")}
+
 // Buffer is the room that one zone is to have, held by the scaler that owns the nodes.
 type Buffer struct {
 	Zone     string
@@ -67,6 +70,21 @@ func DeleteBuffers(ctx context.Context, c client.Client, b *v1alpha1.Balloon) er
 	return prune(ctx, c, b, nil)
 }
 
+// Buffered are the Balloons, by namespace and name, that CapacityBuffers or PodTemplates of any namespace are labelled for.
+func Buffered(ctx context.Context, c client.Client) (map[client.ObjectKey]bool, error) {
+	out := map[client.ObjectKey]bool{}
+	for _, kind := range outputKinds {
+		list, err := listOutput(ctx, c, kind, client.HasLabels{balloon.Label})
+		if err != nil {
+			return nil, fmt.Errorf("listing the %ss of all Balloons: %w", kind.Kind, err)
+		}
+		for i := range list {
+			out[client.ObjectKey{Namespace: list[i].GetNamespace(), Name: list[i].GetLabels()[balloon.Label]}] = true
+		}
+	}
+	return out, nil
+}
+
 func applyOne(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
 	err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(FieldManager))
 	what := fmt.Sprintf("applying %s %s/%s", object.GetKind(), object.GetNamespace(), object.GetName())
@@ -88,18 +106,13 @@ func unserved(err error, object *unstructured.Unstructured) bool {
 
 // prune deletes what belongs to the Balloon and is not wanted. Only what it controls goes, by UID.
 func prune(ctx context.Context, c client.Client, b *v1alpha1.Balloon, wanted map[string]bool) error {
-	for _, kind := range []schema.GroupVersionKind{bufferKind, corev1.SchemeGroupVersion.WithKind("PodTemplate")} {
-		list := &unstructured.UnstructuredList{} // read from the server: a cache would watch these kinds in all namespaces
-		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		err := c.List(ctx, list, client.InNamespace(b.Namespace), client.MatchingLabels{balloon.Label: b.Name})
-		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
-			continue
-		}
+	for _, kind := range outputKinds {
+		list, err := listOutput(ctx, c, kind, client.InNamespace(b.Namespace), client.MatchingLabels{balloon.Label: b.Name})
 		if err != nil {
 			return fmt.Errorf("listing the %ss of Balloon %s/%s: %w", kind.Kind, b.Namespace, b.Name, err)
 		}
-		for i := range list.Items {
-			object := &list.Items[i]
+		for i := range list {
+			object := &list[i]
 			if wanted[object.GetName()] || !metav1.IsControlledBy(object, b) {
 				continue
 			}
@@ -111,6 +124,18 @@ func prune(ctx context.Context, c client.Client, b *v1alpha1.Balloon, wanted map
 		}
 	}
 	return nil
+}
+
+// listOutput lists from the server, since a cache would watch these kinds in all namespaces. A kind that is not served
+// has no objects.
+func listOutput(ctx context.Context, c client.Client, kind schema.GroupVersionKind, options ...client.ListOption) ([]unstructured.Unstructured, error) {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	err := c.List(ctx, list, options...)
+	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return list.Items, err
 }
 
 func owned(b *v1alpha1.Balloon, kind schema.GroupVersionKind, name string) *unstructured.Unstructured {

@@ -79,6 +79,16 @@ func bufferOf(t *testing.T, c client.Client, ns, name string) *unstructured.Unst
 	return u
 }
 
+// isBuffered says whether a Balloon is among all that have buffers.
+func isBuffered(t *testing.T, c client.Client, b *v1alpha1.Balloon) bool {
+	t.Helper()
+	all, err := apply.Buffered(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[client.ObjectKeyFromObject(b)]
+}
+
 func TestBuffersHoldTheRoomOfEachZone(t *testing.T) {
 	kube, c := cluster(t)
 	ns := addNamespace(t, kube)
@@ -113,7 +123,7 @@ func TestBuffersHoldTheRoomOfEachZone(t *testing.T) {
 	if err := apply.ApplyBuffers(t.Context(), c, b, buffers(t, b, map[string]int{"ap-northeast-1a": 1})); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(versions(t, c, ns)); got != "CapacityBuffer web-ap-northeast-1a, PodTemplate web-ap-northeast-1a" {
+	if got := names(versions(t, c, ns)); got != "CapacityBuffer web-ap-northeast-1a, PodTemplate web-ap-northeast-1a" || !isBuffered(t, c, b) {
 		t.Errorf("left are %s: want those of the zone that is wanted", got)
 	}
 	if replicas, _, _ := unstructured.NestedInt64(bufferOf(t, c, ns, "web-ap-northeast-1a").Object, "spec", "replicas"); replicas != 1 {
@@ -122,8 +132,8 @@ func TestBuffersHoldTheRoomOfEachZone(t *testing.T) {
 	if err := apply.DeleteBuffers(t.Context(), c, b); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(versions(t, c, ns)); got != "" {
-		t.Errorf("left are %s: want none", got)
+	if got := names(versions(t, c, ns)); got != "" || isBuffered(t, c, b) {
+		t.Errorf("left are %s: want none, also among all Balloons'", got)
 	}
 }
 

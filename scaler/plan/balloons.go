@@ -177,14 +177,21 @@ func (r *round) shrink(d *demand, gone map[*balloon]bool) {
 const renewAtOnce = 0.25
 
 // renew deletes balloons that were made like nothing that would be made now, a part of them at a time: others are
-// created in their room by the same plan.
+// created in their room by the same plan. Room is given up for that only while all others have theirs.
 func (r *round) renew(d *demand, gone map[*balloon]bool) {
 	if d.Pod == nil {
 		return
 	}
+	old := func(b *balloon) bool {
+		return b.pod.Annotations[balloons.HashAnnotation] != d.Pod.Annotations[balloons.HashAnnotation]
+	}
+	placed := r.alive[d] >= d.Want
+	for _, b := range d.existing {
+		placed = placed && (gone[b] || old(b) || b.pod.At != "")
+	}
 	most := max(1, int(renewAtOnce*float64(d.Want)))
 	for _, b := range d.existing {
-		if most > 0 && !gone[b] && b.pod.Annotations[balloons.HashAnnotation] != d.Pod.Annotations[balloons.HashAnnotation] {
+		if most > 0 && !gone[b] && old(b) && (placed || b.pod.At == "") {
 			most--
 			r.drop(b, gone, "its Balloon or the workload's pod template has changed; another takes its place")
 		}

@@ -90,7 +90,8 @@ func TestPodsOfAnObservedBalloonAreLeftAlone(t *testing.T) {
 	expect(t, p, seen == 2, "what would have been done is said")
 }
 
-// Balloons that were made like nothing that would be made now are replaced a quarter at a time, in their own room.
+// Balloons that were made like nothing that would be made now are replaced a quarter at a time, in their own room, and no
+// further before all have a place again.
 func TestOldBalloonsAreMadeAnewInTheirOwnRoom(t *testing.T) {
 	made := func(hash string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) { p.Annotations = map[string]string{balloons.HashAnnotation: hash} }
@@ -110,10 +111,24 @@ func TestOldBalloonsAreMadeAnewInTheirOwnRoom(t *testing.T) {
 				made("new")(pod)
 			}
 		}
+		p = c.plan()
+		expect(t, p, len(p.Deletes)+len(p.Creates) == 0, "the next quarter waits for the last one")
 		c.bind()
 	}
 	p := c.plan()
 	expect(t, p, len(p.Deletes)+len(p.Creates) == 0, "all are new")
+}
+
+// Of balloons of an old make those that have no place go whatever else waits: they hold nothing.
+func TestOldBalloonsWithoutAPlaceAreMadeAnew(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 1)
+	c.balloons("web", "1a", 1, "2500m", "i-0001").balloons("web", "1a", 3, "2500m", "").want("web", "1a", 4, "2500m")
+	for i, p := range c.s.Pods {
+		p.Annotations = map[string]string{balloons.HashAnnotation: []string{"old", "new", "old", "old"}[i]}
+	}
+	c.eachDemand(func(d *BalloonDemand) { d.Pod.Annotations = map[string]string{balloons.HashAnnotation: "new"} })
+	p := c.plan()
+	expect(t, p, len(p.Deletes) == 1 && p.Deletes[0].Name == c.s.Pods[2].Name, "the first that is old and has no place goes, and not the one that has")
 }
 
 // Balloons that wait for pods to go take the room that is free and buy none.

@@ -1,0 +1,81 @@
+package scaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"swell/api/v1alpha1"
+)
+
+// errUnread says that a cache has nothing of a kind yet.
+var errUnread = errors.New("the API server has not listed them to the scaler")
+
+// readWithin is how long the first read of an optional kind waits for its cache; the machine's time.
+const readWithin = 2 * time.Second
+
+// optional reads kinds that only some Balloons need without ever waiting long: a cache waits for a kind that it may not
+// list for as long as that is so, and with it every plan of the cluster would.
+type optional struct {
+	client.Client
+	cache cache.Cache
+	wait  time.Duration
+
+	mu    sync.Mutex
+	kinds map[reflect.Type]cache.Informer
+}
+
+func newOptional(c client.Client, caches cache.Cache) *optional {
+	return &optional{Client: c, cache: caches, wait: readWithin, kinds: map[reflect.Type]cache.Informer{}}
+}
+
+func (o *optional) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	switch object.(type) {
+	case *nodev1.RuntimeClass, *v1alpha1.QueueConsumer, *corev1.PersistentVolumeClaim, *corev1.PersistentVolume:
+		if err := o.read(ctx, object); err != nil {
+			return err
+		}
+	}
+	return o.Client.Get(ctx, key, object, options...)
+}
+
+func (o *optional) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	if _, ok := list.(*corev1.ResourceQuotaList); ok {
+		if err := o.read(ctx, &corev1.ResourceQuota{}); err != nil {
+			return err
+		}
+	}
+	return o.Client.List(ctx, list, options...)
+}
+
+// read is an error while the cache has not read the object's kind.
+func (o *optional) read(ctx context.Context, object client.Object) error {
+	kind := reflect.TypeOf(object)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	informer, asked := o.kinds[kind], o.kinds[kind] != nil
+	if !asked {
+		var err error
+		if informer, err = o.cache.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("watching %ss: %w", kind.Elem().Name(), err)
+		}
+		o.kinds[kind] = informer
+	}
+	for began := time.Now(); !asked && !informer.HasSynced() && time.Since(began) < o.wait; {
+		if !sleep(ctx, 10*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	if !informer.HasSynced() {
+		return fmt.Errorf("watching %ss: %w; give its role list and watch on them", kind.Elem().Name(), errUnread)
+	}
+	return nil
+}
