@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-		"os"
+	"os"
 	"strings"
 	"time"
 
