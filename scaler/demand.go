@@ -170,7 +170,7 @@ func (l *Loop) ask(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *w
 	if b.Spec.Demand.From != v1alpha1.DemandFromQuery || w.query.asking {
 		return
 	}
-	query, err := l.filled(b, b.Spec.Demand.Query, "")
+	query, err := l.queryOf(b, b.Spec.Demand.Query, "")
 	if err == nil && l.prometheus == nil {
 		err = fmt.Errorf("spec.demand.query needs history.prometheus in the configuration of swell-scaler")
 	}
@@ -184,7 +184,7 @@ func (l *Loop) ask(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *w
 	}
 	w.query.asking = true
 	at := l.clock.RealTime(now)
-	l.background(ctx, func(ctx context.Context) func() {
+	l.background(ctx, l.jobs.queries, func(ctx context.Context) func() {
 		v, err := l.prometheus.Instant(ctx, query, at)
 		d := history.Demand{Pods: v / perPod, Class: history.Known, Why: fmt.Sprintf("the query gives %s, which asks for %.1f pods", strconv.FormatFloat(v, 'g', 4, 64), v/perPod)}
 		if err != nil {
