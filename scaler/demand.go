@@ -98,7 +98,7 @@ func (l *Loop) demandOf(ctx context.Context, now time.Time, world observe.World,
 		}
 		return history.FromQueue(&q, now, at)
 	case v1alpha1.DemandFromQuery:
-		return w.answered(now, 2*l.options.Config.History.SampleEvery.Duration+time.Minute)
+		return l.answered(now, b, w)
 	}
 	hpa := world.HPAOf(b.Namespace, b.Spec.ScaleTargetRef)
 	if hpa == nil {
@@ -147,19 +147,41 @@ func (l *Loop) ready(now time.Time, world observe.World, b *v1alpha1.Balloon, se
 	return n
 }
 
-// answer is what a query gave.
+// question is a query with its placeholders replaced, and what one pod serves.
+type question struct {
+	query  string
+	perPod float64
+}
+
+// questionOf is what a Balloon's demand is asked by.
+func (l *Loop) questionOf(b *v1alpha1.Balloon) (question, error) {
+	query, err := l.queryOf(b, b.Spec.Demand.Query, "")
+	if err != nil {
+		return question{}, err
+	}
+	perPod, err := number("spec.demand.perPod", string(b.Spec.Demand.PerPod), 1)
+	return question{query, perPod}, err
+}
+
+// answer is what a question gave.
 type answer struct {
+	of     question
 	at     time.Time
 	demand history.Demand
 	asking bool
 }
 
-// answered is the newest answer, where it is not older than an age.
-func (w *workload) answered(now time.Time, age time.Duration) history.Demand {
+// answered is the newest answer to a Balloon's question, where it is not too old.
+func (l *Loop) answered(now time.Time, b *v1alpha1.Balloon, w *workload) history.Demand {
+	of, err := l.questionOf(b)
 	switch {
-	case w.query.at.IsZero():
+	case err != nil:
+		return history.Unknown(history.NoMetric, err.Error())
+	case l.prometheus == nil:
+		return history.Unknown(history.NoMetric, "spec.demand.query needs history.prometheus in the configuration of swell-scaler")
+	case w.query.at.IsZero() || w.query.of != of:
 		return history.Unknown(history.NoMetric, "the query was not answered yet")
-	case now.Sub(w.query.at) > age:
+	case now.Sub(w.query.at) > 2*l.options.Config.History.SampleEvery.Duration+time.Minute:
 		return history.Unknown(history.NoMetric, fmt.Sprintf("the query was last answered %s ago", now.Sub(w.query.at).Round(time.Second)))
 	}
 	return w.query.demand
@@ -170,26 +192,18 @@ func (l *Loop) ask(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *w
 	if b.Spec.Demand.From != v1alpha1.DemandFromQuery || w.query.asking {
 		return
 	}
-	query, err := l.filled(b, b.Spec.Demand.Query, "")
-	if err == nil && l.prometheus == nil {
-		err = fmt.Errorf("spec.demand.query needs history.prometheus in the configuration of swell-scaler")
-	}
-	perPod := 1.0
-	if err == nil {
-		perPod, err = number("spec.demand.perPod", string(b.Spec.Demand.PerPod), 1)
-	}
-	if err != nil {
-		w.query = answer{at: now, demand: history.Unknown(history.NoMetric, err.Error())}
-		return
+	of, err := l.questionOf(b)
+	if err != nil || l.prometheus == nil {
+		return // answered says why
 	}
 	w.query.asking = true
 	at := l.clock.RealTime(now)
-	l.background(ctx, func(ctx context.Context) func() {
-		v, err := l.prometheus.Instant(ctx, query, at)
-		d := history.Demand{Pods: v / perPod, Class: history.Known, Why: fmt.Sprintf("the query gives %s, which asks for %.1f pods", strconv.FormatFloat(v, 'g', 4, 64), v/perPod)}
+	l.background(ctx, l.jobs.queries, func(ctx context.Context) func() {
+		v, err := l.prometheus.Instant(ctx, of.query, at)
+		d := history.Demand{Pods: v / of.perPod, Class: history.Known, Why: fmt.Sprintf("the query gives %s, which asks for %.1f pods", strconv.FormatFloat(v, 'g', 4, 64), v/of.perPod)}
 		if err != nil {
 			d = history.Unknown(history.NoMetric, err.Error())
 		}
-		return func() { w.query = answer{at: now, demand: d} }
+		return func() { w.query = answer{of: of, at: now, demand: d} }
 	})
 }

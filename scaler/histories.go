@@ -3,9 +3,9 @@ package scaler
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"strings"
 	"time"
@@ -22,65 +22,11 @@ import (
 
 const (
 	// saveEvery is the time between two checkpoints of a history.
-	saveEvery = 5 * time.Minute
-	// retryLeast and retryMost bound the time until what failed is tried again.
-	retryLeast = time.Minute
-	retryMost  = time.Hour
+	saveEvery  = 5 * time.Minute
 	sweepEvery = time.Hour
 	// aheadMost is how far the end of a checkpoint may lie ahead of the clock.
 	aheadMost = 10 * time.Minute
-	// jobsAtOnce run beside the loop; the machine has other work.
-	jobsAtOnce = 2
 )
-
-// attempt is something that is tried again when it fails, after twice as long each time.
-type attempt struct {
-	done    bool
-	running bool
-	problem string
-	at      time.Time
-	wait    time.Duration
-}
-
-func (a *attempt) due(now time.Time) bool { return !a.done && !a.running && !now.Before(a.at) }
-
-func (a *attempt) ended(now time.Time, err error) {
-	a.running = false
-	if err == nil {
-		*a = attempt{done: true}
-		return
-	}
-	a.problem = err.Error()
-	a.wait = min(max(2*a.wait, retryLeast), retryMost)
-	a.at = now.Add(a.wait)
-}
-
-// background runs work beside the loop, and what that returns within it.
-func (l *Loop) background(ctx context.Context, work func(context.Context) func()) {
-	go func() {
-		select {
-		case <-ctx.Done():
-			return
-		case l.jobs <- struct{}{}:
-		}
-		result := work(ctx)
-		<-l.jobs
-		l.resultsLock.Lock()
-		defer l.resultsLock.Unlock()
-		l.results = append(l.results, result)
-	}()
-}
-
-// collect runs what jobs returned.
-func (l *Loop) collect() {
-	l.resultsLock.Lock()
-	results := l.results
-	l.results = nil
-	l.resultsLock.Unlock()
-	for _, r := range results {
-		r()
-	}
-}
 
 // workload is the memory of a Balloon's workload. At first sight its past is read beside the loop; until then what it samples
 // is kept to be added.
@@ -101,7 +47,7 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 		return w
 	}
 	w.load.running = true
-	l.background(ctx, func(ctx context.Context) func() {
+	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
 		loaded, backfilled, err := l.loadPast(ctx, now, b.Namespace, b.Name)
 		return func() {
 			if err == nil {
@@ -174,15 +120,12 @@ func (l *Loop) save(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *
 		return
 	}
 	key := b.Namespace + "/" + b.Name
-	hash := fnv.New32a()
-	hash.Write([]byte(key))
-	turn := (now.UnixNano() + int64(hash.Sum32())*int64(saveEvery)>>32) / int64(saveEvery)
-	tail := w.history.Tail()
+	turn, tail := saveTurn(key, now), w.history.Tail()
 	if turn == w.savedTurn || tail.Len() == 0 {
 		return
 	}
 	w.savedTurn, w.saving = turn, true
-	l.background(ctx, func(ctx context.Context) func() {
+	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
 		err := l.checkpoints().Append(ctx, b.Namespace, b.Name, tail)
 		countSave(err)
 		return func() {
@@ -197,13 +140,20 @@ func (l *Loop) save(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *
 	})
 }
 
+// saveTurn numbers the time between two saves that a time lies in; these begin for each key elsewhere.
+func saveTurn(key string, now time.Time) int64 {
+	hash := sha256.Sum256([]byte(key)) // of names that differ in a digit only, a simpler one's are near each other
+	offset := binary.BigEndian.Uint64(hash[:]) % uint64(saveEvery)
+	return (now.UnixNano() + int64(offset)) / int64(saveEvery)
+}
+
 // sweep deletes the checkpoints of Balloons that are gone.
 func (l *Loop) sweep(ctx context.Context, now time.Time, present map[string]bool) {
 	if l.options.Config.History.Checkpoints == "" || now.Sub(l.sweptAt).Abs() < sweepEvery {
 		return
 	}
 	l.sweptAt = now
-	l.background(ctx, func(ctx context.Context) func() {
+	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
 		deleted, err := l.checkpoints().Sweep(ctx, time.Now(), func(namespace, name string) bool { return present[namespace+"/"+name] })
 		if err != nil {
 			l.options.Log.Warn("sweeping demand histories", "error", err)
@@ -215,8 +165,8 @@ func (l *Loop) sweep(ctx context.Context, now time.Time, present map[string]bool
 	})
 }
 
-// filled is a query with its placeholders replaced.
-func (l *Loop) filled(b *v1alpha1.Balloon, query, hpa string) (string, error) {
+// queryOf is a query with its placeholders replaced.
+func (l *Loop) queryOf(b *v1alpha1.Balloon, query, hpa string) (string, error) {
 	values := map[string]string{"namespace": b.Namespace, "balloon": b.Name, "name": b.Spec.ScaleTargetRef.Name}
 	if hpa != "" {
 		values["hpa"] = hpa
@@ -262,7 +212,7 @@ func (l *Loop) pastQuery(world observe.World, b *v1alpha1.Balloon) (source backf
 	if hpa == "" && strings.Contains(query, "{{hpa}}") {
 		return nil, "", 1, fmt.Errorf("the query is about the workload's HorizontalPodAutoscaler, and it has none yet; make one, or give spec.demand.history")
 	}
-	query, err = l.filled(b, query, hpa)
+	query, err = l.queryOf(b, query, hpa)
 	return source, query, perPod, err
 }
 
@@ -271,7 +221,8 @@ func (l *Loop) fillPast(ctx context.Context, now time.Time, world observe.World,
 	if w.fillOf != b.Generation && !w.fill.running { // another query, maybe
 		w.fill, w.fillOf = attempt{}, b.Generation
 	}
-	if !w.load.done || w.saving || !w.fill.due(now) {
+	l.putPast(ctx, now, b, w)
+	if !w.load.done || !w.fill.due(now) {
 		return
 	}
 	source, query, perPod, err := l.pastQuery(world, b)
@@ -285,44 +236,71 @@ func (l *Loop) fillPast(ctx context.Context, now time.Time, world observe.World,
 		w.fill.ended(now, nil)
 		return
 	}
-	key, tail := b.Namespace+"/"+b.Name, w.history.Tail()
-	w.fill.running, w.filling = true, true
-	l.background(ctx, func(ctx context.Context) func() {
-		filled, rows, err := l.fillFrom(ctx, now, client.ObjectKeyFromObject(b), tail, id, func() (series.Series, series.Series, error) {
-			return backfill.Past(ctx, source, query, perPod, l.clock.RealTime(now))
-		})
-		countFill(err)
+	key := b.Namespace + "/" + b.Name
+	w.fill.running = true
+	l.background(ctx, l.jobs.fills, func(ctx context.Context) func() {
+		coarse, minutes, err := backfill.Past(ctx, source, query, perPod, l.clock.RealTime(now))
+		shift := now.Sub(l.clock.RealTime(now))
+		coarse.Start, minutes.Start = coarse.Start.Add(shift), minutes.Start.Add(shift)
+		return func() {
+			if err != nil {
+				l.filled(key, w, err)
+				return
+			}
+			w.found = &foundPast{coarse: coarse, minutes: minutes, id: id}
+			l.putPast(ctx, now, b, w)
+		}
+	})
+}
+
+// filled says how a fill went.
+func (l *Loop) filled(key string, w *workload, err error) {
+	countFill(err)
+	if err != nil {
+		err = fmt.Errorf("reading the demand of the past: %w; it is tried again, and what is sampled meanwhile is kept", err)
+		l.options.Log.Warn("backfill", "balloon", key, "error", err)
+	}
+	w.fill.ended(l.clock.Now(), err)
+}
+
+// foundPast is the answer of a source that is not in the checkpoint yet.
+type foundPast struct {
+	coarse, minutes series.Series
+	id              string // of the source and its query
+}
+
+// putPast puts a past that was found into the checkpoint, and learns that; while another save runs it waits for its next call.
+func (l *Loop) putPast(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *workload) {
+	if w.found == nil || w.saving || w.filling {
+		return
+	}
+	key, of, tail, found := b.Namespace+"/"+b.Name, client.ObjectKeyFromObject(b), w.history.Tail(), w.found
+	w.found, w.filling = nil, true
+	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
+		learned, rows, err := l.fillFrom(ctx, of, tail, found)
 		return func() {
 			w.filling = false
 			if err == nil {
 				if l.options.Config.History.Checkpoints != "" {
 					w.history.Saved(tail)
 				}
-				filled.Adopt(w.history)
-				w.history, w.backfilled = filled, id
+				learned.Adopt(w.history)
+				w.history, w.backfilled = learned, found.id
 				l.options.Log.Info("filled the demand of the past", "balloon", key, "rows", rows)
-			} else {
-				err = fmt.Errorf("reading the demand of the past: %w; it is tried again, and what is sampled meanwhile is kept", err)
-				l.options.Log.Warn("backfill", "balloon", key, "error", err)
 			}
-			w.fill.ended(l.clock.Now(), err)
+			l.filled(key, w, err)
 		}
 	})
 }
 
 // fillFrom puts a past into the checkpoint, and learns that.
-func (l *Loop) fillFrom(ctx context.Context, now time.Time, of client.ObjectKey, tail history.Tail, id string, past func() (coarse, minutes series.Series, err error)) (*history.Workload, int, error) {
-	coarse, minutes, err := past()
-	if err != nil {
-		return nil, 0, err
-	}
-	shift := now.Sub(l.clock.RealTime(now))
-	coarse.Start, minutes.Start = coarse.Start.Add(shift), minutes.Start.Add(shift)
+func (l *Loop) fillFrom(ctx context.Context, of client.ObjectKey, tail history.Tail, found *foundPast) (*history.Workload, int, error) {
+	var err error
 	rows := 0
 	fill := func(p *history.Checkpoint) {
 		p.Record.Add(tail)
-		rows = p.Record.Fill(minutes) + p.Record.Fill(coarse)
-		p.Backfilled = id
+		rows = p.Record.Fill(found.minutes) + p.Record.Fill(found.coarse)
+		p.Backfilled = found.id
 	}
 	point := history.Checkpoint{Record: &history.Record{}}
 	if l.options.Config.History.Checkpoints == "" {

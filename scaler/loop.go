@@ -83,7 +83,7 @@ type Loop struct {
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
-	jobs        chan struct{}
+	jobs        jobs
 	resultsLock sync.Mutex
 	results     []func()
 }
@@ -95,12 +95,14 @@ type workload struct {
 	scaled  scaled
 	readAt  time.Time // machine time
 	query   answer
-	// load reads its past, and fill fills that from elsewhere; no checkpoint is written before the first or during the second.
+	// load reads its past, and fill fills that from elsewhere. No checkpoint is written before the first, or while what the
+	// second has found is put there (filling).
 	load, fill      attempt
 	backfilled      string
 	saving, filling bool
 	savedTurn       int64
 	saveProblem     string
+	found           *foundPast
 	fillOf          int64       // the Balloon's generation that fill is of
 	past            *pastDemand // nil while no event needs it
 }
@@ -116,7 +118,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
-		prometheus: o.Prometheus, jobs: make(chan struct{}, jobsAtOnce),
+		prometheus: o.Prometheus, jobs: newJobs(),
 	}
 	if d := o.Config.History.Datadog; d != nil {
 		loop.datadog = backfill.NewDatadog(*d)

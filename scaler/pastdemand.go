@@ -52,7 +52,7 @@ func (l *Loop) pastOf(ctx context.Context, now time.Time, world *observe.World, 
 	if p.due(now) {
 		p.running = true
 		namespace, name := b.Namespace, b.Name
-		l.background(ctx, func(ctx context.Context) func() {
+		l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
 			parts, err := l.recorded(ctx, namespace, name)
 			return func() {
 				if err != nil {

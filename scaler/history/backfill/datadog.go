@@ -31,7 +31,7 @@ func NewDatadog(c config.Datadog) *Datadog {
 	if base == "" {
 		base = "https://api." + c.Site
 	}
-	t := &transport{next: http.DefaultTransport.(*http.Transport).Clone(), wait: datadogReset, sleep: sleep, prepare: func(r *http.Request) error {
+	t := &transport{next: http.DefaultTransport.(*http.Transport).Clone(), timeout: c.Timeout.Duration, wait: datadogReset, sleep: sleep, prepare: func(r *http.Request) error {
 		for header, file := range map[string]string{"DD-API-KEY": c.APIKeyFile, "DD-APPLICATION-KEY": c.AppKeyFile} {
 			key, err := os.ReadFile(file)
 			if err != nil {

@@ -50,7 +50,7 @@ func NewPrometheus(ctx context.Context, c config.Prometheus) (*Prometheus, error
 			return fail(err)
 		}
 	}
-	t := &transport{next: next, wait: retryAfter, sleep: sleep, prepare: func(r *http.Request) error {
+	t := &transport{next: next, timeout: c.Timeout.Duration, wait: retryAfter, sleep: sleep, prepare: func(r *http.Request) error {
 		if err := authorize(r, c); err != nil || sign == nil {
 			return err
 		}

@@ -26,6 +26,8 @@ var errTooLarge = errors.New("the answer is larger than 16 MiB; aggregate the qu
 // transport asks again where that may help, and bounds answers.
 type transport struct {
 	next http.RoundTripper
+	// timeout of one try, from its beginning to the end of its answer.
+	timeout time.Duration
 	// prepare sets credentials on each try.
 	prepare func(*http.Request) error
 	// wait is how long a server asks to be left alone; 0 is not said.
@@ -37,31 +39,17 @@ type transport struct {
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	delay := retryFirst
 	for n := 1; ; n++ {
-		again := r.Clone(r.Context())
-		if r.GetBody != nil {
-			body, err := r.GetBody()
-			if err != nil {
-				return nil, err
-			}
-			again.Body = body
-		}
-		if err := t.prepare(again); err != nil {
-			return nil, err
-		}
-		response, err := t.next.RoundTrip(again)
+		response, err := t.try(r)
 		wait := delay
 		if err == nil {
 			if response.StatusCode != http.StatusTooManyRequests && response.StatusCode < 500 {
-				response.Body = &bounded{response.Body, mostAnswer}
 				return response, nil
 			}
 			wait = max(wait, t.wait(response.Header))
 		}
 		var untrusted *tls.CertificateVerificationError
-		if n == tries || wait > retryMost || r.Context().Err() != nil || errors.As(err, &untrusted) {
-			if response != nil {
-				response.Body = &bounded{response.Body, mostAnswer}
-			}
+		var unprepared prepareError
+		if n == tries || wait > retryMost || r.Context().Err() != nil || errors.As(err, &untrusted) || errors.As(err, &unprepared) {
 			return response, err
 		}
 		if response != nil {
@@ -73,6 +61,40 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		delay *= 2
 	}
+}
+
+// prepareError is of our own credentials, which no server's answer can mend.
+type prepareError struct{ error }
+
+func (e prepareError) Unwrap() error { return e.error }
+
+// try asks once. The body of its answer is to be closed, and fails where it is too long or takes too long.
+func (t *transport) try(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), t.timeout)
+	again := r.Clone(ctx)
+	fail := func(err error) (*http.Response, error) {
+		if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil {
+			err = fmt.Errorf("no answer within %s: %w", t.timeout, err)
+		}
+		cancel()
+		return nil, err
+	}
+	if r.GetBody != nil {
+		body, err := r.GetBody()
+		if err != nil {
+			return fail(prepareError{err})
+		}
+		again.Body = body
+	}
+	if err := t.prepare(again); err != nil {
+		return fail(prepareError{err})
+	}
+	response, err := t.next.RoundTrip(again)
+	if err != nil {
+		return fail(err)
+	}
+	response.Body = &bounded{response.Body, mostAnswer, cancel}
+	return response, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -97,10 +119,16 @@ func seconds(text string) time.Duration {
 	return time.Duration(s * float64(time.Second))
 }
 
-// bounded is a body that fails when it is too long.
+// bounded is a body that fails when it is too long; closing it ends its try.
 type bounded struct {
 	io.ReadCloser
 	left int
+	done context.CancelFunc
+}
+
+func (b *bounded) Close() error {
+	defer b.done()
+	return b.ReadCloser.Close()
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
