@@ -19,6 +19,7 @@ import (
 func checkFile(file string, text []byte, kinds map[string]*kind, out *checkOutput) {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	found := 0
+	firsts := map[string]int{} // the lines of objects
 	for {
 		var doc yaml.Node
 		err := d.Decode(&doc)
@@ -33,7 +34,13 @@ func checkFile(file string, text []byte, kinds map[string]*kind, out *checkOutpu
 			continue
 		}
 		found++
-		checkDocument(file, doc.Content[0], kinds, out)
+		id, line := checkDocument(file, doc.Content[0], kinds, out), doc.Content[0].Line
+		if first := firsts[id]; id != "" && first > 0 {
+			at := nodeAt(doc.Content[0], "metadata.name").Line
+			out.Errors = append(out.Errors, finding{file, at, "metadata.name", fmt.Sprintf("%s is there in line %d already, and one would replace the other; rename or remove one", id, first)})
+		} else {
+			firsts[id] = line
+		}
 	}
 	if found == 0 {
 		out.Errors = append(out.Errors, finding{File: file, Line: 1, What: "the file holds no object; give one of swell's kinds"})
@@ -50,12 +57,13 @@ func lineOf(err error) int {
 	return 1
 }
 
-func checkDocument(file string, n *yaml.Node, kinds map[string]*kind, out *checkOutput) {
+// checkDocument also gives what an object of swell's kinds is told apart by: kind, namespace and name.
+func checkDocument(file string, n *yaml.Node, kinds map[string]*kind, out *checkOutput) (id string) {
 	add := func(line int, at, what string) { out.Errors = append(out.Errors, finding{file, line, at, what}) }
 	obj, err := toObject(n)
 	if err != nil {
 		add(n.Line, "", err.Error())
-		return
+		return ""
 	}
 	apiVersion, _ := obj["apiVersion"].(string)
 	name, _ := obj["kind"].(string)
@@ -69,6 +77,12 @@ func checkDocument(file string, n *yaml.Node, kinds map[string]*kind, out *check
 				at = ""
 			}
 			add(nodeAt(n, at).Line, at, message(e))
+		}
+		if meta, _ := obj["metadata"].(map[string]any); meta != nil && meta["name"] != nil {
+			id = fmt.Sprintf("%s %v", name, meta["name"])
+			if meta["namespace"] != nil {
+				id = fmt.Sprintf("%s %v/%v", name, meta["namespace"], meta["name"])
+			}
 		}
 	case name == "" && apiVersion == "":
 		checkConfiguration(file, n, obj, out)
@@ -85,6 +99,7 @@ func checkDocument(file string, n *yaml.Node, kinds map[string]*kind, out *check
 	default:
 		out.Skipped = append(out.Skipped, fmt.Sprintf("%s:%d: %s of %s is not swell's and was not checked", file, n.Line, name, apiVersion))
 	}
+	return id
 }
 
 func isKind(kinds map[string]*kind, name string) bool {

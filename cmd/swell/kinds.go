@@ -82,12 +82,10 @@ func newKind(crd apiextensionsv1.CustomResourceDefinition, v apiextensionsv1.Cus
 // check finds what the API server would refuse, what it would drop, and what swell could not use.
 func (k *kind) check(obj map[string]any) field.ErrorList {
 	errs := unknownFields(obj, k.structural, nil, true)
-	if meta, _ := obj["metadata"].(map[string]any); meta == nil || meta["name"] == nil && meta["generateName"] == nil {
-		errs = append(errs, field.Required(field.NewPath("metadata", "name"), "give the object a name"))
-	}
+	errs = append(errs, checkMeta(obj)...)
 	full := runtime.DeepCopyJSON(obj)
 	defaulting.Default(full, k.structural)
-	bad := mended(validation.ValidateCustomResource(nil, full, k.values))
+	bad := mended(validation.ValidateCustomResource(nil, full, k.values), k.structural)
 	bad = append(bad, listtype.ValidateListSetsAndMaps(nil, k.structural, full)...)
 	errs = append(errs, bad...)
 	if len(bad) > 0 {
@@ -95,7 +93,7 @@ func (k *kind) check(obj map[string]any) field.ErrorList {
 	}
 	if k.rules != nil {
 		broken, _ := k.rules.Validate(context.Background(), nil, k.structural, full, nil, celconfig.RuntimeCELCostBudget)
-		errs = append(errs, mended(broken)...)
+		errs = append(errs, mended(broken, k.structural)...)
 	}
 	if len(errs) > 0 {
 		return errs
@@ -107,27 +105,6 @@ func (k *kind) check(obj map[string]any) field.ErrorList {
 		return checkTopics(full)
 	}
 	return nil
-}
-
-// evaluating stands between why a rule could not be evaluated and the rule's own words.
-const evaluating = " evaluating rule: "
-
-// mended says in plain words what the schema's and the rules' own words leave out.
-func mended(errs field.ErrorList) field.ErrorList {
-	for _, e := range errs {
-		switch {
-		case e.Type == field.ErrorTypeTypeInvalid && strings.Contains(e.Detail, "must be of type string"):
-			e.Detail = `it must be text: put it in quotes, a duration with its unit, such as "60s"`
-		case strings.Contains(e.Detail, "type conversion error from 'string' to 'google.protobuf.Duration'"):
-			e.Detail = "it is no duration: give one with its unit, such as 60s or 1h30m"
-		case strings.Contains(e.Detail, evaluating): // the value is told as its type
-			why, rule, _ := strings.Cut(e.Detail, evaluating)
-			if e.Type, e.Detail = field.ErrorTypeInternal, rule; !strings.Contains(why, "type conversion error") {
-				e.Detail = why + ": " + rule
-			}
-		}
-	}
-	return errs
 }
 
 // checkTopics reads the expressions among a QueueConsumer's topics.
@@ -152,6 +129,13 @@ func checkSchedule(obj map[string]any) field.ErrorList {
 	}
 	_, problems := schedule.Compile(s.Spec)
 	var errs field.ErrorList
+	for i, w := range s.Spec.Windows {
+		var days []string
+		for _, d := range w.Days {
+			days = append(days, string(d))
+		}
+		errs = append(errs, daysTwice(days, field.NewPath("spec", "windows").Index(i).Child("days"))...)
+	}
 	for _, p := range problems {
 		errs = append(errs, &field.Error{Type: field.ErrorTypeInternal, Field: p.Field, Detail: p.What + "; " + p.Mend})
 	}

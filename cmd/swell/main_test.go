@@ -147,6 +147,8 @@ spec:
   perPodRate: {initial: "50"}
 `
 
+const scheduleHead = "apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: UTC\n  windows:\n"
+
 // checkCases are files, and what is found in each: nothing, or one thing with all these words.
 var checkCases = map[string]struct {
 	text string
@@ -162,12 +164,20 @@ var checkCases = map[string]struct {
 	"rule":           {balloonHead + "  max: 4\n  min: 9\n", []string{"max must be at least min"}},
 	"rule of value":  {balloonHead + "  max: 4\n  target:\n    quantile: \"1.5\"\n", []string{":8: spec.target.quantile: ", "below 1"}},
 	"broken topic":   {consumerHead + "  kafka: {cluster: main, group: g, topics: [orders, \"/mail[/\"]}\n", []string{`:7: spec.kafka.topics[1]: `, "missing closing ]", "RE2's syntax"}},
-	"number":         {consumerHead + "  kafka: {cluster: main, group: g}\n  drainTarget: 60\n", []string{`:8: spec.drainTarget: `, "put it in quotes", "60s"}},
+	"number":         {consumerHead + "  kafka: {cluster: main, group: g}\n  drainTarget: 60\n", []string{`:8: spec.drainTarget: `, "in quotes: give a duration", "60s"}},
 	"no unit":        {consumerHead + "  kafka: {cluster: main, group: g}\n  drainTarget: \"60\"\n", []string{`:8: spec.drainTarget: `, "give one with its unit"}},
 	"no name":        {strings.Replace(balloonHead, "name: web, namespace", "namespace", 1) + "  max: 4\n", []string{":3: metadata.name: it is required"}},
 	"kind":           {"apiVersion: capacity.swell/v1alpha1\nkind: Baloon\n", []string{":2: kind: there is no Baloon", `did you mean "capacity.swell/v1alpha1/Balloon"`}},
 	"version":        {"apiVersion: capacity.swell/v1\nkind: Balloon\n", []string{":1: apiVersion: there is no Balloon of capacity.swell/v1"}},
-	"second":         {balloonHead + "  max: 40\n---\n" + balloonHead + "  max: -1\n", []string{":13: spec.max: "}},
+	"second":         {balloonHead + "  max: 40\n---\n" + strings.Replace(balloonHead, "name: web", "name: web2", 1) + "  max: -1\n", []string{":13: spec.max: "}},
+	"object twice":   {balloonHead + "  max: 40\n---\n" + balloonHead + "  max: 41\n", []string{":10: metadata.name: Balloon shop/web is there in line 1 already"}},
+	"two namespaces": {balloonHead + "  max: 40\n---\n" + strings.Replace(balloonHead, "namespace: shop", "namespace: mall", 1) + "  max: 41\n", nil},
+	"bad name":       {strings.Replace(balloonHead, "name: web", "name: Web_1", 1) + "  max: 4\n", []string{`:3: metadata.name: "Web_1" is no name: give small letters`}},
+	"bad namespace":  {strings.Replace(balloonHead, "namespace: shop", "namespace: a.b", 1) + "  max: 4\n", []string{`:3: metadata.namespace: "a.b" is no name`}},
+	"number in text": {balloonHead + "  max: 4\n  chunk: 2.5\n", []string{`:7: spec.chunk: it must be text in quotes: give a decimal number`}},
+	"day in range":   {scheduleHead + "  - {name: a, days: [Mon, Sat-Mon], from: \"08:30\", to: \"10:30\", minHeadroom: \"1\"}\n", []string{`:7: spec.windows[0].days[1]: Mon is in Mon already`}},
+	"day":            {scheduleHead + "  - {name: a, days: [mon], from: \"08:30\", to: \"10:30\", minHeadroom: \"1\"}\n", []string{`:7: spec.windows[0].days[0]: it is "mon"; give a day or a range of days`}},
+	"time":           {scheduleHead + "  - {name: a, days: [Mon], from: \"8:30\", to: \"10:30\", minHeadroom: \"1\"}\n", []string{`:7: spec.windows[0].from: it is "8:30"; give a time of day`}},
 	"twice":          {balloonHead + "  max: 40\n  max: 41\n", []string{"line 7: max is there twice"}},
 	"not yaml":       {"apiVersion: [\n", []string{"did not find"}},
 	"empty":          {"# nothing\n", []string{":1: the file holds no object"}},

@@ -61,7 +61,7 @@ largest counts, as for a Balloon that names them all.`,
 	fl.IntVar(&f.days, "days", 7, fmt.Sprintf("how many days, at most %d", mostPreviewed))
 	fl.StringVar(&f.demand, "demand", "", "CSV file of the workload's demand in pods, timestamp,value: for what is usual, and for events that grow like a past one")
 	fl.StringVar(&f.out, "out", "", "also write the plot to this file, .svg or .html")
-	fl.StringVarP(&f.why.namespace, "namespace", "n", "", "namespace of the schedules; absent: that of the context")
+	fl.StringVarP(&f.why.namespace, "namespace", "n", "", "namespace of the schedules; absent: that of the context; of those in a file, only that namespace's")
 	fl.StringVar(&f.why.kubeconfig, "kubeconfig", "", "kubeconfig file; absent: as kubectl finds it")
 	fl.StringVar(&f.why.context, "context", "", "context of the kubeconfig; absent: its current one")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON document")
@@ -95,7 +95,7 @@ func runPreview(cmd *cobra.Command, args []string, f previewFlags) error {
 	var specs []v1alpha1.DiurnalSchedule
 	var err error
 	if f.file != "" {
-		specs, err = schedulesOfFile(f.file, f.names)
+		specs, err = schedulesOfFile(f.file, f.why.namespace, f.names)
 		if err != nil {
 			return bad(err)
 		}
@@ -130,9 +130,14 @@ func runPreview(cmd *cobra.Command, args []string, f previewFlags) error {
 		}
 	}
 	if f.asJSON {
-		return printJSON(cmd.OutOrStdout(), p.output())
+		err = printJSON(cmd.OutOrStdout(), p.output())
+	} else {
+		err = p.print(cmd.OutOrStdout())
 	}
-	return p.print(cmd.OutOrStdout())
+	if err == nil && len(p.Problems) > 0 {
+		err = fmt.Errorf("%s: problems: %d; mend what is named above", cmd.CommandPath(), len(p.Problems))
+	}
+	return err
 }
 
 func (p *preview) look() {
@@ -159,8 +164,9 @@ func (f previewFlags) span(loc *time.Location, now time.Time) (from, to time.Tim
 	return from, from.AddDate(0, 0, f.days), nil
 }
 
-// schedulesOfFile are those of a file, by name where names are given. An error has a line for each finding.
-func schedulesOfFile(file string, names []string) ([]v1alpha1.DiurnalSchedule, error) {
+// schedulesOfFile are those of a file, by namespace and name where these are given, all of one namespace. An error has a
+// line for each finding.
+func schedulesOfFile(file, namespace string, names []string) ([]v1alpha1.DiurnalSchedule, error) {
 	kinds, err := loadKinds()
 	if err != nil {
 		return nil, err
@@ -170,11 +176,15 @@ func schedulesOfFile(file string, names []string) ([]v1alpha1.DiurnalSchedule, e
 		return nil, err
 	}
 	var found []v1alpha1.DiurnalSchedule
-	var there []string
+	var there, elsewhere []string
 	var out checkOutput
 	for _, d := range documents {
 		meta, _ := d.object["metadata"].(map[string]any)
 		name, _ := meta["name"].(string)
+		if ns, _ := meta["namespace"].(string); namespace != "" && ns != "" && ns != namespace {
+			elsewhere = append(elsewhere, ns)
+			continue
+		}
 		there = append(there, name)
 		if len(names) > 0 && !slices.Contains(names, name) {
 			continue
@@ -199,6 +209,17 @@ func schedulesOfFile(file string, names []string) ([]v1alpha1.DiurnalSchedule, e
 	for _, n := range names {
 		if !slices.Contains(there, n) {
 			return nil, fmt.Errorf("--name: there is no DiurnalSchedule %q in %s; %s", n, file, among(n, there))
+		}
+	}
+	if len(found) == 0 && len(elsewhere) > 0 {
+		return nil, fmt.Errorf("-n: %s holds no DiurnalSchedule of namespace %s; %s", file, namespace, among(namespace, elsewhere))
+	}
+	for _, s := range found {
+		if namespace == "" { // those without one go where the others do
+			namespace = s.Namespace
+		}
+		if s.Namespace != "" && s.Namespace != namespace {
+			return nil, fmt.Errorf("%s holds DiurnalSchedules of the namespaces %s and %s, and no Balloon has both; give one of the two with -n", file, namespace, s.Namespace)
 		}
 	}
 	if len(found) == 0 {

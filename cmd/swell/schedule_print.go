@@ -18,8 +18,10 @@ type previewOutput struct {
 	From      time.Time       `json:"from"`
 	To        time.Time       `json:"to"`
 	Stretches []stretchOutput `json:"stretches"` // those with nothing are there, too
-	DaysOff   []dayOffOutput  `json:"daysOff"`
-	Problems  []string        `json:"problems"`
+	// UsualUntil is when the usual demand is known for the last time in the days shown; null where it is not.
+	UsualUntil *time.Time     `json:"usualUntil"`
+	DaysOff    []dayOffOutput `json:"daysOff"`
+	Problems   []string       `json:"problems"`
 }
 
 type stretchOutput struct {
@@ -46,6 +48,9 @@ func (p *preview) output() previewOutput {
 	out := previewOutput{Schedules: p.Names, TimeZone: p.Location.String(), From: p.From, To: p.To, Stretches: []stretchOutput{}, DaysOff: []dayOffOutput{}, Problems: p.Problems}
 	if out.Problems == nil {
 		out.Problems = []string{}
+	}
+	if until := p.usualUntil().In(p.Location); !until.Equal(p.From) {
+		out.UsualUntil = &until
 	}
 	for _, x := range p.Stretches {
 		usual, room := p.pods(x.From, x.To, x.Headroom)
@@ -97,6 +102,31 @@ func (p *preview) pods(from, to time.Time, h schedule.Headroom) (usual, room flo
 		}
 	}
 	return usual, room
+}
+
+// usualUntil is the end of the last step in which the usual demand is known; From where there is none.
+func (p *preview) usualUntil() time.Time {
+	for at := p.To; at.After(p.From); at = at.Add(-5 * time.Minute) {
+		if _, known := p.Schedules[0].Usual(later(at.Add(-5*time.Minute), p.From), p.Demand); known {
+			return at
+		}
+	}
+	return p.From
+}
+
+// usualNote says until when the usual demand is known, where that is not to the end.
+func (p *preview) usualNote() string {
+	if p.Demand == nil {
+		return ""
+	}
+	switch until := p.usualUntil(); {
+	case until.Equal(p.To):
+		return ""
+	case until.Equal(p.From):
+		return "The usual demand is not known on any of these days: give a --demand with at least two like them, within 28 days."
+	default:
+		return fmt.Sprintf("The usual demand is known until %s; what depends on it is not known in pods from then on.", p.stamp(until))
+	}
 }
 
 // asked is a headroom in words.
@@ -184,6 +214,9 @@ func (p *preview) print(w io.Writer) error {
 		}
 		p.plot(w)
 	}
+	if note := p.usualNote(); note != "" {
+		fmt.Fprintf(w, "\n%s\n", note)
+	}
 	if len(p.Problems) > 0 {
 		fmt.Fprintln(w, "\nProblems:")
 		for _, x := range p.Problems {
@@ -222,31 +255,38 @@ type unit struct {
 	value func(from, to time.Time, h schedule.Headroom) float64
 }
 
-// units of the plots: pods where all is known in pods, else pods and shares each.
+// units of the plots: pods where anything is known in pods, and shares where the demand that they are of is unknown.
 func (p *preview) units() []unit {
-	pods := func(from, to time.Time, h schedule.Headroom) float64 {
-		_, room := p.pods(from, to, h)
-		return room
-	}
-	known := true
-	pick := [2]bool{}
+	var out []unit
+	hasPods, hasShare := false, false
 	for _, x := range p.Stretches {
 		if len(x.Why) > 0 {
-			known = known && !math.IsNaN(pods(x.From, x.To, x.Headroom))
-			pick[0], pick[1] = pick[0] || x.Pods > 0, pick[1] || x.Share > 0
+			known := !math.IsNaN(p.inPods(x.From, x.To, x.Headroom))
+			hasPods, hasShare = hasPods || known || x.Pods > 0, hasShare || !known && x.Share > 0
 		}
 	}
-	if known {
-		return []unit{{"pods", pods}}
+	if hasPods {
+		out = append(out, unit{"pods", func(from, to time.Time, h schedule.Headroom) float64 {
+			if room := p.inPods(from, to, h); !math.IsNaN(room) {
+				return room
+			}
+			return h.Pods // the least that it comes to
+		}})
 	}
-	var out []unit
-	if pick[0] {
-		out = append(out, unit{"pods", func(_, _ time.Time, h schedule.Headroom) float64 { return h.Pods }})
-	}
-	if pick[1] {
-		out = append(out, unit{"% of demand", func(_, _ time.Time, h schedule.Headroom) float64 { return h.Share * 100 }})
+	if hasShare {
+		out = append(out, unit{"% of demand", func(from, to time.Time, h schedule.Headroom) float64 {
+			if math.IsNaN(p.inPods(from, to, h)) {
+				return h.Share * 100
+			}
+			return 0
+		}})
 	}
 	return out
+}
+
+func (p *preview) inPods(from, to time.Time, h schedule.Headroom) float64 {
+	_, room := p.pods(from, to, h)
+	return room
 }
 
 // cells is how many a day of the terminal's plot has.
@@ -278,21 +318,25 @@ func (p *preview) plot(w io.Writer) {
 	}
 }
 
-// day is the most of each half hour that the clocks show; NaN is one that they skip, or that is not previewed.
+// day is the most of each half hour that the clocks show, of both where they show it twice; NaN is one that they skip, or
+// that is not previewed.
 func (p *preview) day(date time.Time, u unit) []float64 {
 	row := make([]float64, cells)
-	edge := func(i int) time.Time {
-		return time.Date(date.Year(), date.Month(), date.Day(), 0, i*24*60/cells, 0, 0, p.Location)
-	}
 	for i := range row {
-		from, to := edge(i), edge(i+1)
 		row[i] = math.NaN()
-		if !to.After(from) || !from.Before(p.To) || !to.After(p.From) || from.Hour()*2+from.Minute()/30 != i {
+	}
+	const step = 15 * time.Minute // the clocks of every zone are whole quarters of an hour from UTC
+	for at := date.Add(-14 * time.Hour); at.Before(date.Add(14 * time.Hour)); at = at.Add(step) {
+		local, end := at.In(p.Location), at.Add(step)
+		if local.Day() != date.Day() || !at.Before(p.To) || !end.After(p.From) {
 			continue
 		}
-		row[i] = 0
+		i := (local.Hour()*60 + local.Minute()) * cells / (24 * 60)
+		if math.IsNaN(row[i]) {
+			row[i] = 0
+		}
 		for _, x := range p.Stretches {
-			a, b := later(x.From, from), earlier(x.To, to)
+			a, b := later(x.From, at), earlier(x.To, end)
 			if a.Before(b) && len(x.Why) > 0 {
 				if v := u.value(a, b, x.Headroom); v > row[i] {
 					row[i] = v

@@ -22,15 +22,15 @@ const (
 	marginTop, panelGap     = 56, 46
 	plotInner               = plotWidth - marginLeft - marginRight
 	usualStep               = 15 * time.Minute
-	previewCSS              = `rect{shape-rendering:crispEdges}.bg{fill:#fff}.ink{fill:#1c2430}.soft{fill:#5a6675}.grid{stroke:#dfe4ea}.room{fill:#5b8de4}.usual{fill:#ccd3da}.off{fill:#f3f0e6}@media(prefers-color-scheme:dark){.bg{fill:#14181d}.ink{fill:#e6eaef}.soft{fill:#9aa7b5}.grid{stroke:#2c343d}.room{fill:#5b8de4}.usual{fill:#434d58}.off{fill:#201f1a}}`
+	previewCSS              = `rect{shape-rendering:crispEdges}.bg{fill:#fff}.ink{fill:#1c2430}.soft{fill:#5a6675}.grid{stroke:#dfe4ea}.room{fill:#5b8de4}.usual{fill:#ccd3da}.off{fill:#efe6c8}@media(prefers-color-scheme:dark){.bg{fill:#14181d}.ink{fill:#e6eaef}.soft{fill:#9aa7b5}.grid{stroke:#2c343d}.room{fill:#5b8de4}.usual{fill:#434d58}.off{fill:#37321d}}`
 )
 
 // panel is one plot of a unit.
 type panel struct {
 	unit       unit
 	top, scale float64 // of the drawing
-	most       float64
-	usual      bool // the usual demand is drawn below the headroom
+	most, step float64 // of the axis: most is a whole number of steps
+	usual      bool    // the usual demand is drawn below the headroom
 }
 
 // writePlot writes the plot alone, or a page around it.
@@ -54,8 +54,9 @@ func (p *preview) writePlot(path string) error {
 			Plot     template.HTML
 			Rows     []row
 			Usual    bool
+			Note     string
 			Problems []string
-		}{p.title(), plot, rows, p.Demand != nil, p.Problems}); err != nil {
+		}{p.title(), plot, rows, p.Demand != nil, p.usualNote(), p.Problems}); err != nil {
 			return fmt.Errorf("writing %s: %w", path, err)
 		}
 	}
@@ -107,6 +108,8 @@ func (p *preview) panels() (panels []panel, height float64) {
 			}
 		}
 		if one.most > 0 {
+			one.step = niceStep(one.most / 4)
+			one.most = math.Ceil(one.most/one.step-1e-9) * one.step
 			one.scale = panelHeight / one.most
 			panels = append(panels, one)
 			height += panelHeight + panelGap
@@ -122,15 +125,12 @@ func (p *preview) x(t time.Time) float64 {
 func (p *preview) draw(b *strings.Builder, one *panel) {
 	bottom := one.top + panelHeight
 	p.drawDays(b, one)
-	step := niceStep(one.most / 4)
-	for v := 0.0; v <= one.most*1.0001; v += step {
+	for v := 0.0; v <= one.most*1.0001; v += one.step {
 		y := bottom - v*one.scale
 		fmt.Fprintf(b, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text class="soft" x="%d" y="%.1f" text-anchor="end">%s</text>`,
 			marginLeft, plotWidth-marginRight, y, y, marginLeft-8, y+4, amount(v))
 	}
-	label := one.unit.name
 	if one.usual {
-		label = "pods: the usual demand, and headroom above it"
 		for at := p.From; at.Before(p.To); at = at.Add(usualStep) {
 			next := earlier(at.Add(usualStep), p.To)
 			if v, _ := p.pods(at, next, schedule.Headroom{}); !math.IsNaN(v) {
@@ -138,7 +138,7 @@ func (p *preview) draw(b *strings.Builder, one *panel) {
 			}
 		}
 	}
-	fmt.Fprintf(b, `<text class="soft" x="%d" y="%.1f">%s</text>`, marginLeft, one.top-8, label)
+	p.drawLegend(b, one)
 	for _, x := range p.Stretches {
 		if len(x.Why) == 0 {
 			continue
@@ -160,12 +160,31 @@ func (p *preview) draw(b *strings.Builder, one *panel) {
 	}
 }
 
-// drawDays shades days off, and names the days.
+// drawLegend names the unit, and the colours that the panel has.
+func (p *preview) drawLegend(b *strings.Builder, one *panel) {
+	fmt.Fprintf(b, `<text class="soft" x="%d" y="%.1f">%s</text>`, marginLeft, one.top-10, one.unit.name)
+	off := false
+	p.eachDay(func(date time.Time) { off = off || p.notes(date) != "" })
+	x := float64(marginLeft + 110)
+	for _, l := range []struct {
+		class, text string
+		there       bool
+	}{{"usual", "usual demand", one.usual}, {"room", "headroom", true}, {"off", "day off", off}} {
+		if !l.there {
+			continue
+		}
+		rect(b, l.class, x, x+12, one.top-20, one.top-8)
+		fmt.Fprintf(b, `<text class="soft" x="%.1f" y="%.1f">%s</text>`, x+18, one.top-10, l.text)
+		x += 130
+	}
+}
+
+// drawDays shades days off, and names the days and, of a few, the hours.
 func (p *preview) drawDays(b *strings.Builder, one *panel) {
 	bottom := one.top + panelHeight
 	n := 0
 	p.eachDay(func(time.Time) { n++ })
-	every, i := (n+13)/14, 0
+	every, i := (n+9)/10, 0
 	p.eachDay(func(date time.Time) {
 		from := later(time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, p.Location), p.From)
 		to := earlier(time.Date(date.Year(), date.Month(), date.Day()+1, 0, 0, 0, 0, p.Location), p.To)
@@ -179,7 +198,21 @@ func (p *preview) drawDays(b *strings.Builder, one *panel) {
 			fmt.Fprintf(b, `<text class="soft" x="%.1f" y="%.1f">%s</text>`, p.x(from)+4, bottom+18, date.Format(dayForm))
 		}
 		i++
+		if n <= 3 {
+			p.drawHours(b, date, n*3, bottom)
+		}
 	})
+}
+
+// drawHours marks every so many hours that the clocks show on a date.
+func (p *preview) drawHours(b *strings.Builder, date time.Time, every int, bottom float64) {
+	for h := every; h < 24; h += every {
+		at := time.Date(date.Year(), date.Month(), date.Day(), h, 0, 0, 0, p.Location)
+		if x := p.x(at); !at.Before(p.From) && at.Before(p.To) && x > marginLeft+80 {
+			fmt.Fprintf(b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/><text class="soft" x="%.1f" y="%.1f" text-anchor="middle">%02d:00</text>`,
+				x, x, bottom, bottom+6, x, bottom+18, h)
+		}
+	}
 }
 
 func rect(b *strings.Builder, class string, x1, x2, y1, y2 float64) {

@@ -90,7 +90,7 @@ Sun 29 Nov  ··································
 Problems:
 - spec.events[0].growth.like: event launch: there is no history of demand: its minHeadroom is kept instead; give a time that the history covers, or take growth out
 `
-	if code != 0 || out != want {
+	if code != 1 || out != want || !strings.Contains(errs, "problems: 1; mend what is named above") {
 		t.Errorf("exit %d %s\n%s\nwant\n%s", code, errs, out, want)
 	}
 	code, out, errs = swell(t, "schedule", "preview", "-f", path, "--from", "2026-11-24T09:00:00+09:00", "--days", "3", "--demand", flatDemand(t))
@@ -118,6 +118,50 @@ func TestSchedulePreviewWhereTheClocksChange(t *testing.T) {
 	_, out, _ = swell(t, "schedule", "preview", "-f", path, "--from", "2026-10-25T02:30:00+02:00", "--days", "1")
 	if !strings.Contains(out, "Sun 25 Oct 02:30 CEST   04:00") {
 		t.Errorf("the time that is there twice is not told apart:\n%s", out)
+	}
+}
+
+// Clocks go back at three: 20 pods from the first 02:30 on, and none before.
+func TestSchedulePreviewWhereAnHourIsThereTwice(t *testing.T) {
+	path := write(t, "sunday.yaml", "apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: night}\nspec:\n  timeZone: Europe/Berlin\n  windows: [{name: night, days: [Sun], from: \"02:30\", to: \"05:00\", minHeadroom: \"20\"}]\n")
+	_, out, _ := swell(t, "schedule", "preview", "-f", path, "--from", "2026-10-24", "--days", "3")
+	if !strings.Contains(out, "\nSun 25 Oct  ····██████"+strings.Repeat("·", 38)+"\n") { // 02:00 is of the second time, too
+		t.Errorf("the hour that is there twice is drawn wrong:\n%s", out)
+	}
+}
+
+// Demand is known to the 23rd of November, and with it what is usual to the 16th of December; the launch is on the 26th.
+func TestSchedulePreviewShowsInPodsWhatIsKnown(t *testing.T) {
+	path := write(t, "shop.yaml", shopSchedules)
+	out := filepath.Join(t.TempDir(), "weeks.svg")
+	code, text, errs := swell(t, "schedule", "preview", "-f", path, "--from", "2026-11-26", "--days", "30", "--demand", flatDemand(t), "--out", out)
+	for _, want := range []string{
+		"\nThu 26 Nov  ·················▂▂▂████····", "\n            █ is 120\n", "\n% of demand 0 ", "\n            █ is 10\n",
+		"The usual demand is known until ", "; what depends on it is not known in pods from then on.\n",
+	} {
+		if code != 0 || !strings.Contains(text, want) {
+			t.Errorf("exit %d %s; %q is not in\n%s", code, errs, want, text)
+		}
+	}
+	svg, err := os.ReadFile(out)
+	if err != nil || !strings.Contains(string(svg), ">% of demand</text>") || !strings.Contains(string(svg), ">usual demand</text>") {
+		t.Errorf("%v; the picture is\n%s", err, svg)
+	}
+}
+
+func TestSchedulePreviewIsOfOneNamespace(t *testing.T) {
+	path := write(t, "two.yaml", strings.Replace(shopSchedules, "name: sundays, namespace: shop", "name: sundays, namespace: mall", 1))
+	code, _, errs := swell(t, "schedule", "preview", "-f", path, "--from", "2026-11-23")
+	if code != exitUsage || !strings.Contains(errs, "of the namespaces shop and mall") || !strings.Contains(errs, "with -n") {
+		t.Errorf("exit %d %s", code, errs)
+	}
+	code, out, errs := swell(t, "schedule", "preview", "-f", path, "--from", "2026-11-23", "-n", "mall")
+	if code != 0 || !strings.HasPrefix(out, "sundays, ") {
+		t.Errorf("exit %d %s%s", code, errs, out)
+	}
+	code, _, errs = swell(t, "schedule", "preview", "-f", path, "-n", "mal")
+	if code != exitUsage || !strings.Contains(errs, `did you mean "mall"?`) {
+		t.Errorf("exit %d %s", code, errs)
 	}
 }
 
@@ -173,7 +217,7 @@ func TestSchedulePreviewDrawsAPicture(t *testing.T) {
 				}
 			}
 		}
-		if shapes["room"] == 0 || shapes["usual"] < 600 || shapes["off"] != 2 {
+		if shapes["room"] == 0 || shapes["usual"] < 600 || shapes["off"] != 3 { // one in the legend
 			t.Errorf("%s has %v: want headroom, a week of usual demand and two days off", name, shapes)
 		}
 		if strings.Contains(text, "http://") && strings.Count(text, "http://") != strings.Count(text, "http://www.w3.org/2000/svg") {
