@@ -1,13 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,11 +46,10 @@ func (o *seriesFlags) load(cmd *cobra.Command) (series.Series, forecast.Options,
 	if !(o.quantile > 0 && o.quantile < 1) {
 		return bad(fmt.Errorf("--quantile is %g; give a number above 0 and below 1", o.quantile))
 	}
-	loc, err := time.LoadLocation(o.timezone)
-	if err != nil || o.timezone == "" {
-		return bad(fmt.Errorf("--timezone %q is not a time zone; give an IANA name such as Europe/Paris", o.timezone))
+	var err error
+	if opts.Location, err = timezone(o.timezone); err != nil {
+		return bad(err)
 	}
-	opts.Location = loc
 	if o.holidays != "" {
 		if opts.Holiday, err = schedule.Holidays(o.holidays); err != nil {
 			return bad(fmt.Errorf("--holidays: %w", err))
@@ -63,8 +61,14 @@ func (o *seriesFlags) load(cmd *cobra.Command) (series.Series, forecast.Options,
 	}
 	opts.Step, opts.Horizons = s.Step, []time.Duration{o.horizon}
 	opts.Leads, opts.Orders = []time.Duration{}, []time.Duration{}
-	if o.horizon <= 0 || o.horizon%s.Step != 0 || o.horizon > 48*time.Hour {
-		return bad(fmt.Errorf("--horizon is %v and %s has a step of %v; give a multiple of the step, at most 48h", o.horizon, o.file, s.Step))
+	switch {
+	case o.horizon <= 0:
+		return bad(fmt.Errorf("--horizon is %s; give a duration above zero", brief(o.horizon)))
+	case o.horizon > 48*time.Hour:
+		return bad(fmt.Errorf("--horizon is %s; give at most 48h", brief(o.horizon)))
+	case o.horizon%s.Step != 0:
+		return bad(fmt.Errorf("--horizon is %s and %s has a step of %s; give a multiple of the step, such as %s",
+			brief(o.horizon), o.file, brief(s.Step), brief((o.horizon/s.Step+1)*s.Step)))
 	}
 	if err := opts.Validate(); err != nil {
 		return bad(fmt.Errorf("%s: %w", o.file, err))
@@ -72,13 +76,26 @@ func (o *seriesFlags) load(cmd *cobra.Command) (series.Series, forecast.Options,
 	return s, opts, nil
 }
 
+// timezone is a zone by its IANA name. Local is none: it is another zone on every machine.
+func timezone(name string) (*time.Location, error) {
+	loc, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == time.Local.String() {
+		return nil, fmt.Errorf("--timezone %q is not a time zone; give an IANA name such as Europe/Paris", name)
+	}
+	return loc, nil
+}
+
 func forecastCommand() *cobra.Command {
 	var o seriesFlags
 	c := &cobra.Command{
 		Use:   "forecast --series F",
 		Short: "Forecast one row of a series from its end",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runForecast(cmd, o) },
+		Long: `Forecast one row of a series from its end: its value, and the quantile that it stays below. Below these are the experts
+that the forecast is blended of, by their weight. Where it is not ready, the reason is told, and the newest value stands in.
+A file that ends in .gz is decompressed.`,
+		Example: "  swell forecast --series load.csv --horizon 15m --timezone Europe/Paris --holidays FR",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runForecast(cmd, o) },
 	}
 	o.register(c)
 	return c
@@ -107,6 +124,9 @@ func runForecast(cmd *cobra.Command, o seriesFlags) error {
 		return err
 	}
 	a := f.ForecastAfter(s.End(), o.horizon, o.quantile)
+	if middle := f.ForecastAfter(s.End(), o.horizon, 0.5); !a.Ready && middle.Ready { // too few outcomes for the quantile alone
+		a.Point, a.Upper, a.Experts = middle.Point, math.NaN(), middle.Experts
+	}
 	out := forecastOutput{
 		Origin: s.End().Add(-s.Step), Target: s.End().Add(o.horizon - s.Step), Forecast: number(a.Point), Upper: number(a.Upper),
 		Ready: a.Ready, Reason: a.Reason, Experts: a.Experts,
@@ -114,21 +134,63 @@ func runForecast(cmd *cobra.Command, o seriesFlags) error {
 	if out.Experts == nil {
 		out.Experts = []forecast.Expert{}
 	}
-	w := cmd.OutOrStdout()
 	if o.asJSON {
-		return printJSON(w, out)
+		return printJSON(cmd.OutOrStdout(), out)
 	}
-	fmt.Fprintf(w, "origin    %s\ntarget    %s\nforecast  %.6g\nupper     %.6g  (%g quantile)\n", out.Origin.Format(time.RFC3339),
-		out.Target.Format(time.RFC3339), a.Point, a.Upper, o.quantile)
-	if !a.Ready {
-		fmt.Fprintf(w, "not ready %s\n", a.Reason)
+	return printForecast(cmd.OutOrStdout(), out, o.quantile)
+}
+
+// shownWeight is the least share of an expert that has a line of its own.
+const shownWeight = 0.01
+
+func printForecast(w io.Writer, out forecastOutput, quantile float64) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "origin    %s\ntarget    %s\nforecast  %s\nupper     %s  (%g quantile)\n", out.Origin.Format(time.RFC3339),
+		out.Target.Format(time.RFC3339), decimal(out.Forecast), decimal(out.Upper), quantile)
+	if !out.Ready {
+		fmt.Fprintf(&b, "not ready %s\n", out.Reason)
 	}
-	for _, e := range a.Experts {
-		if e.Weight >= 0.01 {
-			fmt.Fprintf(w, "  %5.1f %%  %-16s %.6g\n", e.Weight*100, e.Name, e.Forecast)
+	others := 0.0
+	for _, e := range out.Experts {
+		if e.Weight < shownWeight {
+			others += e.Weight
+			continue
 		}
+		fmt.Fprintf(&b, "  %5.1f %%  %-16s %s\n", e.Weight*100, e.Name, decimal(number(e.Forecast)))
 	}
-	return nil
+	if others >= 0.0005 {
+		fmt.Fprintf(&b, "  %5.1f %%  others\n", others*100)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// decimal is a number in six digits or, where it is larger, to the whole; never with an exponent.
+func decimal(v *float64) string {
+	if v == nil {
+		return "unknown"
+	}
+	decimals := 0
+	if *v != 0 {
+		decimals = min(max(5-int(math.Floor(math.Log10(math.Abs(*v)))), 0), 9)
+	}
+	text := strconv.FormatFloat(*v, 'f', decimals, 64)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}
+
+// brief is a duration without units that are zero.
+func brief(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func number(v float64) *float64 {
@@ -143,73 +205,4 @@ func printJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-}
-
-func backtestCommand() *cobra.Command {
-	var o seriesFlags
-	var out string
-	c := &cobra.Command{
-		Use:   "backtest --series F",
-		Short: "Forecast every row of a series' last third from before it, and score that",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runBacktest(cmd, o, out) },
-	}
-	o.register(c)
-	c.Flags().StringVar(&out, "out", "", "CSV file to write the rows to: target,origin,actual,forecast,upper")
-	return c
-}
-
-func runBacktest(cmd *cobra.Command, o seriesFlags, out string) error {
-	s, opts, err := o.load(cmd)
-	if err != nil {
-		return err
-	}
-	rows, err := forecast.Backtest(s, opts, o.horizon, o.quantile, s.Len()-s.Len()/3)
-	if err != nil {
-		return usageError{fmt.Errorf("%s: %s: %w", cmd.CommandPath(), o.file, err)}
-	}
-	if out != "" {
-		if err := writeRows(out, rows); err != nil {
-			return err
-		}
-	}
-	sc := forecast.ScoreOf(rows, o.quantile)
-	if math.IsNaN(sc.WAPE) || math.IsInf(sc.WAPE, 0) {
-		return fmt.Errorf("back-testing %s: the last third is unknown or zero throughout; cut the file where its load ends", o.file)
-	}
-	w := cmd.OutOrStdout()
-	if o.asJSON {
-		return printJSON(w, sc)
-	}
-	_, err = fmt.Fprintf(w, "rows %d\nwape %.2f %%\ncoverage %.2f %%\nover %.2f %%\nunserved %.3f %%\npinball %.3f %%\n",
-		sc.Rows, sc.WAPE*100, sc.Coverage*100, sc.Over*100, sc.Unserved*100, sc.Pinball*100)
-	return err
-}
-
-func writeRows(path string, rows []forecast.Row) (err error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("writing the rows: %w; give a path that can be written", err)
-	}
-	defer func() {
-		if e := f.Close(); err == nil && e != nil {
-			err = fmt.Errorf("writing the rows to %s: %w", path, e)
-		}
-	}()
-	w := bufio.NewWriter(f)
-	fmt.Fprintln(w, "target,origin,actual,forecast,upper")
-	text := func(v float64) string {
-		if math.IsNaN(v) {
-			return ""
-		}
-		return strconv.FormatFloat(v, 'g', -1, 64)
-	}
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s,%s,%s,%s,%s\n", r.Target.Format(time.RFC3339), r.Origin.Format(time.RFC3339),
-			text(r.Actual), text(r.Forecast), text(r.Upper))
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("writing the rows to %s: %w", path, err)
-	}
-	return nil
 }

@@ -106,18 +106,23 @@ func TestBadUsage(t *testing.T) {
 	good := quarters(t, 300)
 	gap := write(t, "gap.csv", "timestamp,value\n2026-01-01T00:00:00Z,1\n2026-01-01T00:05:00Z,1\n2026-01-01T00:20:00Z,1\n")
 	for want, args := range map[string][]string{
-		"--series is missing":                                {"forecast"},
-		"line 4: 2 rows are missing":                         {"forecast", "--series", gap},
-		"no such file":                                       {"backtest", "--series", "nowhere.csv"},
-		"--horizon is 50m0s":                                 {"backtest", "--series", good, "--horizon", "50m"},
-		"--quantile is 95":                                   {"forecast", "--series", good, "--quantile", "95"},
-		`"Paris" is not a time zone`:                         {"forecast", "--series", good, "--timezone", "Paris"},
-		"calendar; give one of":                              {"forecast", "--series", good, "--holidays", "ZZ"},
-		"unknown flag: --file":                               {"forecast", "--file", good},
-		`unknown command "forcast"; did you mean "forecast"`: {"forcast"},
-		"no command was given":                               {},
-		"no file was given":                                  {"check"},
-		`"now" is not expected`:                              {"version", "now"},
+		"--series is missing":        {"forecast"},
+		"line 4: 2 rows are missing": {"forecast", "--series", gap},
+		"no such file":               {"backtest", "--series", "nowhere.csv"},
+		"--horizon is 50m and ":      {"backtest", "--series", good, "--horizon", "50m"},
+		"a step of 15m; give a multiple of the step, such as 1h\n": {"backtest", "--series", good, "--horizon", "50m"},
+		"--horizon is 72h; give at most 48h":                       {"forecast", "--series", good, "--horizon", "72h"},
+		"--horizon is 0s; give a duration above zero":              {"forecast", "--series", good, "--horizon", "0s"},
+		`"Local" is not a time zone`:                               {"forecast", "--series", good, "--timezone", "Local"},
+		`"jp": there is no such calendar; did you mean JP?`:        {"forecast", "--series", good, "--holidays", "jp"},
+		"--quantile is 95":                                         {"forecast", "--series", good, "--quantile", "95"},
+		`"Paris" is not a time zone`:                               {"forecast", "--series", good, "--timezone", "Paris"},
+		"calendar; give one of":                                    {"forecast", "--series", good, "--holidays", "ZZ"},
+		"unknown flag: --file":                                     {"forecast", "--file", good},
+		`unknown command "forcast"; did you mean "forecast"`:       {"forcast"},
+		"no command was given":                                     {},
+		"no file was given":                                        {"check"},
+		`"now" is not expected`:                                    {"version", "now"},
 	} {
 		code, _, stderr := swell(t, args...)
 		if code != 2 || !strings.Contains(stderr, want) {

@@ -98,8 +98,8 @@ func (o replayFlags) input(cmd *cobra.Command) (replay.Input, error) {
 		}
 	}
 	if cmd.Flags().Changed("timezone") {
-		if in.Location, err = time.LoadLocation(o.timezone); err != nil || o.timezone == "" {
-			return in, fmt.Errorf("--timezone %q is not a time zone; give an IANA name such as Europe/Paris", o.timezone)
+		if in.Location, err = timezone(o.timezone); err != nil {
+			return in, err
 		}
 	}
 	if o.holidays != "" {

@@ -12,6 +12,7 @@ import (
 type Row struct {
 	Target, Origin          time.Time // stamps of the target row and of the last row that was used
 	Actual, Forecast, Upper float64
+	Ready                   bool // as the Answer was
 }
 
 // Score sums a back-test up. Shares are of the whole, 0.05 is 5 %.
@@ -22,7 +23,7 @@ type Score struct {
 	Over     float64 `json:"over"`      // Σ upper / Σ actual − 1
 	Unserved float64 `json:"unserved"`  // Σ (actual − upper)⁺ / Σ actual
 	Pinball  float64 `json:"pinball"`   // mean pinball loss / mean actual
-	NotReady int     `json:"not_ready"` // targets for which nothing was known
+	NotReady int     `json:"not_ready"` // targets whose answer was not Ready, so that the newest value stands in or nothing does
 }
 
 // Backtest forecasts every row of s from row from on, by the rows up to one horizon before it, in one pass over s.
@@ -74,7 +75,7 @@ func walk(s series.Series, opts Options, horizon time.Duration, from int,
 		}
 		if y := actual(i + h); !math.IsNaN(y) {
 			a := answer(f, s.Time(i+1))
-			rows = append(rows, Row{Target: s.Time(i + h), Origin: s.Time(i), Actual: y, Forecast: a.Point, Upper: a.Upper})
+			rows = append(rows, Row{Target: s.Time(i + h), Origin: s.Time(i), Actual: y, Forecast: a.Point, Upper: a.Upper, Ready: a.Ready})
 		}
 	}
 	return rows, nil
@@ -88,6 +89,8 @@ func ScoreOf(rows []Row, tau float64) Score {
 		p, u := r.Forecast, r.Upper
 		if math.IsNaN(p) || math.IsNaN(u) {
 			p, u = 0, 0
+		}
+		if !r.Ready {
 			sc.NotReady++
 		}
 		actual += r.Actual

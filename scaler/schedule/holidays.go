@@ -32,6 +32,9 @@ func Holidays(country string) (func(date time.Time) bool, error) {
 // holidayNames gives the name of the holiday that a local date is; empty where it is none.
 func holidayNames(country string) (func(date time.Time) string, error) {
 	list, ok := countries[country]
+	if upper := strings.ToUpper(country); !ok && countries[upper] != nil {
+		return nil, fmt.Errorf("finding the holidays of %q: there is no such calendar; did you mean %s?", country, upper)
+	}
 	if !ok {
 		return nil, fmt.Errorf("finding the holidays of %q: there is no such calendar; give one of %s",
 			country, strings.Join(Countries(), ", "))
