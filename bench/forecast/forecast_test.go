@@ -14,7 +14,7 @@ import (
 // The kept loads' lines of the document are what their back-tests give.
 func TestTheDocumentIsUpToDate(t *testing.T) {
 	var out, log bytes.Buffer
-	if err := run(options{traces: traces.Folder(), doc: filepath.Join("..", "..", "docs", "forecasting.md"), check: true}, loads, &out, &log); err != nil {
+	if err := run(options{traces: traces.Folder(), doc: filepath.Join("..", "..", "docs", "forecasting.md"), check: true}, loads(), &out, &log); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(log.String(), "not there") {
@@ -38,8 +38,8 @@ func TestTheDocumentIsUpToDate(t *testing.T) {
 // wikimedia is the quickest load to score.
 func wikimedia(t *testing.T) []load {
 	t.Helper()
-	for _, l := range loads {
-		if l.name == "wikimedia" {
+	for _, l := range loads() {
+		if l.Name == "wikimedia" {
 			return []load{l}
 		}
 	}
@@ -79,7 +79,7 @@ func TestTablesAreWrittenAndChecked(t *testing.T) {
 	if err := try(true, of); err == nil {
 		t.Fatal("a changed line passes")
 	}
-	absent := append([]load{{name: "gone", file: "gone"}}, of...)
+	absent := append([]load{{Recorded: traces.Recorded{Name: "gone", File: "gone"}}}, of...)
 	if err := try(false, absent); err == nil || !strings.Contains(err.Error(), "not all loads") {
 		t.Fatalf("tables without a load are written: %v", err)
 	}

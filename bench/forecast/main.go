@@ -30,7 +30,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "forecast: %q is not expected\n", flag.Arg(0))
 		os.Exit(2)
 	}
-	if err := run(o, loads, os.Stdout, os.Stderr); err != nil {
+	if err := run(o, loads(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "forecast:", err)
 		os.Exit(1)
 	}
@@ -77,12 +77,12 @@ func run(o options, loads []load, out, log io.Writer) error {
 func scoreAll(folder string, loads []load, out io.Writer) (all []scored, absent []string, err error) {
 	encoder := json.NewEncoder(out)
 	for _, l := range loads {
-		s, found, err := l.read(folder)
+		s, found, err := l.Read(folder)
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading %s: %w", l.name, err)
+			return nil, nil, fmt.Errorf("reading %s: %w", l.Name, err)
 		}
 		if !found {
-			absent = append(absent, l.file+".csv")
+			absent = append(absent, l.File+".csv")
 			continue
 		}
 		r, err := l.score(s)

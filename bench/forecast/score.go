@@ -2,13 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
-	"swell/bench/traces"
 	"swell/scaler/forecast"
-	"swell/scaler/schedule"
 	"swell/scaler/series"
 )
 
@@ -28,30 +24,9 @@ type scored struct {
 	pinball, coverage []float64 // by bounds
 }
 
-// read is a load's series: the folder's file where it has one, else what the project keeps; false where there is neither.
-func (l load) read(folder string) (s series.Series, found bool, err error) {
-	path := filepath.Join(folder, l.file+".csv")
-	if _, e := os.Stat(path); folder != "" && e == nil {
-		s, err = series.ReadFile(path)
-		return s, true, err
-	}
-	if l.kept == "" {
-		return s, false, nil
-	}
-	s, err = traces.Load(l.kept)
-	return s, true, err
-}
-
 func (l load) options() (o forecast.Options, err error) {
-	if o.Location, err = time.LoadLocation(l.zone); err != nil {
-		return o, fmt.Errorf("scoring %s: %w", l.name, err)
-	}
-	if l.country != "" {
-		if o.Holiday, err = schedule.Holidays(l.country); err != nil {
-			return o, fmt.Errorf("scoring %s: %w", l.name, err)
-		}
-	}
-	return o, nil
+	o.Location, o.Holiday, err = l.Local()
+	return o, err
 }
 
 // score back-tests a load's last third, by strict rolling origin, and its middle third for comparison.
@@ -64,14 +39,14 @@ func (l load) score(s series.Series) (scored, error) {
 	for _, p := range l.points {
 		last, middle, err := thirds(s, o, time.Duration(p.minutes)*time.Minute, 0.95)
 		if err != nil {
-			return r, fmt.Errorf("scoring %s: %w", l.name, err)
+			return r, fmt.Errorf("scoring %s: %w", l.Name, err)
 		}
 		r.wape, r.middle = append(r.wape, last.WAPE*100), append(r.middle, middle.WAPE*100)
 	}
 	for _, b := range l.bounds {
 		last, _, err := thirds(s, o, time.Hour, b.tau)
 		if err != nil {
-			return r, fmt.Errorf("scoring %s: %w", l.name, err)
+			return r, fmt.Errorf("scoring %s: %w", l.Name, err)
 		}
 		r.pinball, r.coverage = append(r.pinball, last.Pinball*100), append(r.coverage, last.Coverage*100)
 	}

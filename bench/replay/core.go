@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"swell/bench/traces"
 	"swell/scaler/replay"
 	"swell/scaler/replay/frontier"
 )
@@ -29,7 +30,7 @@ const coreName = "core-300"
 
 // coreRun is what swell and its opponents reached on one load.
 type coreRun struct {
-	load     load
+	load     traces.Recorded
 	scenario string
 	swell    replay.Result
 	best     frontier.Comparison
@@ -48,12 +49,12 @@ func playCore(found []readable, all bool, p *printer, log io.Writer) (coreRuns, 
 	}
 	for _, scenario := range scenarios {
 		for _, r := range found {
-			fmt.Fprintf(log, "%s  %s: %s\n", time.Now().Format(time.TimeOnly), scenario, r.name)
+			fmt.Fprintf(log, "%s  %s: %s\n", time.Now().Format(time.TimeOnly), scenario, r.Name)
 			c, err := r.play(scenario, all)
 			if err != nil {
 				return nil, err
 			}
-			labels := []string{"scenario", scenario, "trace", r.name}
+			labels := []string{"scenario", scenario, "trace", r.Name}
 			p.print("unserved", c.swell.Unserved, "share", labels...)
 			p.print("cost", c.swell.CostOverClairvoyant, "clairvoyant", labels...)
 			if c.best.Best != "" {
@@ -93,7 +94,7 @@ func (r readable) play(scenario string, all bool) (coreRun, error) {
 	if err != nil {
 		return coreRun{}, err
 	}
-	c := coreRun{load: r.load, scenario: scenario, swell: runs[0]}
+	c := coreRun{load: r.Recorded, scenario: scenario, swell: runs[0]}
 	lines := frontier.OfRuns(runs[1:])
 	byName := map[string]frontier.Line{}
 	for _, l := range lines {
@@ -115,7 +116,7 @@ func (r readable) play(scenario string, all bool) (coreRun, error) {
 		}
 	}
 	if all && scenario == coreName {
-		c.picture = frontier.Picture{Title: r.name + ", " + scenario, Subtitle: "what each policy costs and leaves unserved, by its setting",
+		c.picture = frontier.Picture{Title: r.Name + ", " + scenario, Subtitle: "what each policy costs and leaves unserved, by its setting",
 			Lines: lines, Main: "swell", Limit: mostUnserved}.SVG()
 	}
 	return c, nil
@@ -140,10 +141,10 @@ func (cs coreRuns) misses(complete bool) error {
 			continue
 		}
 		if c.swell.Unserved > mostUnserved {
-			out = append(out, fmt.Errorf("%s, %s: %.4f %% unserved, at most %g %% is allowed", c.load.name, c.scenario, c.swell.Unserved*100, mostUnserved*100))
+			out = append(out, fmt.Errorf("%s, %s: %.4f %% unserved, at most %g %% is allowed", c.load.Name, c.scenario, c.swell.Unserved*100, mostUnserved*100))
 		}
 		if !(c.best.Ratio < 1) {
-			out = append(out, fmt.Errorf("%s, %s: swell costs %.4f, %s %.4f at the same unserved share", c.load.name, c.scenario, c.swell.CostOverClairvoyant, c.best.Best, c.best.Cost))
+			out = append(out, fmt.Errorf("%s, %s: swell costs %.4f, %s %.4f at the same unserved share", c.load.Name, c.scenario, c.swell.CostOverClairvoyant, c.best.Best, c.best.Cost))
 		}
 	}
 	if m := cs.ratio(coreName); complete && !(m <= mostRatio) {
@@ -164,11 +165,11 @@ func (c coreRun) row() string {
 			costs += fmt.Sprintf(" %.4f |", v)
 		}
 	}
-	return fmt.Sprintf("| %s | %.4f %% | %.4f |%s %s | %.2f |", c.load.name, c.swell.Unserved*100, c.swell.CostOverClairvoyant, costs, c.best.Best, c.best.Ratio)
+	return fmt.Sprintf("| %s | %.4f %% | %.4f |%s %s | %.2f |", c.load.Name, c.swell.Unserved*100, c.swell.CostOverClairvoyant, costs, c.best.Best, c.best.Ratio)
 }
 
 func (c coreRun) otherRow() string {
-	row := "| " + c.load.name + " |"
+	row := "| " + c.load.Name + " |"
 	for _, o := range c.others {
 		row += fmt.Sprintf(" %.3f %% at %.3f |", o.Unserved*100, o.CostOverClairvoyant)
 	}

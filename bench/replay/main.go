@@ -33,7 +33,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "replay: %q is not expected\n", flag.Arg(0))
 		os.Exit(2)
 	}
-	if err := run(o, loads, os.Stdout, os.Stderr); err != nil {
+	if err := run(o, traces.All(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "replay:", err)
 		os.Exit(1)
 	}
@@ -66,7 +66,7 @@ func (p *printer) print(metric string, value float64, unit string, labels ...str
 }
 
 // run plays what is there, prints the figures, and writes or checks the document.
-func run(o options, loads []load, out, log io.Writer) error {
+func run(o options, loads []traces.Recorded, out, log io.Writer) error {
 	found, absent, err := readAll(o.traces, loads)
 	if err != nil {
 		return err
@@ -109,8 +109,8 @@ func run(o options, loads []load, out, log io.Writer) error {
 		if c.picture == "" {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(o.docs, "replay-"+c.load.name+".svg"), []byte(c.picture), 0o644); err != nil {
-			return fmt.Errorf("drawing %s: %w", c.load.name, err)
+		if err := os.WriteFile(filepath.Join(o.docs, "replay-"+c.load.Name+".svg"), []byte(c.picture), 0o644); err != nil {
+			return fmt.Errorf("drawing %s: %w", c.load.Name, err)
 		}
 	}
 	return errors.Join(missed, random.misses(), p.err)

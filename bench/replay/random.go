@@ -84,7 +84,7 @@ func playRandom(found []readable, seeds int64, p *printer, log io.Writer) (rando
 		return nil, err
 	}
 	for _, r := range found {
-		if err := play(r.in, "core-3z", r.name, zonesPolicies); err != nil {
+		if err := play(r.in, "core-3z", r.Name, zonesPolicies); err != nil {
 			return nil, err
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // The kept loads' lines of the document are what their replays give.
 func TestTheDocumentIsUpToDate(t *testing.T) {
 	var out, log bytes.Buffer
-	if err := run(options{traces: traces.Folder(), docs: filepath.Join("..", "..", "docs"), check: true}, loads, &out, &log); err != nil {
+	if err := run(options{traces: traces.Folder(), docs: filepath.Join("..", "..", "docs"), check: true}, traces.All(), &out, &log); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -39,7 +39,7 @@ func TestTheTablesHaveTheirPlace(t *testing.T) {
 	if _, _, _, err := split("no place\n"); err == nil {
 		t.Fatal("a document without a place passes")
 	}
-	c := coreRun{load: load{name: "nasa"}, scenario: coreName, costs: []float64{1.2, math.NaN(), 1.3}, best: frontier.Comparison{Best: "static", Ratio: 0.5}}
+	c := coreRun{load: traces.Recorded{Name: "nasa"}, scenario: coreName, costs: []float64{1.2, math.NaN(), 1.3}, best: frontier.Comparison{Best: "static", Ratio: 0.5}}
 	runs := coreRuns{c}
 	if lines := outdated(runs.tables(), runs); len(lines) != 0 {
 		t.Fatalf("right after writing: %v", lines)
@@ -51,9 +51,9 @@ func TestTheTablesHaveTheirPlace(t *testing.T) {
 
 func TestMissesAreNamed(t *testing.T) {
 	runs := coreRuns{
-		{load: load{name: "much"}, scenario: coreName, swell: replay.Result{Unserved: 0.002}, best: frontier.Comparison{Ratio: 0.9}},
-		{load: load{name: "dear"}, scenario: coreName, best: frontier.Comparison{Best: "rule", Ratio: 1.1}},
-		{load: load{name: "alone"}, scenario: coreName, best: frontier.Comparison{Ratio: math.NaN()}},
+		{load: traces.Recorded{Name: "much"}, scenario: coreName, swell: replay.Result{Unserved: 0.002}, best: frontier.Comparison{Ratio: 0.9}},
+		{load: traces.Recorded{Name: "dear"}, scenario: coreName, best: frontier.Comparison{Best: "rule", Ratio: 1.1}},
+		{load: traces.Recorded{Name: "alone"}, scenario: coreName, best: frontier.Comparison{Ratio: math.NaN()}},
 	}
 	err := runs.misses(true)
 	for _, want := range []string{"much, core-300: 0.2000 % unserved", "dear, core-300: swell costs", "alone", "geometric mean"} {
@@ -67,13 +67,13 @@ func TestMissesAreNamed(t *testing.T) {
 	if err := (randomRuns{office}).misses(); err == nil || strings.Count(err.Error(), "allowed") != 2 {
 		t.Errorf("got %v", err)
 	}
-	if err := (coreRuns{{load: load{name: "good"}, scenario: coreName, best: frontier.Comparison{Best: "rule", Ratio: 0.7}}}).misses(true); err != nil {
+	if err := (coreRuns{{load: traces.Recorded{Name: "good"}, scenario: coreName, best: frontier.Comparison{Best: "rule", Ratio: 0.7}}}).misses(true); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestALoadThatIsAbsentIsSaid(t *testing.T) {
-	found, absent, err := readAll("", []load{{name: "gone", file: "gone"}, loads[0]})
+	found, absent, err := readAll("", []traces.Recorded{{Name: "gone", File: "gone"}, traces.All()[0]})
 	if err != nil || len(found) != 1 || len(absent) != 1 || absent[0] != "gone.csv" {
 		t.Fatalf("%d found, absent %v, %v", len(found), absent, err)
 	}
