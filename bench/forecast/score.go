@@ -70,7 +70,7 @@ func thirds(s series.Series, o forecast.Options, horizon time.Duration, tau floa
 func (r scored) figures() []figure {
 	var out []figure
 	add := func(metric string, value float64, labels ...string) {
-		f := figure{Bench: "forecast", Metric: metric, Value: value, Unit: "%", Labels: map[string]string{"trace": r.name}}
+		f := figure{Bench: "forecast", Metric: metric, Value: value, Unit: "%", Labels: map[string]string{"trace": r.Name}}
 		for i := 0; i+1 < len(labels); i += 2 {
 			f.Labels[labels[i]] = labels[i+1]
 		}
@@ -93,15 +93,15 @@ func (r scored) misses() []string {
 	var out []string
 	for i, p := range r.points {
 		if r.wape[i] > p.needed {
-			out = append(out, fmt.Sprintf("%s: WAPE %d minutes ahead is %.2f %%, needed is %g", r.name, p.minutes, r.wape[i], p.needed))
+			out = append(out, fmt.Sprintf("%s: WAPE %d minutes ahead is %.2f %%, needed is %g", r.Name, p.minutes, r.wape[i], p.needed))
 		}
 	}
 	for i, b := range r.bounds {
 		if r.pinball[i] > b.needed {
-			out = append(out, fmt.Sprintf("%s: pinball at %g is %.3f %%, needed is %g", r.name, b.tau, r.pinball[i], b.needed))
+			out = append(out, fmt.Sprintf("%s: pinball at %g is %.3f %%, needed is %g", r.Name, b.tau, r.pinball[i], b.needed))
 		}
 		if least, most := coverageBar(b.tau); r.coverage[i] < least || r.coverage[i] > most {
-			out = append(out, fmt.Sprintf("%s: coverage at %g is %.2f %%, needed is %g to %g", r.name, b.tau, r.coverage[i], least, most))
+			out = append(out, fmt.Sprintf("%s: coverage at %g is %.2f %%, needed is %g to %g", r.Name, b.tau, r.coverage[i], least, most))
 		}
 	}
 	return out

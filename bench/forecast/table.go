@@ -22,7 +22,7 @@ func (r scored) pointRows() []string {
 		if p.beyond > 0 {
 			beyond = fmt.Sprint(p.beyond)
 		}
-		out = append(out, fmt.Sprintf("| %s | %d min | %g | %g | %s | %s | %.2f |", r.name, p.minutes, p.simple, p.needed,
+		out = append(out, fmt.Sprintf("| %s | %d min | %g | %g | %s | %s | %.2f |", r.Name, p.minutes, p.simple, p.needed,
 			reached(r.wape[i], p.beyond, "%.2f"), beyond, r.middle[i]))
 	}
 	return out
@@ -32,7 +32,7 @@ func (r scored) pointRows() []string {
 func (r scored) boundRows() []string {
 	var out []string
 	for i, b := range r.bounds {
-		out = append(out, fmt.Sprintf("| %s | %g | %g | %g | %s | %g | %.1f |", r.name, b.tau, b.simple, b.needed,
+		out = append(out, fmt.Sprintf("| %s | %g | %g | %g | %s | %g | %.1f |", r.Name, b.tau, b.simple, b.needed,
 			reached(r.pinball[i], b.beyond, "%.3f"), b.beyond, r.coverage[i]))
 	}
 	return out
