@@ -101,7 +101,7 @@ func (l Line) worthwhile() Line {
 			least = min(least, q.Cost)
 		}
 	}
-	l.Points = slices.DeleteFunc(slices.Clone(l.Points), func(q Point) bool { return q.Unserved <= Floor && q.Cost > least })
+	l.Points = slices.DeleteFunc(slices.Clone(l.Points), func(q Point) bool { return !q.Named && q.Unserved <= Floor && q.Cost > least })
 	return l
 }
 
