@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -42,15 +43,22 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&o.holidays, "holidays", "", "two-letter country whose holidays count as Sundays (default the scenario's)")
 	fl.StringSliceVar(&o.policies, "policy", nil, "policies, such as swell,static:5: of "+strings.Join(replay.PolicyNames(), ", ")+"; static takes %, rule and swell a quantile, slope a number of deviations (default one of each)")
 	fl.Int64Var(&o.seed, "seed", 1, "of what is random in the scenario")
-	fl.StringVar(&o.sweep, "sweep", "", "SVG file to draw cost against unserved share into, for all settings of the policies")
+	fl.StringVar(&o.sweep, "sweep", "", "SVG file (.svg) to draw cost against unserved share into, for all settings of the policies")
 	fl.BoolVar(&o.asJSON, "json", false, "print one JSON document")
 	return c
 }
 
 func runReplay(cmd *cobra.Command, o replayFlags) error {
 	in, err := o.input(cmd)
+	if err == nil && o.sweep != "" {
+		err = canDraw(o.sweep)
+	}
 	if err != nil {
 		return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+	}
+	if had := in.History(); had < replay.ShortHistory {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: there are %s before what is played; policies that learn need two weeks (%s) to show what they can do\n",
+			brief(had), brief(replay.ShortHistory))
 	}
 	names := o.policies
 	if len(names) == 0 {
@@ -65,7 +73,7 @@ func runReplay(cmd *cobra.Command, o replayFlags) error {
 		return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)} // what it is given is all that it depends on
 	}
 	if o.sweep != "" {
-		if err := os.WriteFile(o.sweep, []byte(picture(in, o.trace, runs)), 0o644); err != nil {
+		if err := os.WriteFile(o.sweep, []byte(picture(in, o, runs)), 0o644); err != nil {
 			return fmt.Errorf("drawing the sweep: %w; give a path that can be written", err)
 		}
 	}
@@ -114,20 +122,62 @@ func (o replayFlags) input(cmd *cobra.Command) (replay.Input, error) {
 	case !wantsTrace && o.trace != "":
 		return in, fmt.Errorf("--trace is not used: %s makes its own load; leave it out", in.Scenario.Name)
 	case wantsTrace:
-		in.Trace, err = readTrace(o.trace)
+		in.Trace, err = readTrace(o.trace, cmd.ErrOrStderr())
 	}
 	return in, err
 }
 
-// readTrace reads a load of which every row is known.
-func readTrace(path string) (series.Series, error) {
+// longestFilled is the longest unknown stretch of a trace that is filled on a straight line.
+const longestFilled = time.Hour
+
+// readTrace reads a load and fills its short gaps, which is told on notes. Unknown rows before its first known one and after
+// its last are left out.
+func readTrace(path string, notes io.Writer) (series.Series, error) {
 	s, err := series.ReadFile(path)
-	for i, v := range s.Values {
-		if err == nil && math.IsNaN(v) {
-			err = fmt.Errorf("%s:%d: the value of %s is empty; fill it, or cut the trace there", path, i+2, s.Time(i).Format(time.RFC3339))
+	if err != nil {
+		return s, err
+	}
+	first, last := 0, s.Len()
+	for first < last && math.IsNaN(s.Values[first]) {
+		first++
+	}
+	for first < last && math.IsNaN(s.Values[last-1]) {
+		last--
+	}
+	cut, rows := s.Slice(s.Time(first), s.Time(last)).Filled(longestFilled)
+	for i, v := range cut.Values {
+		if math.IsNaN(v) {
+			n := 1
+			for math.IsNaN(cut.Values[i+n]) {
+				n++
+			}
+			return s, fmt.Errorf("%s:%d: from %s on %s has no value, and at most %s is filled on a straight line; fill it, or cut the trace there",
+				path, first+i+2, cut.Time(i).Format(time.RFC3339), brief(time.Duration(n)*cut.Step), brief(longestFilled))
 		}
 	}
-	return s, err
+	if rows > 0 {
+		fmt.Fprintf(notes, "note: %s: rows without a value that are filled on a straight line: %d\n", path, rows)
+	}
+	if n := s.Len() - cut.Len(); n > 0 {
+		fmt.Fprintf(notes, "note: %s: rows without a value at its ends that are left out: %d\n", path, n)
+	}
+	return cut, nil
+}
+
+// canDraw says what stands in the way of a picture at a path, before anything is played for it.
+func canDraw(path string) error {
+	if !strings.EqualFold(filepath.Ext(path), ".svg") {
+		return fmt.Errorf("--sweep %s: the picture is an SVG file; give a path that ends in .svg", path)
+	}
+	_, absent := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("--sweep: %w; give a path that can be written", err)
+	}
+	if absent != nil {
+		defer os.Remove(path)
+	}
+	return f.Close()
 }
 
 // settings are all settings of the policies, each once.
@@ -166,7 +216,7 @@ func printRuns(w io.Writer, runs []replay.Result) error {
 	for _, r := range runs {
 		zones = zones || r.Markets != nil
 	}
-	fmt.Fprint(t, "policy\tunserved\twait p50\twait p99\tnode-hours\tcost\tover clairvoyant\t")
+	fmt.Fprint(t, "policy\tunserved\twait p50\twait p99\tnode-hours\tcost\t× clairvoyant\t")
 	if zones {
 		fmt.Fprint(t, "spot\ton-demand\t")
 	}
@@ -184,6 +234,15 @@ func printRuns(w io.Writer, runs []replay.Result) error {
 	what := "Costs are in hours of an on-demand node."
 	if zones {
 		what += " spot and on-demand are what was paid in each market."
+	}
+	var limited []string
+	for _, r := range runs {
+		if r.AtMaxNodes {
+			limited = append(limited, r.Policy)
+		}
+	}
+	if len(limited) > 0 {
+		what += "\nA zone was at maxNodes and had less than was wanted: " + strings.Join(limited, ", ") + ".\nclairvoyant has no such limit, so that the cost may be below its own."
 	}
 	_, err := fmt.Fprintln(w, what)
 	return err

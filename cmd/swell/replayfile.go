@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	sigsyaml "sigs.k8s.io/yaml"
@@ -14,6 +15,26 @@ import (
 	"swell/api/config"
 	"swell/scaler/replay"
 )
+
+// neverZero are fields whose zero would be taken for one that is left out.
+var neverZero = []string{"nodePods", "scan", "lead", "hpaDelay", "scaleInAfter", "maxNodes", "demand.mean", "demand.play", "demand.history",
+	"boot.p50", "boot.p95", "spot.price", "spot.notice", "outages.lasting"}
+
+// zero says whether a field of an object stands there with a zero.
+func zero(object any, field string) bool {
+	for _, key := range strings.Split(field, ".") {
+		fields, _ := object.(map[string]any)
+		object = fields[key]
+	}
+	switch v := object.(type) {
+	case float64:
+		return v == 0
+	case string:
+		d, err := time.ParseDuration(v)
+		return err == nil && d == 0
+	}
+	return false
+}
 
 // readScenario reads a scenario strictly: what is wrong is named with its file, line and field.
 func readScenario(path string) (replay.Scenario, error) {
@@ -47,6 +68,11 @@ func readScenario(path string) (replay.Scenario, error) {
 			what += "; known are " + strings.Join(m.Known, ", ")
 		}
 		add(m.Field, what)
+	}
+	for _, field := range neverZero {
+		if zero(object, field) {
+			add(field, "is 0: give one above zero, or leave it out for the default")
+		}
 	}
 	if len(wrong) > 0 {
 		return s, errors.Join(wrong...)

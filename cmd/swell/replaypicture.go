@@ -13,13 +13,13 @@ import (
 const unservedLimit = 0.001
 
 // picture draws what the policies cost and left unserved.
-func picture(in replay.Input, trace string, runs []replay.Result) string {
+func picture(in replay.Input, o replayFlags, runs []replay.Result) string {
 	title := in.Scenario.Name
-	if trace != "" {
-		title = strings.TrimSuffix(filepath.Base(trace), filepath.Ext(trace)) + ", " + title
+	if o.trace != "" {
+		title = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(o.trace), ".gz"), ".csv") + ", " + title
 	}
 	return frontier.Picture{
 		Title: title, Subtitle: fmt.Sprintf("what each policy costs and leaves unserved; seed %d", in.Seed),
-		Lines: frontier.OfRuns(runs), Main: "swell", Limit: unservedLimit,
+		Lines: frontier.OfRuns(runs, o.policies...), Main: "swell", Limit: unservedLimit,
 	}.SVG()
 }

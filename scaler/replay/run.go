@@ -46,6 +46,8 @@ type Result struct {
 	Cost      float64 `json:"cost"`
 	// CostOverClairvoyant is the cost as a multiple of what a policy pays that knows the demand.
 	CostOverClairvoyant float64 `json:"cost_over_clairvoyant"`
+	// AtMaxNodes says that a zone was to have more nodes than it may. Clairvoyant knows no such limit.
+	AtMaxNodes bool `json:"at_max_nodes,omitempty"`
 	// Markets by name, where the scenario has more than one.
 	Markets map[string]Market `json:"markets,omitempty"`
 }
@@ -113,6 +115,19 @@ func (in *Input) localise() (err error) {
 		}
 	}
 	return nil
+}
+
+// ShortHistory is what the policies that learn need before the play to show what they can do.
+const ShortHistory = 14 * day
+
+// History is how much there is for the policies to learn from before the play.
+func (in Input) History() time.Duration {
+	d := in.Scenario.WithDefaults().Demand
+	if d.Kind == OfficeDemand {
+		return d.History.Duration
+	}
+	n := in.Trace.Len()
+	return min(d.History.Duration, time.Duration(n-n/3)*in.Trace.Step)
 }
 
 func (in Input) demand() (demand, span, error) {

@@ -34,10 +34,10 @@ type Scenario struct {
 	Zones int `json:"zones,omitempty"`
 	// MaxNodes is the most nodes of a zone. Default 1000; with zones only.
 	MaxNodes int `json:"maxNodes,omitempty"`
-	// Boot is how long nodes take from launch to Ready, lognormal; with zones only.
+	// Boot is how long nodes take from launch to Ready, lognormal; with zones only. Default p50 50s, p95 2m.
 	Boot Boot `json:"boot,omitempty"`
-	// PodStart is image pull and start of a pod on a new node, which Boot does not count. With zones only; default none.
-	PodStart metav1.Duration `json:"podStart,omitempty"`
+	// PodStart is image pull and start of a pod on a new node, which Boot does not count. With zones only; default 25s.
+	PodStart *metav1.Duration `json:"podStart,omitempty"`
 	// Spot is the market beside on-demand, whose price is 1; with zones only.
 	Spot Spot `json:"spot,omitempty"`
 	// Outages are when a market of a zone has no capacity; with zones only.
@@ -98,8 +98,7 @@ var builtIn = map[string]Scenario{
 	"core-300": {},
 	"core-120": {Lead: metav1.Duration{Duration: 2 * time.Minute}},
 	"core-3z": {
-		Zones: 3, PodStart: metav1.Duration{Duration: 25 * time.Second},
-		Boot:    Boot{P50: metav1.Duration{Duration: 50 * time.Second}, P95: metav1.Duration{Duration: 2 * time.Minute}},
+		Zones:   3,
 		Spot:    Spot{Share: 0.7, ReclaimedPerHour: 0.02},
 		Outages: Outages{PerWeek: 2, WorstHour: true},
 	},
@@ -126,6 +125,11 @@ func (s Scenario) WithDefaults() Scenario {
 	if s.Zones == 0 {
 		or(&s.Lead, 5*time.Minute)
 	} else {
+		or(&s.Boot.P50, 50*time.Second)
+		or(&s.Boot.P95, 2*time.Minute)
+		if s.PodStart == nil {
+			s.PodStart = &metav1.Duration{Duration: 25 * time.Second}
+		}
 		or(&s.Spot.Notice, 2*time.Minute)
 		or(&s.Outages.Lasting, 30*time.Minute)
 		if s.Spot.Price == 0 {
@@ -178,7 +182,7 @@ func (s Scenario) Validate() []Wrong {
 	if scan < time.Second || scan%time.Second != 0 || time.Minute%scan != 0 {
 		return []Wrong{{"scan", "is " + scan.String() + ": give whole seconds that divide a minute, such as 15s"}}
 	}
-	if _, err := time.LoadLocation(s.TimeZone); err != nil {
+	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == time.Local.String() {
 		check(false, "timeZone", fmt.Sprintf("%q is not known: give an IANA name such as Europe/Paris", s.TimeZone))
 	}
 	if s.Holidays != "" {
@@ -198,7 +202,7 @@ func (s Scenario) Validate() []Wrong {
 	check(s.Zones >= 0 && s.Zones <= 20, "zones", "is not a number of zones: give 1 to 20, or leave it out")
 	if s.Zones == 0 {
 		check(whole(s.Lead) && s.Lead.Duration <= 24*time.Hour, "lead", "is not a multiple of scan: give one above zero, at most 24h")
-		check(given.Boot == Boot{} && given.PodStart.Duration == 0, "boot", "and podStart need zones: set zones, or give lead instead")
+		check(given.Boot == Boot{} && given.PodStart == nil, "boot", "and podStart need zones: set zones, or give lead instead")
 		check(given.MaxNodes == 0, "maxNodes", "needs zones: set zones, or leave it out")
 		check(given.Spot == Spot{}, "spot", "needs zones: set zones, or leave it out")
 		check(given.Outages == Outages{}, "outages", "needs zones: set zones, or leave it out")
@@ -208,7 +212,7 @@ func (s Scenario) Validate() []Wrong {
 	check(s.MaxNodes > 0 && s.MaxNodes <= 1e5, "maxNodes", "is not a number of nodes: give 1 to 100000")
 	check(s.Boot.P50.Duration > 0 && s.Boot.P95.Duration >= s.Boot.P50.Duration, "boot", "makes no sense: give p50 above zero and p95 that is not below it")
 	check(s.PodStart.Duration >= 0, "podStart", "is below zero: leave it out, or give a duration")
-	check(s.Spot.Price > 0 && s.Spot.Price <= 10, "spot.price", "is not a share of on-demand's price: give one above 0")
+	check(s.Spot.Price > 0 && s.Spot.Price <= 1, "spot.price", "is not a share of on-demand's price: give one above 0, at most 1")
 	check(s.Spot.Share >= 0 && s.Spot.Share <= 1, "spot.share", "is not a share: give 0 to 1")
 	check(s.Spot.ReclaimedPerHour >= 0 && s.Spot.ReclaimedPerHour < 1, "spot.reclaimedPerHour", "is not a probability below 1: give 0 to 0.99")
 	check(s.Spot.Notice.Duration >= 0, "spot.notice", "is below zero: give a duration")

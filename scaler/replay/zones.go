@@ -46,6 +46,7 @@ type cluster struct {
 	budget   float64
 	foresees bool
 	hours    map[string]float64
+	limited  bool // by MaxNodes
 }
 
 func newCluster(in Input, p policy, outages []outage) *cluster {
@@ -83,7 +84,9 @@ func zonal(in Input, p policy, d demand, sp span, outages []outage) Result {
 			}
 			w = max(math.Ceil(w-1e-9), float64(part(seen, i, s.Zones))) // whole pods
 			c.lose(z, t)
-			c.follow(z, t, int(min(math.Ceil(w/float64(s.NodePods)), float64(s.MaxNodes))), t == sp.from)
+			nodes := math.Ceil(w / float64(s.NodePods))
+			c.limited = c.limited || nodes > float64(s.MaxNodes)
+			c.follow(z, t, int(min(nodes, float64(s.MaxNodes))), t == sp.from)
 			capacity := 0
 			for _, n := range z.nodes {
 				c.hours[n.market] += float64(c.step) / 3600
@@ -195,7 +198,7 @@ func (c *cluster) result() Result {
 	for i := range c.zones {
 		all.join(&c.zones[i].work)
 	}
-	var r Result
+	r := Result{AtMaxNodes: c.limited}
 	r.fill(&all)
 	r.pay(c.in.Scenario, c.hours)
 	return r

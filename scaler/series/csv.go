@@ -2,6 +2,7 @@ package series
 
 import (
 	"bufio"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -15,14 +16,21 @@ import (
 // Header is the first line of a series in CSV.
 const Header = "timestamp,value"
 
-// ReadFile reads a series from a CSV file; see Read.
+// ReadFile reads a series from a CSV file, which is decompressed where its name ends in .gz; see Read.
 func ReadFile(path string) (Series, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Series{}, fmt.Errorf("reading the series: %w; give the path of a CSV file with the header %q", err, Header)
 	}
 	defer f.Close()
-	return Read(f, path)
+	if !strings.HasSuffix(path, ".gz") {
+		return Read(f, path)
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return Series{}, fmt.Errorf("reading %s: %w; compress it with gzip, or leave .gz out of its name", path, err)
+	}
+	return Read(z, path)
 }
 
 type row struct {

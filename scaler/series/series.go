@@ -6,6 +6,7 @@ package series
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -62,6 +63,27 @@ func (s Series) rowAtOrAfter(t time.Time) int {
 	}
 	i := int((d + s.Step - 1) / s.Step)
 	return min(i, len(s.Values))
+}
+
+// Filled is s with each stretch of unknown rows that is at most most long on a straight line between its neighbours, and how
+// many rows that were. Longer stretches and those at the ends stay unknown.
+func (s Series) Filled(most time.Duration) (filled Series, rows int) {
+	filled = Series{Start: s.Start, Step: s.Step, Values: slices.Clone(s.Values)}
+	known := -1 // the last row that is
+	for i, v := range s.Values {
+		if math.IsNaN(v) {
+			continue
+		}
+		if n := i - known - 1; known >= 0 && n > 0 && time.Duration(n)*s.Step <= most {
+			for k := known + 1; k < i; k++ {
+				before := s.Values[known]
+				filled.Values[k] = before + (v-before)*float64(k-known)/float64(i-known)
+			}
+			rows += n
+		}
+		known = i
+	}
+	return filled, rows
 }
 
 // Append adds one row and keeps at most keep rows, the newest; keep 0 keeps all.

@@ -2,7 +2,11 @@ package series_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,5 +127,41 @@ func TestAppendKeepsTheNewest(t *testing.T) {
 	cut := s.Slice(time.Unix(361, 0), time.Unix(480, 0))
 	if cut.Len() != 1 || cut.Values[0] != 7 || !cut.Start.Equal(time.Unix(420, 0)) {
 		t.Fatalf("slice: got %+v", cut)
+	}
+}
+
+func TestFilesMayBeCompressed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "load.csv.gz")
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write([]byte(head + "2026-01-01T00:00:00Z,1\n2026-01-01T00:05:00Z,2\n"))
+	z.Close()
+	for _, c := range []struct {
+		text []byte
+		want string
+	}{
+		{b.Bytes(), ""},
+		{b.Bytes()[:b.Len()-9], "unexpected EOF"},
+		{[]byte(head), "load.csv.gz: gzip: invalid header; compress it"},
+	} {
+		if err := os.WriteFile(path, c.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := series.ReadFile(path)
+		if c.want == "" && (err != nil || s.Len() != 2) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%d rows, %v; want %q", s.Len(), err, c.want)
+		}
+	}
+}
+
+func TestShortGapsAreFilledOnALine(t *testing.T) {
+	nan := math.NaN()
+	s := series.Series{Start: time.Unix(0, 0).UTC(), Step: 30 * time.Minute, Values: []float64{nan, 1, nan, nan, 4, nan, nan, nan, 8, nan}}
+	got, rows := s.Filled(time.Hour)
+	if rows != 2 || !slices.EqualFunc(got.Values, []float64{nan, 1, 2, 3, 4, nan, nan, nan, 8, nan}, func(a, b float64) bool { return a == b || a != a && b != b }) {
+		t.Fatalf("%d rows of %v", rows, got.Values)
+	}
+	if !math.IsNaN(s.Values[2]) {
+		t.Error("the series itself was changed")
 	}
 }

@@ -16,6 +16,7 @@ type Point struct {
 	Label    string
 	Unserved float64 // share
 	Cost     float64 // as a multiple of clairvoyant
+	Named    bool    // drawn in any case
 }
 
 // Line is a policy under one setting after another.

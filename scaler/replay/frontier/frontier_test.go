@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -94,5 +96,60 @@ func TestThePictureIsWellFormedAndHasAllPoints(t *testing.T) {
 	}
 	if titles != 3 || strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") || strings.Contains(svg, "href") {
 		t.Fatalf("%d points in\n%s", titles, svg)
+	}
+}
+
+func TestAPolicyLooksTheSameInAllPictures(t *testing.T) {
+	static := frontier.Line{Name: "static", Points: []frontier.Point{{Label: "static:5", Unserved: 1e-3, Cost: 1.2}}}
+	marker := func(lines ...frontier.Line) string {
+		_, rest, _ := strings.Cut(frontier.Picture{Lines: append(lines, static), Main: "swell"}.SVG(), "<title>static:5")
+		_, rest, _ = strings.Cut(rest, "<rect ")
+		_, colour, _ := strings.Cut(rest, "fill=")
+		return strings.SplitN(colour, `"`, 3)[1]
+	}
+	alone := marker()
+	if among := marker(frontier.Line{Name: "hourly"}, frontier.Line{Name: "other"}); alone == "" || among != alone {
+		t.Fatalf("%q alone, %q among others", alone, among)
+	}
+}
+
+func TestLabelsDoNotLieOnEachOther(t *testing.T) {
+	var lines []frontier.Line
+	for i, name := range []string{"swell", "static", "rule"} {
+		l := frontier.Line{Name: name}
+		for k, setting := range []string{"0.95", "0.97", "0.99"} {
+			l.Points = append(l.Points, frontier.Point{Label: name + ":" + setting, Cost: 1.1 + 0.001*float64(i+3*k), Named: true})
+		}
+		lines = append(lines, l)
+	}
+	svg := frontier.Picture{Lines: lines, Main: "swell"}.SVG()
+	type place struct{ x, y float64 }
+	var placed []place
+	for _, m := range regexp.MustCompile(`<text class="small" x="([0-9.]+)" y="([0-9.]+)"`).FindAllStringSubmatch(svg, -1) {
+		x, _ := strconv.ParseFloat(m[1], 64)
+		y, _ := strconv.ParseFloat(m[2], 64)
+		for _, p := range placed {
+			if math.Abs(p.x-x) < 20 && math.Abs(p.y-y) < 7.9 {
+				t.Errorf("labels at %v and %v, %v", p, x, y)
+			}
+		}
+		placed = append(placed, place{x, y})
+	}
+	if len(placed) < 3 {
+		t.Fatalf("%d labels", len(placed))
+	}
+}
+
+func TestWhatIsNamedIsDrawn(t *testing.T) {
+	runs := []replay.Result{{Policy: "clairvoyant", CostOverClairvoyant: 1}, {Policy: "reactive", Unserved: 0.01, CostOverClairvoyant: 1.01},
+		{Policy: "static:0", Unserved: 0.01, CostOverClairvoyant: 1.01}, {Policy: "static:20", CostOverClairvoyant: 1.2}, {Policy: "static:60", CostOverClairvoyant: 1.6}}
+	if svg := (frontier.Picture{Lines: frontier.OfRuns(runs)}).SVG(); strings.Contains(svg, "static:60") || strings.Contains(svg, "reactive: ") {
+		t.Error("what nobody named is drawn")
+	}
+	svg := frontier.Picture{Lines: frontier.OfRuns(runs, "static:60", "reactive", "clairvoyant")}.SVG()
+	for _, want := range []string{"static:60: ", "reactive: ", "clairvoyant: "} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("%s is not drawn", want)
+		}
 	}
 }

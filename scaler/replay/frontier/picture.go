@@ -21,15 +21,26 @@ type Picture struct {
 }
 
 const (
-	width, height                = 820, 480
-	left, right, upper, lower    = 70, 640, 64, 420
-	leastExcess                  = 0.005 // what is below is drawn on the lower edge
-	markerSize                   = 4.0
-	labelGap, labelHigh, rowHigh = 7.0, 4.0, 22
+	width, height             = 820, 480
+	left, right, upper, lower = 70, 640, 64, 420
+	leastExcess               = 0.005 // what is below is drawn on the lower edge
+	markerSize                = 4.0
+	labelHigh, rowHigh        = 4.0, 22
 )
 
-// style of the lines, in the order of the legend; colours tell on white and on black.
-var colours = []string{"#2f7ed8", "#d9822b", "#2e9d5b", "#a35bd6", "#d24b4b", "#3aa6a6", "#8a8f98", "#b8860b"}
+// styled are the policies in the order of their colours and markers, so that a policy looks the same in all pictures.
+var styled = []string{"swell", "static", "rule", "slope", "reactive", "scheduled", "karpenter", "hourly", "clairvoyant"}
+
+// colours tell on white and on black, and none is the limit's red.
+var colours = []string{"#2f7ed8", "#d9822b", "#2e9d5b", "#a35bd6", "#c2478e", "#3aa6a6", "#8a8f98", "#b8860b", "#7d6b5d"}
+
+// style of a line by its name; names that are not known come after those that are.
+func style(name string, lines []Line) int {
+	if k := slices.Index(styled, name); k >= 0 {
+		return k
+	}
+	return len(styled) + slices.IndexFunc(lines, func(l Line) bool { return l.Name == name })
+}
 
 const css = `text{font:12px system-ui,sans-serif;fill:#333}.title{font-size:16px;font-weight:600}.small{font-size:10px;fill:#666}` +
 	`.grid{stroke:#ddd}.frame{stroke:#888;fill:none}.paper{fill:#fff}.limit{stroke:#c0392b;stroke-dasharray:5 4}.limit-text{fill:#c0392b}` +
@@ -69,7 +80,7 @@ func (p Picture) SVG() string {
 	c.axes()
 	if p.Limit > 0 {
 		x := c.x(p.Limit)
-		fmt.Fprintf(c, `<line class="limit" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/><text class="limit-text" x="%.1f" y="%d">limit %s</text>`+"\n",
+		fmt.Fprintf(c, `<line class="limit" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/><text class="limit-text" x="%.1f" y="%d">limit: swell is to leave at most %s unserved</text>`+"\n",
 			x, upper, x, lower, x+5, upper+14, percent(p.Limit))
 	}
 	lines := slices.SortedStableFunc(slices.Values(shown), func(a, b Line) int {
@@ -82,13 +93,11 @@ func (p Picture) SVG() string {
 		return cmp.Or(cmp.Compare(main(a), main(b)), cmp.Compare(a.Name, b.Name))
 	})
 	for i, l := range lines {
-		k := (i + 1) % len(colours)
-		if l.Name == p.Main {
-			k = 0
-		}
-		c.line(l, colours[k], i, l.Name == p.Main)
-		c.legend(l, colours[k], i, len(lines)-1-i, l.Name == p.Main)
+		k := style(l.Name, p.Lines)
+		c.line(l, colours[k%len(colours)], k, l.Name == p.Main)
+		c.legend(l, colours[k%len(colours)], k, len(lines)-1-i, l.Name == p.Main)
 	}
+	c.labels(lines)
 	c.WriteString("</svg>\n")
 	return c.String()
 }
@@ -101,7 +110,7 @@ func (l Line) worthwhile() Line {
 			least = min(least, q.Cost)
 		}
 	}
-	l.Points = slices.DeleteFunc(slices.Clone(l.Points), func(q Point) bool { return q.Unserved <= Floor && q.Cost > least })
+	l.Points = slices.DeleteFunc(slices.Clone(l.Points), func(q Point) bool { return !q.Named && q.Unserved <= Floor && q.Cost > least })
 	return l
 }
 
@@ -156,13 +165,6 @@ func (c *canvas) line(l Line, colour string, shape int, main bool) {
 		x, y := c.x(q.Unserved), c.y(q.Cost)
 		fmt.Fprintf(c, `<g><title>%s: unserved %s, cost %.4f × clairvoyant</title>`, html.EscapeString(q.Label), percent(q.Unserved), q.Cost)
 		c.marker(x, y, colour, shape)
-		if _, setting, ok := strings.Cut(q.Label, ":"); ok {
-			dy := -labelGap
-			if main {
-				dy = labelGap + 8
-			}
-			fmt.Fprintf(c, `<text class="small" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, x, y+dy, html.EscapeString(setting))
-		}
 		c.WriteString("</g>\n")
 	}
 }
