@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/scaler/forecast"
 	"swell/scaler/history"
@@ -199,6 +201,9 @@ func (l *Loop) pastQuery(world observe.World, b *v1alpha1.Balloon) (source backf
 	default:
 		query, source = config.Prometheus.Query, l.prometheus
 	}
+	if err == nil {
+		err = l.ofAllClusters(b)
+	}
 	if err != nil {
 		return nil, "", 1, err
 	}
@@ -216,6 +221,23 @@ func (l *Loop) pastQuery(world observe.World, b *v1alpha1.Balloon) (source backf
 	return source, query, perPod, err
 }
 
+// errOneCluster is of a past that is this cluster's alone.
+var errOneCluster = errors.New("what was recorded is of this cluster's traffic only")
+
+// ofAllClusters is an error where a Balloon's past would be taken for the demand of all clusters and is of this one, whose share
+// then is not known.
+func (l *Loop) ofAllClusters(b *v1alpha1.Balloon) error {
+	d := b.Spec.Demand
+	if d.History != nil || d.AllClusters || fromHPA(b) && l.options.Config.History.Prometheus.Query != config.DefaultHistoryQuery {
+		return nil
+	}
+	share, err := clusterShare(b)
+	if err == nil && share < 1 {
+		err = fmt.Errorf("%w, and spec.share is %s; give spec.demand.history, a query of all clusters' demand", errOneCluster, b.Spec.Share)
+	}
+	return err
+}
+
 // fillPast asks for a workload's past at first sight, and again after it failed.
 func (l *Loop) fillPast(ctx context.Context, now time.Time, world observe.World, b *v1alpha1.Balloon, w *workload) {
 	if w.fillOf != b.Generation && !w.fill.running { // another query, maybe
@@ -226,6 +248,10 @@ func (l *Loop) fillPast(ctx context.Context, now time.Time, world observe.World,
 		return
 	}
 	source, query, perPod, err := l.pastQuery(world, b)
+	if errors.Is(err, errOneCluster) && w.backfilled != "" { // there is one already, of before the share was given
+		w.fill.ended(now, nil)
+		return
+	}
 	if err != nil {
 		w.fill.ended(now, fmt.Errorf("reading the demand of the past: %w", err))
 		return

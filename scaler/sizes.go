@@ -82,11 +82,10 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if err != nil {
 		return nil, err
 	}
-	share, err := number("spec.share", strings.TrimSuffix(string(b.Spec.Share), "%"), 100)
+	share, err := clusterShare(b)
 	if err != nil {
 		return nil, err
 	}
-	share /= 100
 	running := podsOf(world, b.Namespace, target.Selector)
 	requests := balloon.PodRequests(target.Template, running)
 	tau, err := quantile(b, requests, target, world)
@@ -192,7 +191,7 @@ func number(field, value string, absent float64) (float64, error) {
 		return absent, nil
 	}
 	v, err := strconv.ParseFloat(value, 64)
-	if err != nil || v < 0 {
+	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%s is %q; give a decimal number", field, value)
 	}
 	return v, nil
