@@ -39,7 +39,8 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 		w = &workload{}
 		l.workloads[key] = w
 		var err error
-		if w.history, err = history.NewWorkload(l.forecastOptions(), nil, nil); err != nil {
+		if w.history, err = l.learn(nil, nil); err != nil {
+			w.load.problem = err.Error()
 			l.options.Log.Error("forecaster", "balloon", key, "error", err)
 			return w
 		}
@@ -50,11 +51,11 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 	}
 	w.load.running = true
 	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
-		loaded, backfilled, err := l.loadPast(ctx, now, b.Namespace, b.Name)
+		loaded, err := l.loadPast(ctx, now, b.Namespace, b.Name)
 		return func() {
 			if err == nil {
-				loaded.Adopt(w.history)
-				w.history, w.backfilled = loaded, backfilled
+				loaded.history.Adopt(w.history)
+				w.history, w.backfilled, w.warning = loaded.history, loaded.backfilled, loaded.warning
 			} else {
 				l.options.Log.Warn("loading a demand history", "balloon", key, "error", err)
 			}
@@ -64,56 +65,77 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 	return w
 }
 
-func (l *Loop) forecastOptions() forecast.Options {
+func (l *Loop) forecastOptions() (forecast.Options, error) {
 	location, err := time.LoadLocation(l.options.Config.History.TimeZone)
 	if err != nil {
-		location = time.UTC
+		return forecast.Options{}, fmt.Errorf("reading history.timeZone: %w; give an IANA name, such as Asia/Tokyo", err)
 	}
-	return forecast.Options{Step: history.MinuteStep, Location: location}
+	return forecast.Options{Step: history.MinuteStep, Location: location}, nil
+}
+
+// learn is a workload with a past.
+func (l *Loop) learn(files []series.Series, r *history.Record) (*history.Workload, error) {
+	o, err := l.forecastOptions()
+	if err != nil {
+		return nil, err
+	}
+	return history.NewWorkload(o, files, r)
+}
+
+// loadedPast is what a workload begins with.
+type loadedPast struct {
+	history    *history.Workload
+	backfilled string // by what, as the checkpoint has it
+	warning    string // of what was left out; empty is nothing
 }
 
 // loadPast learns a workload's files and checkpoint.
-func (l *Loop) loadPast(ctx context.Context, now time.Time, namespace, name string) (w *history.Workload, backfilled string, err error) {
-	files, err := l.files(namespace, name)
+func (l *Loop) loadPast(ctx context.Context, now time.Time, namespace, name string) (loadedPast, error) {
+	files, warning, err := l.files(now, namespace, name)
 	if err != nil {
-		return nil, "", err
+		return loadedPast{}, err
 	}
 	point := history.Checkpoint{}
 	if ns := l.options.Config.History.Checkpoints; ns != "" {
 		if point, err = l.checkpoints().Load(ctx, namespace, name); err != nil {
-			return nil, "", err
+			return loadedPast{}, err
 		}
 		if end := point.Record.End(); end.Sub(now) > aheadMost {
-			return nil, "", fmt.Errorf("loading the demand history of %s/%s: it ends at %s, after the present: set the clock right, or delete ConfigMap %s/%s",
+			return loadedPast{}, fmt.Errorf("loading the demand history of %s/%s: it ends at %s, after the present: set the clock right, or delete ConfigMap %s/%s",
 				namespace, name, end.Format(time.RFC3339), ns, history.Name(namespace, name))
 		}
 	}
-	w, err = history.NewWorkload(l.forecastOptions(), files, point.Record)
-	return w, point.Backfilled, err
+	w, err := l.learn(files, point.Record)
+	return loadedPast{w, point.Backfilled, warning}, err
 }
 
 func (l *Loop) checkpoints() history.Checkpoints {
 	return history.Checkpoints{Kube: l.kube, Namespace: l.options.Config.History.Checkpoints}
 }
 
-// files are the series that a workload's history begins with, oldest first.
-func (l *Loop) files(namespace, name string) (past []series.Series, err error) {
+// files are the series that a workload's history begins with, oldest first, up to now: a forecaster that has seen rows of the future
+// takes none that are sampled until then. The warning says what was left out.
+func (l *Loop) files(now time.Time, namespace, name string) (past []series.Series, warning string, err error) {
 	for _, f := range l.options.Config.History.Files {
 		if f.Namespace != namespace || f.Balloon != name {
 			continue
 		}
 		file, err := os.Open(f.File)
 		if err != nil {
-			return nil, fmt.Errorf("reading the history of %s/%s: %w; correct history.files", namespace, name, err)
+			return nil, "", fmt.Errorf("reading the history of %s/%s: %w; correct history.files", namespace, name, err)
 		}
 		s, err := series.Read(file, f.File)
 		file.Close()
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		past = append(past, s)
+		if s.End().Sub(now) > s.Step { // a row that began is not complete
+			warning = fmt.Sprintf("%s reaches to %s, after the present, and is learned up to that; set the clock right, or correct history.files",
+				f.File, s.End().UTC().Format(time.RFC3339))
+		}
+		past = append(past, s.Slice(s.Start, now.Add(time.Nanosecond-s.Step)))
 	}
-	return past, nil
+	return past, warning, nil
 }
 
 // save writes a workload's new rows to its checkpoint when its turn has come; turns are spread over saveEvery.
@@ -334,10 +356,10 @@ func (l *Loop) fillFrom(ctx context.Context, of client.ObjectKey, tail history.T
 	} else if point, err = l.checkpoints().Update(ctx, of.Namespace, of.Name, fill); err != nil {
 		return nil, 0, err
 	}
-	files, err := l.files(of.Namespace, of.Name)
+	files, _, err := l.files(l.clock.Now(), of.Namespace, of.Name)
 	if err != nil {
 		return nil, 0, err
 	}
-	w, err := history.NewWorkload(l.forecastOptions(), files, point.Record)
+	w, err := l.learn(files, point.Record)
 	return w, rows, err
 }

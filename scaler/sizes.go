@@ -182,6 +182,10 @@ func (l *Loop) problems(world *observe.World, s *size) {
 				world.Problems = append(world.Problems, plan.Problem{Object: object, What: problem, Mend: "until then its history is only what is sampled live"})
 			}
 		}
+		if w.warning != "" {
+			what, mend, _ := strings.Cut(w.warning, "; ")
+			world.Problems = append(world.Problems, plan.Problem{Object: object, What: what, Mend: mend})
+		}
 	}
 }
 
