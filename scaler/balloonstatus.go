@@ -67,6 +67,7 @@ func historyConditions(s size) []metav1.Condition {
 	kept := metav1.Condition{Type: "HistoryKept", Status: metav1.ConditionTrue, Reason: "Kept", Message: "the demand history is read and kept", ObservedGeneration: s.balloon.Generation}
 	for _, p := range []struct{ reason, problem string }{
 		{"CannotLoad", s.memory.load.problem}, {"CannotFill", s.memory.fill.problem}, {"CannotSave", s.memory.saveProblem},
+		{"FileAhead", s.memory.warning},
 	} {
 		if p.problem != "" {
 			kept.Status, kept.Reason, kept.Message = metav1.ConditionFalse, p.reason, p.problem

@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -61,9 +62,12 @@ func (l *Loop) reading(ctx context.Context, now time.Time, world observe.World, 
 		r.Elapsed = time.Duration(float64(real.Sub(w.readAt)) * float64(time.Second) / float64(l.clock.Wait(time.Second)))
 	}
 	w.readAt = real
-	if share, err := number("spec.share", strings.TrimSuffix(string(b.Spec.Share), "%"), 100); err == nil {
-		r.Share = min(share/100, 1)
+	share, err := clusterShare(b)
+	if err != nil {
+		r.Demand = history.Unknown(history.NoMetric, err.Error())
+		return r
 	}
+	r.Share = share
 	scaled, err := l.readScaled(ctx, b)
 	if err != nil {
 		r.Demand = history.Unknown(history.NoMetric, err.Error())
@@ -77,6 +81,16 @@ func (l *Loop) reading(ctx context.Context, now time.Time, world observe.World, 
 		r.ByHand = history.SetByHand(hpa, scaled.managed, l.clock.RealTime(now))
 	}
 	return r
+}
+
+// clusterShare is a Balloon's spec.share, 0 to 1.
+func clusterShare(b *v1alpha1.Balloon) (float64, error) {
+	text := cmp.Or(string(b.Spec.Share), "100%")
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !(percent >= 0 && percent <= 100) {
+		return 0, fmt.Errorf("spec.share is %q; give a percentage from 0%% to 100%%", text)
+	}
+	return percent / 100, nil
 }
 
 func fromHPA(b *v1alpha1.Balloon) bool {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/scaler/forecast"
 	"swell/scaler/history"
@@ -37,7 +39,8 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 		w = &workload{}
 		l.workloads[key] = w
 		var err error
-		if w.history, err = history.NewWorkload(l.forecastOptions(), nil, nil); err != nil {
+		if w.history, err = l.learn(nil, nil); err != nil {
+			w.load.problem = err.Error()
 			l.options.Log.Error("forecaster", "balloon", key, "error", err)
 			return w
 		}
@@ -48,11 +51,11 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 	}
 	w.load.running = true
 	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
-		loaded, backfilled, err := l.loadPast(ctx, now, b.Namespace, b.Name)
+		loaded, err := l.loadPast(ctx, now, b.Namespace, b.Name)
 		return func() {
 			if err == nil {
-				loaded.Adopt(w.history)
-				w.history, w.backfilled = loaded, backfilled
+				loaded.history.Adopt(w.history)
+				w.history, w.backfilled, w.warning = loaded.history, loaded.backfilled, loaded.warning
 			} else {
 				l.options.Log.Warn("loading a demand history", "balloon", key, "error", err)
 			}
@@ -62,56 +65,77 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 	return w
 }
 
-func (l *Loop) forecastOptions() forecast.Options {
+func (l *Loop) forecastOptions() (forecast.Options, error) {
 	location, err := time.LoadLocation(l.options.Config.History.TimeZone)
 	if err != nil {
-		location = time.UTC
+		return forecast.Options{}, fmt.Errorf("reading history.timeZone: %w; give an IANA name, such as Asia/Tokyo", err)
 	}
-	return forecast.ForBalloons(location, l.holiday)
+	return forecast.ForBalloons(location, l.holiday), nil
+}
+
+// learn is a workload with a past.
+func (l *Loop) learn(files []series.Series, r *history.Record) (*history.Workload, error) {
+	o, err := l.forecastOptions()
+	if err != nil {
+		return nil, err
+	}
+	return history.NewWorkload(o, files, r)
+}
+
+// loadedPast is what a workload begins with.
+type loadedPast struct {
+	history    *history.Workload
+	backfilled string // by what, as the checkpoint has it
+	warning    string // of what was left out; empty is nothing
 }
 
 // loadPast learns a workload's files and checkpoint.
-func (l *Loop) loadPast(ctx context.Context, now time.Time, namespace, name string) (w *history.Workload, backfilled string, err error) {
-	files, err := l.files(namespace, name)
+func (l *Loop) loadPast(ctx context.Context, now time.Time, namespace, name string) (loadedPast, error) {
+	files, warning, err := l.files(now, namespace, name)
 	if err != nil {
-		return nil, "", err
+		return loadedPast{}, err
 	}
 	point := history.Checkpoint{}
 	if ns := l.options.Config.History.Checkpoints; ns != "" {
 		if point, err = l.checkpoints().Load(ctx, namespace, name); err != nil {
-			return nil, "", err
+			return loadedPast{}, err
 		}
 		if end := point.Record.End(); end.Sub(now) > aheadMost {
-			return nil, "", fmt.Errorf("loading the demand history of %s/%s: it ends at %s, after the present: set the clock right, or delete ConfigMap %s/%s",
+			return loadedPast{}, fmt.Errorf("loading the demand history of %s/%s: it ends at %s, after the present: set the clock right, or delete ConfigMap %s/%s",
 				namespace, name, end.Format(time.RFC3339), ns, history.Name(namespace, name))
 		}
 	}
-	w, err = history.NewWorkload(l.forecastOptions(), files, point.Record)
-	return w, point.Backfilled, err
+	w, err := l.learn(files, point.Record)
+	return loadedPast{w, point.Backfilled, warning}, err
 }
 
 func (l *Loop) checkpoints() history.Checkpoints {
 	return history.Checkpoints{Kube: l.kube, Namespace: l.options.Config.History.Checkpoints}
 }
 
-// files are the series that a workload's history begins with, oldest first.
-func (l *Loop) files(namespace, name string) (past []series.Series, err error) {
+// files are the series that a workload's history begins with, oldest first, up to now: a forecaster that has seen rows of the future
+// takes none that are sampled until then. The warning says what was left out.
+func (l *Loop) files(now time.Time, namespace, name string) (past []series.Series, warning string, err error) {
 	for _, f := range l.options.Config.History.Files {
 		if f.Namespace != namespace || f.Balloon != name {
 			continue
 		}
 		file, err := os.Open(f.File)
 		if err != nil {
-			return nil, fmt.Errorf("reading the history of %s/%s: %w; correct history.files", namespace, name, err)
+			return nil, "", fmt.Errorf("reading the history of %s/%s: %w; correct history.files", namespace, name, err)
 		}
 		s, err := series.Read(file, f.File)
 		file.Close()
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		past = append(past, s)
+		if s.End().Sub(now) > s.Step { // a row that began is not complete
+			warning = fmt.Sprintf("%s reaches to %s, after the present, and is learned up to that; set the clock right, or correct history.files",
+				f.File, s.End().UTC().Format(time.RFC3339))
+		}
+		past = append(past, s.Slice(s.Start, now.Add(time.Nanosecond-s.Step)))
 	}
-	return past, nil
+	return past, warning, nil
 }
 
 // save writes a workload's new rows to its checkpoint when its turn has come; turns are spread over saveEvery.
@@ -199,6 +223,9 @@ func (l *Loop) pastQuery(world observe.World, b *v1alpha1.Balloon) (source backf
 	default:
 		query, source = config.Prometheus.Query, l.prometheus
 	}
+	if err == nil {
+		err = l.ofAllClusters(b)
+	}
 	if err != nil {
 		return nil, "", 1, err
 	}
@@ -216,6 +243,23 @@ func (l *Loop) pastQuery(world observe.World, b *v1alpha1.Balloon) (source backf
 	return source, query, perPod, err
 }
 
+// errOneCluster is of a past that is this cluster's alone.
+var errOneCluster = errors.New("what was recorded is of this cluster's traffic only")
+
+// ofAllClusters is an error where a Balloon's past would be taken for the demand of all clusters and is of this one, whose share
+// then is not known.
+func (l *Loop) ofAllClusters(b *v1alpha1.Balloon) error {
+	d := b.Spec.Demand
+	if d.History != nil || d.AllClusters || fromHPA(b) && l.options.Config.History.Prometheus.Query != config.DefaultHistoryQuery {
+		return nil
+	}
+	share, err := clusterShare(b)
+	if err == nil && share < 1 {
+		err = fmt.Errorf("%w, and spec.share is %s; give spec.demand.history, a query of all clusters' demand", errOneCluster, b.Spec.Share)
+	}
+	return err
+}
+
 // fillPast asks for a workload's past at first sight, and again after it failed.
 func (l *Loop) fillPast(ctx context.Context, now time.Time, world observe.World, b *v1alpha1.Balloon, w *workload) {
 	if w.fillOf != b.Generation && !w.fill.running { // another query, maybe
@@ -226,6 +270,10 @@ func (l *Loop) fillPast(ctx context.Context, now time.Time, world observe.World,
 		return
 	}
 	source, query, perPod, err := l.pastQuery(world, b)
+	if errors.Is(err, errOneCluster) && w.backfilled != "" { // there is one already, of before the share was given
+		w.fill.ended(now, nil)
+		return
+	}
 	if err != nil {
 		w.fill.ended(now, fmt.Errorf("reading the demand of the past: %w", err))
 		return
@@ -308,10 +356,10 @@ func (l *Loop) fillFrom(ctx context.Context, of client.ObjectKey, tail history.T
 	} else if point, err = l.checkpoints().Update(ctx, of.Namespace, of.Name, fill); err != nil {
 		return nil, 0, err
 	}
-	files, err := l.files(of.Namespace, of.Name)
+	files, _, err := l.files(l.clock.Now(), of.Namespace, of.Name)
 	if err != nil {
 		return nil, 0, err
 	}
-	w, err := history.NewWorkload(l.forecastOptions(), files, point.Record)
+	w, err := l.learn(files, point.Record)
 	return w, rows, err
 }

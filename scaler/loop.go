@@ -102,6 +102,7 @@ type workload struct {
 	saving, filling bool
 	savedTurn       int64
 	saveProblem     string
+	warning         string // of what its past has and is not learned
 	found           *foundPast
 	fillOf          int64       // the Balloon's generation that fill is of
 	past            *pastDemand // nil while no event needs it

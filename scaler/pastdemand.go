@@ -53,7 +53,7 @@ func (l *Loop) pastOf(ctx context.Context, now time.Time, world *observe.World, 
 		p.running = true
 		namespace, name := b.Namespace, b.Name
 		l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
-			parts, err := l.recorded(ctx, namespace, name)
+			parts, err := l.recorded(ctx, now, namespace, name)
 			return func() {
 				if err != nil {
 					l.options.Log.Warn("reading the demand that an event is to be like", "balloon", namespace+"/"+name, "error", err)
@@ -83,7 +83,7 @@ func growthIsNear(now time.Time, world *observe.World, b *v1alpha1.Balloon) bool
 }
 
 // recorded is all that is known of a workload's past: its checkpoint, then the files of the configuration.
-func (l *Loop) recorded(ctx context.Context, namespace, name string) ([]series.Series, error) {
+func (l *Loop) recorded(ctx context.Context, now time.Time, namespace, name string) ([]series.Series, error) {
 	var parts []series.Series
 	if l.options.Config.History.Checkpoints != "" {
 		point, err := l.checkpoints().Load(ctx, namespace, name)
@@ -95,6 +95,6 @@ func (l *Loop) recorded(ctx context.Context, namespace, name string) ([]series.S
 			parts = append(parts, coarse)
 		}
 	}
-	files, err := l.files(namespace, name)
+	files, _, err := l.files(now, namespace, name)
 	return append(parts, files...), err
 }

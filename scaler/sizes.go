@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,11 +93,10 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if err != nil {
 		return nil, err
 	}
-	share, err := number("spec.share", strings.TrimSuffix(string(b.Spec.Share), "%"), 100)
+	share, err := clusterShare(b)
 	if err != nil {
 		return nil, err
 	}
-	share /= 100
 	running := podsOf(world, b.Namespace, target.Selector)
 	requests := l.outputOf(b).requests.Of(target.Template, running)
 	tau, err := quantile(b, requests, target, world)
@@ -104,9 +104,6 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		return nil, err
 	}
 	w := l.workload(ctx, b)
-	if w.load.running && !w.load.done {
-		return nil, fmt.Errorf("its demand history is still being read")
-	}
 	l.leads.learnStarts(*world, b, target.Selector)
 	s.lead = l.leads.of(b, groupsFor(target, world))
 	if w.history != nil {
@@ -128,11 +125,18 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		}
 		in.Headroom = share * headroom.For(base)
 	}
+	reading := w.load.running && !w.load.done
+	if reading {
+		s.answer.Reason = stillRead
+	}
 	if !s.answer.Ready {
 		in.NotReady = s.answer.Reason
 	}
 	s.decision = balloon.Size(in)
 	w.state = s.decision.State
+	if reading { // what the forecast wants is not known yet: it may be all that exist
+		s.decision = noFewer(s.decision, in.Zones)
+	}
 	fell := l.outputOf(b).fell(now, target.Replicas)
 	if n := occupied(world, b.Namespace, target.Selector, now, l.clock.At); n > in.Running {
 		in.Running = n
@@ -140,6 +144,36 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	}
 	s.bounds()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil
+}
+
+// stillRead is why there is no forecast in the first minute of a scaler.
+const stillRead = "its demand history is still being read"
+
+// noFewer keeps the balloons that exist where they are.
+func noFewer(d balloon.Decision, zones []balloon.Zone) balloon.Decision {
+	have, existing := map[string]int{}, 0
+	for _, z := range zones {
+		have[z.Name] = z.Balloons
+		existing += z.Balloons
+	}
+	over := -max(d.Total, existing)
+	d.Zones = slices.Clone(d.Zones)
+	for i := range d.Zones {
+		z := &d.Zones[i]
+		z.Balloons = max(z.Balloons, have[z.Zone])
+		over += z.Balloons
+	}
+	for i := range d.Zones { // one that was to move is counted twice
+		z := &d.Zones[i]
+		less := max(min(over, z.Balloons-have[z.Zone]), 0)
+		z.Balloons -= less
+		over -= less
+	}
+	if d.Total < existing {
+		d.Total = existing
+		d.Why += fmt.Sprintf("; the %d that exist stay meanwhile", existing)
+	}
+	return d
 }
 
 // forgetHeld forgets what is held of a Balloon that was changed: what is changed by hand is to be seen at once.
@@ -193,6 +227,10 @@ func (l *Loop) problems(world *observe.World, s *size) {
 				world.Problems = append(world.Problems, plan.Problem{Object: object, What: problem, Mend: "until then its history is only what is sampled live"})
 			}
 		}
+		if w.warning != "" {
+			what, mend, _ := strings.Cut(w.warning, "; ")
+			world.Problems = append(world.Problems, plan.Problem{Object: object, What: what, Mend: mend})
+		}
 	}
 }
 
@@ -202,7 +240,7 @@ func number(field, value string, absent float64) (float64, error) {
 		return absent, nil
 	}
 	v, err := strconv.ParseFloat(value, 64)
-	if err != nil || v < 0 {
+	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%s is %q; give a decimal number", field, value)
 	}
 	return v, nil
