@@ -188,14 +188,15 @@ func (in Input) survive(target float64, why string, d *Decision) (float64, strin
 	if pods > 0 {
 		largest = float64(top) / float64(pods)
 	}
+	lost := "a zone"
 	// Room for a zone that holds nearly all would be without bound; beyond a half the others get as much again.
 	if largest > 0.5 {
 		d.Problems = append(d.Problems, Problem{fmt.Sprintf("zone %s has %.0f %% of the pods, and when it is lost only a part of their room is held", fullest, math.Floor(100*largest)),
 			"spread the workload over its zones by topologySpreadConstraints, so that none has more than a half, or set zones.survive: None"})
-		largest = 0.5
+		largest, lost = 0.5, "a half, and zone "+fullest+" has more"
 	}
 	raised := target / (1 - largest)
-	return raised, why + fmt.Sprintf(", raised to %.4g for the loss of a zone", raised)
+	return raised, why + fmt.Sprintf(", raised to %.4g for the loss of %s", raised, lost)
 }
 
 // hold is the largest target of the last Hold, and remembers it.

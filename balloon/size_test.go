@@ -270,7 +270,7 @@ func TestSurvivingAZoneIsHeldOrSaidNotToBe(t *testing.T) {
 func TestAZoneOfMoreThanAHalf(t *testing.T) {
 	in := balloon.Input{Now: t0, Chunk: 1, Max: 1000, Share: 1, Demand: 100, Upper: 100, Running: 100, SurviveZone: true,
 		Zones: []balloon.Zone{{Name: "a", Pods: 80}, {Name: "b", Pods: 10}, {Name: "c", Pods: 10}}}
-	if d := balloon.Size(in); len(d.Problems) != 1 || !strings.Contains(d.Problems[0].What, "zone a has 80 %") || !strings.Contains(d.Problems[0].Mend, "survive") {
+	if d := balloon.Size(in); len(d.Problems) != 1 || !strings.Contains(d.Problems[0].What, "zone a has 80 %") || !strings.Contains(d.Problems[0].Mend, "survive") || !strings.Contains(d.Why, "zone a has more") {
 		t.Errorf("%v (%s): want a problem about zone a", d.Problems, d.Why)
 	}
 	in.Zones[0].Pods, in.Zones[1].Pods, in.Zones[2].Pods = 50, 25, 25

@@ -392,7 +392,7 @@ func TestAShareMovesTheRoom(t *testing.T) {
 	w.compareWithLedger()
 }
 
-// quantile is the target quantile of the largest demand over the lead time, of all clusters.
+// quantile is the target quantile of the demand of all clusters, a lead time ahead.
 func (w world) quantile() float64 {
 	w.t.Helper()
 	q := w.balloon("web").Status.QuantilePods

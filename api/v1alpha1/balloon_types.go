@@ -74,7 +74,7 @@ type BalloonSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.quantile) != has(self.missCostPerPodMinute)",message="give quantile or missCostPerPodMinute, not both"
 type BalloonTarget struct {
-	// Quantile of the demand over the lead time, from 0.5 to below 1.
+	// Quantile of the demand when what is ordered now begins to serve, from 0.5 to below 1.
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.5 && double(self) < 1.0",message="quantile must be at least 0.5 and below 1"
 	Quantile Decimal `json:"quantile,omitempty"`
 	// MissCostPerPodMinute is what a pod that waits costs a minute, in the currency of the prices.
@@ -88,7 +88,8 @@ type BalloonZones struct {
 	// +kubebuilder:validation:Enum=Workload
 	// +kubebuilder:default=Workload
 	From string `json:"from,omitempty"`
-	// Survive Zone keeps headroom for the loss of any one zone.
+	// Survive Zone keeps room for the loss of any one zone that has at most a half of the workload's pods; of a larger one, as if
+	// it had a half.
 	// +kubebuilder:validation:Enum=None;Zone
 	// +kubebuilder:default=None
 	Survive string `json:"survive,omitempty"`
@@ -105,9 +106,9 @@ const (
 
 // BalloonStatus is the last decision.
 type BalloonStatus struct {
-	// PredictedPods is the point forecast of the maximum demand over the lead time.
+	// PredictedPods is the point forecast of the demand when what is ordered now begins to serve, a lead time from now.
 	PredictedPods *Decimal `json:"predictedPods,omitempty"`
-	// QuantilePods is the target quantile of that maximum.
+	// QuantilePods is the target quantile of the demand then.
 	QuantilePods *Decimal         `json:"quantilePods,omitempty"`
 	LeadTime     *metav1.Duration `json:"leadTime,omitempty"`
 	// StartPods is the median of the demand one pod start-up ahead, times share: what swell_predicted_replicas serves. It is the
