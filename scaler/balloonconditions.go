@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"fmt"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +17,8 @@ const (
 	withinMax = "WithinMax"
 	// buffersGone says, while it is not so, that CapacityBuffers of an earlier output may still be there.
 	buffersGone = "BuffersGone"
+	// schedulesKnown says whether all of spec.schedules counts.
+	schedulesKnown = "SchedulesKnown"
 	// imagesPulled says whether the workload's images come with the balloons.
 	imagesPulled = "ImagesPulled"
 )
@@ -43,6 +46,34 @@ func (s *size) bounds() {
 		}
 	}
 	s.say(withinMax, true, "Within", "all that is wanted is allowed by spec.max")
+}
+
+// scheduleProblem is why one of spec.schedules does not count, or not in full.
+type scheduleProblem struct{ reason, what, mend string }
+
+// schedules says whether the Balloon's schedules count, where it names any: the first problem, and how many more.
+func (s *size) schedules(bad []scheduleProblem) {
+	switch {
+	case len(s.balloon.Spec.Schedules) == 0:
+	case len(bad) == 0:
+		s.say(schedulesKnown, true, "Known", "all of spec.schedules count")
+	default:
+		what := bad[0].what
+		if len(bad) > 1 {
+			what += fmt.Sprintf(" (and %d more problems)", len(bad)-1)
+		}
+		s.say(schedulesKnown, false, bad[0].reason, what+"; "+bad[0].mend)
+	}
+}
+
+// sayInWhy adds to the decision's why that schedules are missing from it.
+func (s *size) sayInWhy() {
+	for _, c := range s.says {
+		if c.Type == schedulesKnown && c.Status == metav1.ConditionFalse {
+			what, _, _ := strings.Cut(c.Message, "; ")
+			s.decision.Why += "; " + what
+		}
+	}
 }
 
 // fillVirtual tells the sizes where the plan found places for virtual balloons.

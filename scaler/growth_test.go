@@ -1,6 +1,7 @@
 package scaler_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,6 +27,14 @@ func TestAnEventGrowsLikeAPastOne(t *testing.T) {
 		return 15
 	})
 	w := startAfter(t, fleet(1), 15, past, `{"schedules": ["launches"]}`)
+	w.says("web", "SchedulesKnown", "False", "NoSuchSchedule", "no DiurnalSchedule launches in the namespace; create it or take it out")
+	if why := w.balloon("web").Status.Why; !strings.HasSuffix(why, "; there is no DiurnalSchedule launches in the namespace") {
+		t.Errorf("the why is %q", why)
+	}
 	w.apply(launchLikeLastWeeks)
 	w.settled(12)
+	w.says("web", "SchedulesKnown", "True", "Known", "")
+	w.patch("web", `{"schedules": ["launches", "unread"]}`)
+	w.apply(strings.NewReplacer("name: launches", "name: unread", "2026-02-23", "2025-02-23").Replace(launchLikeLastWeeks))
+	w.says("web", "SchedulesKnown", "False", "CannotUse", "DiurnalSchedule unread: spec.events[0].growth.like: event launch: ")
 }

@@ -112,7 +112,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	}
 	l.forgetHeld(b, w)
 	demand := l.demandNow(ctx, now, *world, b, w)
-	headroom := l.headroom(now, s.lead.Total(), world, b, l.pastOf(ctx, now, world, b, w))
+	headroom := l.headroom(now, s.lead.Total(), world, s, l.pastOf(ctx, now, world, b, w))
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
@@ -143,6 +143,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		s.decision, s.patient = notYet(s.decision, in, n-target.Replicas), fell
 	}
 	s.bounds()
+	s.sayInWhy()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil
 }
 
@@ -247,23 +248,25 @@ func number(field, value string, absent float64) (float64, error) {
 }
 
 // headroom is what the Balloon's schedules ask for within the lead time.
-func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, b *v1alpha1.Balloon, past schedule.Demand) schedule.Headroom {
+func (l *Loop) headroom(now time.Time, lead time.Duration, world *observe.World, s *size, past schedule.Demand) schedule.Headroom {
 	var most schedule.Headroom
-	for _, name := range b.Spec.Schedules {
-		object := "DiurnalSchedule " + b.Namespace + "/" + name
-		d, ok := world.Schedules[b.Namespace+"/"+name]
+	var bad []scheduleProblem
+	for _, name := range s.balloon.Spec.Schedules {
+		d, ok := world.Schedules[s.balloon.Namespace+"/"+name]
 		if !ok {
-			world.Problems = append(world.Problems, plan.Problem{Object: object, What: "is not there, and Balloon " + b.Name + " names it", Mend: "create it or take it out of spec.schedules"})
+			bad = append(bad, scheduleProblem{"NoSuchSchedule", "there is no DiurnalSchedule " + name + " in the namespace", "create it or take it out of spec.schedules"})
 			continue
 		}
-		s, problems := schedule.Compile(d.Spec)
-		if s != nil {
-			asked, bad := s.Over(now, now.Add(lead), past)
-			most, problems = most.Max(asked), append(problems, bad...)
+		compiled, problems := schedule.Compile(d.Spec)
+		if compiled != nil {
+			asked, more := compiled.Over(now, now.Add(lead), past)
+			most, problems = most.Max(asked), append(problems, more...)
 		}
 		for _, p := range problems {
-			world.Problems = append(world.Problems, plan.Problem{Object: object, What: p.Field + ": " + p.What, Mend: p.Mend})
+			bad = append(bad, scheduleProblem{"CannotUse", "DiurnalSchedule " + name + ": " + p.Field + ": " + p.What, p.Mend})
+			world.Problems = append(world.Problems, plan.Problem{Object: "DiurnalSchedule " + d.Namespace + "/" + name, What: p.Field + ": " + p.What, Mend: p.Mend})
 		}
 	}
+	s.schedules(bad)
 	return most
 }

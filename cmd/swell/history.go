@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"swell/api/v1alpha1"
 	"swell/scaler/history"
 	"swell/scaler/series"
 )
@@ -82,8 +85,7 @@ func exportHistory(cmd *cobra.Command, f historyFlags) error {
 	}
 	first := slices.Index(classes, history.Known)
 	if first < 0 {
-		return fmt.Errorf("there is no demand of Balloon %s/%s in ConfigMap %s/%s yet; see that the names are right, and its DemandKnown condition",
-			f.namespace, f.name, f.from, history.Name(f.namespace, f.name))
+		return noDemand(cmd.Context(), f)
 	}
 	s, classes = s.Slice(s.Time(first), s.End()), classes[first:]
 	for i, v := range s.Values { // rows are kept to 0.5 %; more digits would say more than is known
@@ -93,6 +95,37 @@ func exportHistory(cmd *cobra.Command, f historyFlags) error {
 		return printJSON(cmd.OutOrStdout(), historyDocument(f, s, classes, point.Record.Shares()))
 	}
 	return series.Write(cmd.OutOrStdout(), s)
+}
+
+// noDemand says why there is none: whose fault it is decides what to do.
+func noDemand(ctx context.Context, f historyFlags) error {
+	api, _, err := newAPIReader(whyFlags{kubeconfig: f.kubeconfig, context: f.context})
+	if err != nil {
+		return err
+	}
+	whole := fmt.Sprintf("%s/%s", f.namespace, f.name)
+	all := fmt.Sprintf("/apis/%s/namespaces/%s/balloons", v1alpha1.GroupVersion, f.namespace)
+	point := fmt.Sprintf("ConfigMap %s/%s", f.from, history.Name(f.namespace, f.name))
+	var something struct{}
+	missing := func(path string) bool {
+		err := api.read(ctx, &something, path, "")
+		return isMissing(err) || isBare(err, http.StatusNotFound)
+	}
+	switch {
+	case missing("/api/v1/namespaces/" + f.from):
+		return fmt.Errorf("there is no namespace %s, in which checkpoints of demand would be; give --checkpoints as history.checkpoints of swell-scaler's configuration has it", f.from)
+	case missing(all + "/" + f.name):
+		there, failed := api.names(ctx, all)
+		if failed != nil {
+			return fmt.Errorf("there is no Balloon %s; give a name that is there", whole)
+		}
+		return fmt.Errorf("there is no Balloon %s; %s", whole, among(f.name, there))
+	case missing(fmt.Sprintf("/api/v1/namespaces/%s/configmaps/%s", f.from, history.Name(f.namespace, f.name))):
+		return fmt.Errorf("there is no checkpoint of the demand of Balloon %s yet, %s: swell-scaler writes it every five minutes; wait, or see the Balloon's HistoryKept condition", whole, point)
+	case f.step == history.MinuteStep:
+		return fmt.Errorf("the checkpoint of Balloon %s, %s, has no minutes with a known demand; give --step 5m, or see the Balloon's DemandKnown condition", whole, point)
+	}
+	return fmt.Errorf("the checkpoint of Balloon %s, %s, has no known demand yet; see the Balloon's DemandKnown condition", whole, point)
 }
 
 type historyRow struct {

@@ -31,9 +31,12 @@ func historyServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	name := history.Name("shop", "web")
-	return whyServer(t, map[string]string{"/api/v1/namespaces/swell-system/configmaps/" + name: fmt.Sprintf(
-		`{"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"namespace": "swell-system", "name": %q, "annotations": {%q: "shop/web"}}, "binaryData": {"demand": %q}}`,
-		name, history.BalloonAnnotation, base64.StdEncoding.EncodeToString(raw))})
+	balloons := "/apis/capacity.swell/v1alpha1/namespaces/shop/balloons"
+	return whyServer(t, map[string]string{"/api/v1/namespaces/swell-system": `{"kind": "Namespace"}`,
+		balloons + "/web": `{"kind": "Balloon"}`, balloons + "/new": `{"kind": "Balloon"}`,
+		balloons: `{"kind": "BalloonList", "items": [{"metadata": {"name": "new"}}, {"metadata": {"name": "web"}}]}`, "/api/v1/namespaces/swell-system/configmaps/" + name: fmt.Sprintf(
+			`{"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"namespace": "swell-system", "name": %q, "annotations": {%q: "shop/web"}}, "binaryData": {"demand": %q}}`,
+			name, history.BalloonAnnotation, base64.StdEncoding.EncodeToString(raw))})
 }
 
 func TestWhatIsExportedIsReadByForecast(t *testing.T) {
@@ -71,8 +74,10 @@ func TestHistoryExportSaysWhatIsWrong(t *testing.T) {
 		"no command":    {nil, exitUsage, "give export"},
 		"no name":       {[]string{"export"}, exitUsage, "--name is missing"},
 		"step":          {[]string{"export", "--name", "web", "--step", "2m"}, exitUsage, "give 5m or 1m"},
-		"not there":     {[]string{"export", "--name", "wbe", "-n", "shop", "--kubeconfig", kubeconfig}, exitFailed, "no demand of Balloon shop/wbe"},
-		"no minutes":    {[]string{"export", "--name", "web", "-n", "shop", "--step", "1m", "--kubeconfig", kubeconfig}, exitFailed, "no demand of Balloon shop/web"},
+		"not there":     {[]string{"export", "--name", "wbe", "-n", "shop", "--kubeconfig", kubeconfig}, exitFailed, `there is no Balloon shop/wbe; there are new, web; did you mean "web"?`},
+		"not yet":       {[]string{"export", "--name", "new", "-n", "shop", "--kubeconfig", kubeconfig}, exitFailed, "no checkpoint of the demand of Balloon shop/new yet"},
+		"elsewhere":     {[]string{"export", "--name", "new", "-n", "shop", "--checkpoints", "swell", "--kubeconfig", kubeconfig}, exitFailed, "there is no namespace swell, in which"},
+		"no minutes":    {[]string{"export", "--name", "web", "-n", "shop", "--step", "1m", "--kubeconfig", kubeconfig}, exitFailed, "has no minutes with a known demand; give --step 5m"},
 		"no kubeconfig": {[]string{"export", "--name", "web", "--kubeconfig", "nowhere"}, exitUsage, "nowhere"},
 		"no server":     {[]string{"export", "--name", "web", "-n", "shop", "--kubeconfig", kubeconfig, "--context", "gone"}, exitFailed, "127.0.0.1:1"},
 	} {

@@ -192,7 +192,7 @@ func (f *Forecaster) answer(h int64) Answer {
 	age := time.Duration((f.open.row-f.firstRow)*f.step) * time.Second
 	switch {
 	case age < f.opts.MinHistory:
-		return f.notReady(a, fmt.Sprintf("%v of history is too little, %v is needed", age, f.opts.MinHistory))
+		return f.notReady(a, fmt.Sprintf("less than %gh of history yet", f.opts.MinHistory.Hours())) // the age would make a new message of each minute
 	case float64(f.seen) < 0.25*float64(f.open.row-f.firstRow) && f.seen*f.step < int64(f.opts.MinHistory/time.Second):
 		return f.notReady(a, "most of the history is unknown")
 	case math.IsNaN(f.cur.last):

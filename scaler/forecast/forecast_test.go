@@ -148,7 +148,7 @@ func TestTooLittleHistoryYieldsToTheLastValue(t *testing.T) {
 	}
 	now := day0.Add(time.Hour)
 	for _, a := range []forecast.Answer{f.Forecast(now, 5*time.Minute, 0.5), f.MaxOver(now, 5*time.Minute, 0.99)} {
-		if a.Ready || !strings.Contains(a.Reason, "too little") || a.Upper != 69 || a.Point != 69 {
+		if a.Ready || !strings.Contains(a.Reason, "less than 24h of history yet") || a.Upper != 69 || a.Point != 69 {
 			t.Fatalf("an hour was seen: %+v", a)
 		}
 	}

@@ -138,7 +138,7 @@ func TestADayOfHistoryIsUsefulAndAnHourIsNot(t *testing.T) {
 	}
 	f := feed(t, o, s.Slice(s.Start, s.Start.Add(time.Hour)))
 	a := f.ForecastAfter(s.Start.Add(time.Hour), time.Hour, 0.95)
-	if now := s.Values[11]; a.Ready || a.Upper != now || a.Point != now || !strings.Contains(a.Reason, "too little") {
+	if now := s.Values[11]; a.Ready || a.Upper != now || a.Point != now || !strings.Contains(a.Reason, "of history yet") {
 		t.Errorf("after an hour: %+v, want the load of now, %v, and a reason", a, now)
 	}
 }
