@@ -93,7 +93,7 @@ func TestTheExamplesOfTheMetricsPageCanBeUsed(t *testing.T) {
 
 // TestTheCommandsOfTheDocsAreThere runs each swell command that a page shows, as far as its flags.
 func TestTheCommandsOfTheDocsAreThere(t *testing.T) {
-	command := regexp.MustCompile("(?m)^ +(?:bin/)?swell ([^#\n]*)")
+	command := regexp.MustCompile("(?m)^(?: +|\\$ )(?:bin/)?swell ([^#\n]*)")
 	seen := 0
 	for page, text := range pages(t) {
 		for _, m := range command.FindAllStringSubmatch(text, -1) {
@@ -105,5 +105,19 @@ func TestTheCommandsOfTheDocsAreThere(t *testing.T) {
 	}
 	if seen < 4 {
 		t.Errorf("%d commands are found", seen)
+	}
+}
+
+// TestTheForecastingPageShowsWhatIsPrinted runs the commands of the page on the loads that the project keeps.
+func TestTheForecastingPageShowsWhatIsPrinted(t *testing.T) {
+	shown := regexp.MustCompile("(?s)```\n\\$ swell ([^\n]*)\n(.*?)```").FindAllStringSubmatch(pages(t)["../../docs/forecasting.md"], -1)
+	if len(shown) != 2 {
+		t.Fatalf("%d commands", len(shown))
+	}
+	t.Chdir("../..")
+	for _, m := range shown {
+		if code, stdout, stderr := swell(t, strings.Fields(m[1])...); code != 0 || stdout != m[2] {
+			t.Errorf("swell %s: exit %d: %s\n%s", m[1], code, stderr, stdout)
+		}
 	}
 }

@@ -21,7 +21,7 @@ func (b box) meets(o box) bool {
 
 // labels writes the settings beside their points, those of the line on top first: where neither a marker nor another label
 // stands. A point with no room around it has none; its title still says what it is.
-func (c *canvas) labels(lines []Line) {
+func (c *canvas) labels(lines []Line, main string) {
 	var taken []box
 	for _, l := range lines {
 		for _, q := range l.Points {
@@ -35,7 +35,11 @@ func (c *canvas) labels(lines []Line) {
 			if !ok {
 				continue
 			}
-			for _, b := range around(c.x(q.Unserved), c.y(q.Cost), letterWide*float64(len(setting))) {
+			places := around(c.x(q.Unserved), c.y(q.Cost), letterWide*float64(len(setting)))
+			if l.Name == main {
+				places[0], places[1] = places[1], places[0] // below, where no dearer line runs
+			}
+			for _, b := range places {
 				if b.top < upper || b.bottom > lower || slices.ContainsFunc(taken, b.meets) {
 					continue
 				}

@@ -81,7 +81,7 @@ func (p Picture) SVG() string {
 	if p.Limit > 0 {
 		x := c.x(p.Limit)
 		fmt.Fprintf(c, `<line class="limit" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/><text class="limit-text" x="%.1f" y="%d">limit: swell is to leave at most %s unserved</text>`+"\n",
-			x, upper, x, lower, x+5, upper+14, percent(p.Limit))
+			x, upper, x, lower, x+5, lower-8, percent(p.Limit))
 	}
 	lines := slices.SortedStableFunc(slices.Values(shown), func(a, b Line) int {
 		main := func(l Line) int { // on top is drawn last
@@ -97,7 +97,7 @@ func (p Picture) SVG() string {
 		c.line(l, colours[k%len(colours)], k, l.Name == p.Main)
 		c.legend(l, colours[k%len(colours)], k, len(lines)-1-i, l.Name == p.Main)
 	}
-	c.labels(lines)
+	c.labels(lines, p.Main)
 	c.WriteString("</svg>\n")
 	return c.String()
 }
