@@ -89,11 +89,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if err != nil {
 		return nil, err
 	}
-	chunk, err := number("spec.chunk", string(b.Spec.Chunk), 1)
-	if err != nil {
-		return nil, err
-	}
-	share, err := clusterShare(b)
+	chunk, share, err := chunkAndShare(b)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +180,14 @@ func (l *Loop) forgetHeld(b *v1alpha1.Balloon, w *workload) {
 		w.state = balloon.State{}
 	}
 	o.generation = b.Generation
+}
+
+// chunkAndShare are how many pods a balloon holds the place of, and the share of all demand that this cluster is to serve.
+func chunkAndShare(b *v1alpha1.Balloon) (chunk, share float64, err error) {
+	if chunk, err = number("spec.chunk", string(b.Spec.Chunk), 1); err == nil {
+		share, err = clusterShare(b)
+	}
+	return chunk, share, err
 }
 
 // guarded names the workload of a Balloon.
