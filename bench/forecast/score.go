@@ -4,18 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"swell/bench/figure"
 	"swell/scaler/forecast"
 	"swell/scaler/series"
 )
-
-// figure is one measured value.
-type figure struct {
-	Bench  string            `json:"bench"`
-	Metric string            `json:"metric"`
-	Value  float64           `json:"value"`
-	Unit   string            `json:"unit"`
-	Labels map[string]string `json:"labels"`
-}
 
 // scored is a load with what was reached on its last third, in %.
 type scored struct {
@@ -67,10 +59,10 @@ func thirds(s series.Series, o forecast.Options, horizon time.Duration, tau floa
 }
 
 // figures are what was reached, one value each.
-func (r scored) figures() []figure {
-	var out []figure
+func (r scored) figures() []figure.Figure {
+	var out []figure.Figure
 	add := func(metric string, value float64, labels ...string) {
-		f := figure{Bench: "forecast", Metric: metric, Value: value, Unit: "%", Labels: map[string]string{"trace": r.Name}}
+		f := figure.Figure{Bench: "forecast", Metric: metric, Value: value, Unit: "%", Labels: map[string]string{"trace": r.Name}}
 		for i := 0; i+1 < len(labels); i += 2 {
 			f.Labels[labels[i]] = labels[i+1]
 		}

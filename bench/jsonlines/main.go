@@ -9,16 +9,9 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
-)
 
-// figure is one measured value.
-type figure struct {
-	Bench  string            `json:"bench"`
-	Metric string            `json:"metric"`
-	Value  float64           `json:"value"`
-	Unit   string            `json:"unit"`
-	Labels map[string]string `json:"labels"`
-}
+	"swell/bench/figure"
+)
 
 func main() {
 	if err := convert(os.Stdin, os.Stdout); err != nil {
@@ -48,7 +41,7 @@ func convert(in io.Reader, out io.Writer) error {
 		}
 		for _, v := range result.Values {
 			metric, unit := metricOf(v.Unit)
-			if err := encoder.Encode(figure{Bench: string(base), Metric: metric, Value: v.Value, Unit: unit, Labels: labels}); err != nil {
+			if err := encoder.Encode(figure.Figure{Bench: string(base), Metric: metric, Value: v.Value, Unit: unit, Labels: labels}); err != nil {
 				return err
 			}
 			lines++

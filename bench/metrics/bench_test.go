@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"swell/bench/figure"
 	"swell/bench/testbed/controlplane"
 )
 
@@ -31,9 +32,9 @@ func TestShortRunHasEveryFigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[string][]figure{}
+	found := map[string][]figure.Figure{}
 	for d := json.NewDecoder(&out); d.More(); {
-		var f figure
+		var f figure.Figure
 		if err := d.Decode(&f); err != nil {
 			t.Fatalf("standard output is not JSON lines: %v", err)
 		}
@@ -49,7 +50,7 @@ func TestShortRunHasEveryFigure(t *testing.T) {
 		}
 	}
 	for _, asks := range allAsks {
-		i := slices.IndexFunc(found["requests_per_poll"], func(f figure) bool { return f.Labels["asks"] == asks })
+		i := slices.IndexFunc(found["requests_per_poll"], func(f figure.Figure) bool { return f.Labels["asks"] == asks })
 		if i < 0 {
 			t.Errorf("no requests_per_poll for %s", asks)
 		} else if f := found["requests_per_poll"][i]; f.Value < float64(o.brokers) {

@@ -6,16 +6,9 @@ import (
 	"io"
 	"maps"
 	"time"
-)
 
-// figure is one measured value.
-type figure struct {
-	Bench  string            `json:"bench"`
-	Metric string            `json:"metric"`
-	Value  float64           `json:"value"`
-	Unit   string            `json:"unit"`
-	Labels map[string]string `json:"labels"`
-}
+	"swell/bench/figure"
+)
 
 // labels say what a figure is of.
 type labels map[string]string
@@ -35,14 +28,14 @@ func (l labels) with(pairs ...any) labels {
 // record takes figures as they are measured, and holds them against what is promised.
 type record struct {
 	out, progress io.Writer
-	figures       []figure
+	figures       []figure.Figure
 	missed        int
 	err           error
 }
 
 // add writes a figure as one JSON line.
 func (r *record) add(metric, unit string, value float64, l labels) {
-	f := figure{Bench: "metrics", Metric: metric, Value: value, Unit: unit, Labels: l}
+	f := figure.Figure{Bench: "metrics", Metric: metric, Value: value, Unit: unit, Labels: l}
 	r.figures = append(r.figures, f)
 	if err := json.NewEncoder(r.out).Encode(f); err != nil && r.err == nil {
 		r.err = fmt.Errorf("write a figure: %w", err)

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"swell/bench/figure"
 	"swell/bench/testbed/process"
 )
 
@@ -49,7 +50,7 @@ type bench struct {
 }
 
 // run measures everything that the options name, and returns what it wrote.
-func run(ctx context.Context, o options, out, progress io.Writer) (figures []figure, err error) {
+func run(ctx context.Context, o options, out, progress io.Writer) (figures []figure.Figure, err error) {
 	dir, remove, err := process.TempDir("swell-bench-metrics-*")
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"swell/bench/figure"
 	"swell/bench/traces"
 )
 
@@ -39,15 +40,6 @@ func main() {
 	}
 }
 
-// figure is one measured value.
-type figure struct {
-	Bench  string            `json:"bench"`
-	Metric string            `json:"metric"`
-	Value  float64           `json:"value"`
-	Unit   string            `json:"unit"`
-	Labels map[string]string `json:"labels"`
-}
-
 // printer writes figures, one JSON line each, and keeps the first error.
 type printer struct {
 	encoder *json.Encoder
@@ -56,7 +48,7 @@ type printer struct {
 
 // print writes a value; labels are names and values in turn.
 func (p *printer) print(metric string, value float64, unit string, labels ...string) {
-	f := figure{Bench: "replay", Metric: metric, Value: value, Unit: unit, Labels: map[string]string{}}
+	f := figure.Figure{Bench: "replay", Metric: metric, Value: value, Unit: unit, Labels: map[string]string{}}
 	for i := 0; i+1 < len(labels); i += 2 {
 		f.Labels[labels[i]] = labels[i+1]
 	}

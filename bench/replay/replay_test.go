@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"swell/bench/figure"
 	"swell/bench/traces"
 	"swell/scaler/replay"
 	"swell/scaler/replay/frontier"
@@ -21,7 +22,7 @@ func TestTheDocumentIsUpToDate(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for _, line := range lines {
-		var f figure
+		var f figure.Figure
 		if err := json.Unmarshal([]byte(line), &f); err != nil || f.Bench != "replay" || f.Value < 0 || f.Labels["scenario"] == "" {
 			t.Fatalf("%s: %v", line, err)
 		}

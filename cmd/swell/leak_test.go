@@ -15,35 +15,12 @@ import (
 	"swell/scaler/series"
 )
 
-var recorded = []struct{ file, zone, country, kept string }{
-	{"nasa_http_requests_5m", "America/New_York", "US", traces.NASA},
-	{"nyc_taxi_passengers_30m", "America/New_York", "US", ""},
-	{"uk_isp_traffic_5m", "Europe/London", "GB", ""},
-	{"wikimedia_pageviews_1h", "UTC", "", traces.Wikimedia},
-	{"worldcup98_requests_5m", "Europe/Paris", "FR", traces.WorldCup98},
-}
-
-// lines of a recorded load's file, the header first.
-func linesOf(t *testing.T, file, kept string) []string {
+// linesOf a recorded load's file, the header first.
+func linesOf(t *testing.T, r traces.Recorded) []string {
 	t.Helper()
 	var text bytes.Buffer
-	if kept != "" {
-		s, err := traces.Load(kept)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := series.Write(&text, s); err != nil {
-			t.Fatal(err)
-		}
-	} else {
-		raw, err := os.ReadFile(filepath.Join(traces.Folder(), file+".csv"))
-		if err != nil && !strings.Contains(os.Getenv("SWELL_REQUIRE"), "traces") {
-			t.Skipf("skipped: %s.csv is neither in $SWELL_TRACES nor in ../shared/traces beside the module", file)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text.Write(raw)
+	if err := series.Write(&text, r.ForTest(t)); err != nil {
+		t.Fatal(err)
 	}
 	return strings.Split(strings.TrimRight(text.String(), "\n"), "\n")
 }
@@ -55,15 +32,15 @@ func TestTheBacktestKnowsNoFuture(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("SWELL_LEAKS")); err == nil {
 		targets = n
 	}
-	for _, c := range recorded {
-		t.Run(c.file, func(t *testing.T) {
-			lines := linesOf(t, c.file, c.kept)
+	for _, c := range traces.All() {
+		t.Run(c.File, func(t *testing.T) {
+			lines := linesOf(t, c)
 			dir := t.TempDir()
 			whole, cut, out := filepath.Join(dir, "whole.csv"), filepath.Join(dir, "cut.csv"), filepath.Join(dir, "rows.csv")
 			args := func(command, file string) []string {
-				a := []string{command, "--series", file, "--horizon", "60m", "--quantile", "0.95", "--timezone", c.zone, "--json"}
-				if c.country != "" {
-					a = append(a, "--holidays", c.country)
+				a := []string{command, "--series", file, "--horizon", "60m", "--quantile", "0.95", "--timezone", c.Zone, "--json"}
+				if c.Country != "" {
+					a = append(a, "--holidays", c.Country)
 				}
 				return a
 			}

@@ -3,70 +3,54 @@ package forecast_test
 import (
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"swell/bench/traces"
 	"swell/scaler/forecast"
-	"swell/scaler/schedule"
 	"swell/scaler/series"
 )
 
 // trace is a recorded load and what must be reached on it 60 minutes ahead, in %.
 type trace struct {
-	file, zone, country string
-	kept                string  // its name in bench/traces, if the project has it
-	avg4r               float64 // WAPE of the mean of four weeks scaled by the last hour, slots in UTC
-	wape                float64
-	pin95, pin99        float64
+	traces.Recorded
+	avg4r        float64 // WAPE of the mean of four weeks scaled by the last hour, slots in UTC
+	wape         float64
+	pin95, pin99 float64
 }
 
-var recorded = []trace{
-	{"nasa_http_requests_5m", "America/New_York", "US", traces.NASA, 24.2, 20.5, 3.06, 0.94},
-	{"nyc_taxi_passengers_30m", "America/New_York", "US", "", 7.1, 4.8, 0.85, 0.31},
-	{"uk_isp_traffic_5m", "Europe/London", "GB", "", 3.9, 3.2, 0.49, 0.137},
-	{"wikimedia_pageviews_1h", "UTC", "", traces.Wikimedia, 1.9, 1.6, 0.277, 0.113},
-	{"worldcup98_requests_5m", "Europe/Paris", "FR", traces.WorldCup98, 29.3, 22.9, 6.3, 2.66},
+// recorded are all of them, by name.
+func recorded() []trace {
+	bars := map[string]trace{
+		"nasa": {avg4r: 24.2, wape: 20.5, pin95: 3.06, pin99: 0.94}, "nyc_taxi": {avg4r: 7.1, wape: 4.8, pin95: 0.85, pin99: 0.31},
+		"uk_isp": {avg4r: 3.9, wape: 3.2, pin95: 0.49, pin99: 0.137}, "wikimedia": {avg4r: 1.9, wape: 1.6, pin95: 0.277, pin99: 0.113},
+		"worldcup98": {avg4r: 29.3, wape: 22.9, pin95: 6.3, pin99: 2.66},
+	}
+	var out []trace
+	for _, r := range traces.All() {
+		c := bars[r.Name]
+		c.Recorded = r
+		out = append(out, c)
+	}
+	return out
 }
 
-// load reads a trace that the project has, or one from the folder of recorded loads, and skips where there is neither.
+// load reads a trace, and skips where it is not there.
 func (c trace) load(t *testing.T) (series.Series, forecast.Options) {
 	t.Helper()
-	loc, err := time.LoadLocation(c.zone)
+	location, holiday, err := c.Local()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := forecast.Options{Location: loc}
-	if c.country != "" {
-		if o.Holiday, err = schedule.Holidays(c.country); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var s series.Series
-	if c.kept != "" {
-		s, err = traces.Load(c.kept)
-	} else {
-		path := filepath.Join(traces.Folder(), c.file+".csv")
-		if _, e := os.Stat(path); e != nil && !strings.Contains(os.Getenv("SWELL_REQUIRE"), "traces") {
-			t.Skipf("skipped: %s.csv is neither in $SWELL_TRACES nor in ../shared/traces beside the module", c.file)
-		}
-		s, err = series.ReadFile(path)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Step = s.Step
-	return s, o
+	s := c.ForTest(t)
+	return s, forecast.Options{Step: s.Step, Location: location, Holiday: holiday}
 }
 
 func lastThird(s series.Series) int { return s.Len() - s.Len()/3 }
 
 func TestTheHarnessGivesTheBaselinesNumbers(t *testing.T) {
-	for _, c := range recorded {
-		t.Run(c.file, func(t *testing.T) {
+	for _, c := range recorded() {
+		t.Run(c.File, func(t *testing.T) {
 			s, _ := c.load(t)
 			h := int(time.Hour / s.Step)
 			week := int(7 * 24 * time.Hour / s.Step)
@@ -91,8 +75,8 @@ func TestTheHarnessGivesTheBaselinesNumbers(t *testing.T) {
 }
 
 func TestRecordedLoads(t *testing.T) {
-	for _, c := range recorded {
-		t.Run(c.file, func(t *testing.T) {
+	for _, c := range recorded() {
+		t.Run(c.File, func(t *testing.T) {
 			s, o := c.load(t)
 			for tau, limit := range map[float64]float64{0.95: c.pin95, 0.99: c.pin99} {
 				rows, err := forecast.Backtest(s, o, time.Hour, tau, lastThird(s))
@@ -116,8 +100,8 @@ func TestRecordedLoads(t *testing.T) {
 // The answer from a series cut at the origin must be the back-test's row, to the last bit.
 func TestNoRowKnowsItsFuture(t *testing.T) {
 	const targets = 200
-	for _, c := range recorded {
-		t.Run(c.file, func(t *testing.T) {
+	for _, c := range recorded() {
+		t.Run(c.File, func(t *testing.T) {
 			s, o := c.load(t)
 			const h, tau = time.Hour, 0.95
 			from := lastThird(s)
@@ -155,7 +139,7 @@ func TestNoRowKnowsItsFuture(t *testing.T) {
 
 // What a forecaster of all default horizons says while it runs is what the back-test of one of them says.
 func TestALiveForecasterSaysWhatTheBacktestSays(t *testing.T) {
-	s, o := recorded[0].load(t)
+	s, o := recorded()[0].load(t)
 	s = s.Slice(s.Start, s.Time(20*288))
 	f, err := forecast.New(o)
 	if err != nil {
@@ -186,7 +170,7 @@ func TestALiveForecasterSaysWhatTheBacktestSays(t *testing.T) {
 }
 
 func TestMinutesOfAFlashCrowd(t *testing.T) {
-	c := recorded[4]
+	c := recorded()[4]
 	s, o := c.load(t)
 	cut := lastThird(s)
 	r := rand.New(rand.NewPCG(1998, 6))

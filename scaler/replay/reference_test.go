@@ -4,49 +4,25 @@ import (
 	"bufio"
 	_ "embed"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"swell/bench/traces"
 	"swell/scaler/replay"
-	"swell/scaler/series"
 )
-
-// recorded are the loads that are replayed; those without a name in bench/traces are read from the folder of recorded loads.
-var recorded = map[string]struct{ file, kept, zone string }{
-	"nasa":       {"nasa_http_requests_5m", traces.NASA, "America/New_York"},
-	"nyc_taxi":   {"nyc_taxi_passengers_30m", "", "America/New_York"},
-	"uk_isp":     {"uk_isp_traffic_5m", "", "Europe/London"},
-	"wikimedia":  {"wikimedia_pageviews_1h", traces.Wikimedia, "UTC"},
-	"worldcup98": {"worldcup98_requests_5m", traces.WorldCup98, "Europe/Paris"},
-}
 
 func trace(t *testing.T, name string) replay.Input {
 	t.Helper()
-	r := recorded[name]
-	var s series.Series
-	var err error
-	if r.kept != "" {
-		s, err = traces.Load(r.kept)
-	} else {
-		path := filepath.Join(traces.Folder(), r.file+".csv")
-		if _, e := os.Stat(path); e != nil && !strings.Contains(os.Getenv("SWELL_REQUIRE"), "traces") {
-			t.Skipf("skipped: %s.csv is neither in $SWELL_TRACES nor in ../shared/traces beside the module", r.file)
-		}
-		s, err = series.ReadFile(path)
-	}
+	r, err := traces.Named(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	location, err := time.LoadLocation(r.zone)
+	location, _, err := r.Local()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return replay.Input{Trace: s, Location: location}
+	return replay.Input{Trace: r.ForTest(t), Location: location}
 }
 
 // Unserved in percent and cost over clairvoyant of an independent simulation, by trace, scenario and policy.
