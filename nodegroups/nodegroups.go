@@ -17,9 +17,12 @@ const (
 	OnDemand Market = "on-demand"
 )
 
-// Group is one Auto Scaling group: one zone, one market.
+// Group is an Auto Scaling group, or the part of one in one zone: one zone, one market.
 type Group struct {
+	// Name is unique: the Auto Scaling group's own, or name@zone for one zone of a group that spans several.
 	Name string
+	// ASG is the name of the Auto Scaling group; empty is Name.
+	ASG string
 	// Pool is the CapacityPool that the group belongs to.
 	Pool   string
 	Zone   string // availability zone, such as ap-northeast-1a
@@ -28,10 +31,16 @@ type Group struct {
 	InstanceTypes []string
 	// Image is the id of the launch template's image.
 	Image string
-	// Min, Max and Desired are the group's own, in instances.
+	// Min, Max and Desired are the group's own, in instances. Groups of one ASG share its Min and Max; Desired is of this zone.
 	Min, Max, Desired int
-	// Template is the node that one more instance would become.
+	// Template is the node that one more instance would become: where the types differ, what each of them gives at least.
 	Template Template
+	// Templates by instance type; a type that is missing is Template.
+	Templates map[string]Template
+	// Prepaid on-demand instances of the group are paid for whether or not they run, by reservations or savings plans.
+	Prepaid int
+	// FreeAddresses of the group's subnets in its zone; nil is unknown.
+	FreeAddresses *int
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Instances of the group, booting and terminating ones included, by id.
@@ -64,6 +73,10 @@ type Instance struct {
 	Lifecycle  Lifecycle
 	Protected  bool // from scale-in
 	LaunchedAt time.Time
+	// Image that it was launched from; empty is unknown.
+	Image string
+	// Outdated says that the group would launch it otherwise now: another image or launch template version.
+	Outdated bool
 	// ProviderID is what its Node carries in spec.providerID.
 	ProviderID string
 }
@@ -112,6 +125,8 @@ type Interruption struct {
 	Kind       InterruptionKind
 	// At is when the notice was given; Deadline is when the instance goes, zero if unknown.
 	At, Deadline time.Time
+	// ASG, Hook and HookToken name the lifecycle action that a TerminationHook waits for.
+	ASG, Hook, HookToken string
 }
 
 // InterruptionKind is the sort of notice.
@@ -121,6 +136,12 @@ const (
 	SpotInterruption    InterruptionKind = "spot-interruption"
 	RebalanceNotice     InterruptionKind = "rebalance-recommendation"
 	InstanceTerminating InterruptionKind = "instance-terminating"
+	// Maintenance is a retirement, stop or reboot that EC2 has scheduled for the instance.
+	Maintenance InterruptionKind = "scheduled-maintenance"
+	// TerminationHook is an Auto Scaling group that waits for a lifecycle action before it ends the instance.
+	TerminationHook InterruptionKind = "termination-hook"
+	// NodeNotice is a taint or condition on the Node, put there by a notice handler, where no queue is read.
+	NodeNotice InterruptionKind = "node-notice"
 )
 
 // Alive is the number of instances that run or will.

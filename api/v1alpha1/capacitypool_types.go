@@ -37,6 +37,16 @@ type PoolGroups struct {
 	// Tags that a group must all carry.
 	// +kubebuilder:validation:MinProperties=1
 	Tags map[string]string `json:"tags"`
+	// MultiZone says what becomes of a group that spans zones: refused with the reason, or used zone by zone with its
+	// AZRebalance process suspended, so that Auto Scaling moves no instance behind the plan's back.
+	// +kubebuilder:validation:Enum=Refuse;SuspendAZRebalance
+	// +kubebuilder:default=Refuse
+	MultiZone string `json:"multiZone,omitempty"`
+	// WarmPool says what becomes of a group with a warm pool: refused with the reason, or used, its stopped instances
+	// being launched first and counted as no capacity.
+	// +kubebuilder:validation:Enum=Refuse;Use
+	// +kubebuilder:default=Refuse
+	WarmPool string `json:"warmPool,omitempty"`
 }
 
 // PoolLimits bound the pool; the groups' own minimum and maximum hold as well.
@@ -46,6 +56,9 @@ type PoolLimits struct {
 	// MaxNodes of all groups together; 0 is no limit.
 	// +kubebuilder:validation:Minimum=0
 	MaxNodes int32 `json:"maxNodes,omitempty"`
+	// MaxNodesPerZone of all groups of a zone; 0 is no limit.
+	// +kubebuilder:validation:Minimum=0
+	MaxNodesPerZone int32 `json:"maxNodesPerZone,omitempty"`
 	// MaxHourlyCost in the currency of the prices; absent is no limit.
 	MaxHourlyCost *Decimal `json:"maxHourlyCost,omitempty"`
 }
@@ -62,10 +75,16 @@ type PoolPurchase struct {
 	// +kubebuilder:validation:Enum=OnDemand;None
 	// +kubebuilder:default=OnDemand
 	Fallback string `json:"fallback,omitempty"`
-	// Strategy among groups of one market. It is checked and not acted on yet: the cheapest is bought.
+	// Strategy among groups of one market: price buys the cheapest, price-capacity spreads over those that cost nearly the
+	// same and have shown capacity.
 	// +kubebuilder:validation:Enum=price;price-capacity
 	// +kubebuilder:default=price-capacity
 	Strategy string `json:"strategy,omitempty"`
+	// Prepaid says which on-demand instances are paid for whether or not they run: those of EC2 reservations and savings
+	// plans that AWS tells of (Read), or none.
+	// +kubebuilder:validation:Enum=Read;Ignore
+	// +kubebuilder:default=Ignore
+	Prepaid string `json:"prepaid,omitempty"`
 }
 
 // PoolScaleIn says when a node is returned.
@@ -84,6 +103,28 @@ type PoolScaleIn struct {
 	// MaxUnavailablePerZone bounds how many nodes of a zone drain at once; at least one may.
 	// +kubebuilder:default="10%"
 	MaxUnavailablePerZone Share `json:"maxUnavailablePerZone,omitempty"`
+	// TimeZone of the windows below.
+	// +kubebuilder:default="UTC"
+	TimeZone string `json:"timeZone,omitempty"`
+	// Never are windows in which nothing is returned.
+	// +kubebuilder:validation:MaxItems=32
+	Never []PoolWindow `json:"never,omitempty"`
+	// +kubebuilder:validation:MaxItems=32
+	// Consolidate are windows in which nodes are emptied whatever share of them is in use, if their pods find another place.
+	Consolidate []PoolWindow `json:"consolidate,omitempty"`
+}
+
+// PoolWindow is a stretch of wall-clock time on some days.
+type PoolWindow struct {
+	// Days are names or ranges: Mon, Sat, Mon-Fri; none is every day.
+	// +kubebuilder:validation:MaxItems=7
+	// +listType=set
+	Days []DayRange `json:"days,omitempty"`
+	// From is a local time; 24:00 is the next day's 00:00 and not a beginning.
+	// +kubebuilder:validation:XValidation:rule="self != '24:00'",message="begin at 00:00 of the next day instead of 24:00"
+	From ClockTime `json:"from"`
+	// To is a local time; one at or before From is on the next day.
+	To ClockTime `json:"to"`
 }
 
 // PoolFreeze stops scale-in, or all scaling, until a time.
@@ -110,6 +151,9 @@ type CapacityPoolStatus struct {
 	// +listType=map
 	// +listMapKey=zone
 	Zones []PoolZoneStatus `json:"zones,omitempty"`
+	// LearnedBoot is how long nodes take from launch to Ready, by zone, type, image and market.
+	// +listType=atomic
+	LearnedBoot []LearnedBoot `json:"learnedBoot,omitempty"`
 	// Problems are the open ones, each with its mend.
 	Problems []string `json:"problems,omitempty"`
 	// +listType=map
@@ -123,6 +167,19 @@ type PoolZoneStatus struct {
 	OnDemand int32  `json:"onDemand"`
 	Spot     int32  `json:"spot"`
 	Booting  int32  `json:"booting"`
+}
+
+// LearnedBoot is how long instances of one kind take from launch to a Ready node.
+type LearnedBoot struct {
+	Zone   string `json:"zone"`
+	Type   string `json:"type"`
+	Image  string `json:"image,omitempty"`
+	Market string `json:"market"`
+	// Count of boots that were seen; the quantiles lean on the prior while there are few.
+	Count int32           `json:"count"`
+	P50   metav1.Duration `json:"p50"`
+	P95   metav1.Duration `json:"p95"`
+	P99   metav1.Duration `json:"p99"`
 }
 
 // CapacityPoolList is a list of CapacityPools.

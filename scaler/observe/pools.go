@@ -21,6 +21,7 @@ func Pool(p *v1alpha1.CapacityPool) (plan.Pool, []plan.Problem) {
 		Name:            p.Name,
 		MinNodesPerZone: int(s.Limits.MinNodesPerZone),
 		MaxNodes:        int(s.Limits.MaxNodes),
+		MaxNodesPerZone: int(s.Limits.MaxNodesPerZone),
 		OnDemandBase:    int(s.Purchase.OnDemandBase),
 		SpotMax:         r.share("spec.purchase.spotMax", s.Purchase.SpotMax, 1),
 		Fallback:        s.Purchase.Fallback != "None",
@@ -29,6 +30,7 @@ func Pool(p *v1alpha1.CapacityPool) (plan.Pool, []plan.Problem) {
 		ScaleInBelow:    r.decimal("spec.scaleIn.below", s.ScaleIn.Below, 0.5),
 		MaxUnavailable:  r.share("spec.scaleIn.maxUnavailablePerZone", s.ScaleIn.MaxUnavailablePerZone, 0.1),
 		Observe:         s.Mode == v1alpha1.Observe,
+		PriceCapacity:   s.Purchase.Strategy != "price",
 	}
 	if s.Limits.MaxHourlyCost != nil {
 		before := len(problems)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"swell/api/v1alpha1"
 	"swell/nodegroups"
@@ -39,8 +41,23 @@ type Snapshot struct {
 	Draining []string
 	// Namespaces with their labels, for affinity terms that select by them; may be left out where none do.
 	Namespaces []*corev1.Namespace
+	// Volumes is what pods with claims are placed by.
+	Volumes Volumes
+	// Budgets are the cluster's PodDisruptionBudgets: a node whose pods may not be evicted is not emptied.
+	Budgets []*policyv1.PodDisruptionBudget
 	// PodsAt and GroupsAt are when the API server and AWS were last known to be current.
 	PodsAt, GroupsAt time.Time
+}
+
+// Volumes are the storage objects that decide where a pod with claims may run.
+type Volumes struct {
+	Claims  []*corev1.PersistentVolumeClaim
+	Volumes []*corev1.PersistentVolume
+	Classes []*storagev1.StorageClass
+	Nodes   []*storagev1.CSINode
+	Drivers []*storagev1.CSIDriver
+	// Attachments that exist count against a node's limit.
+	Attachments []*storagev1.VolumeAttachment
 }
 
 // Promised is a number of pods, alike, that do not exist yet.
@@ -58,6 +75,9 @@ type BalloonDemand struct {
 	// are not compared with it.
 	Pod  *corev1.Pod
 	Want int
+	// Soon is the most that will be wanted within a boot and a hold from now, at least Want: no node is returned that would
+	// be bought again for it.
+	Soon int
 	// Virtual balloons are only counted: they hold their places in this plan and are never created.
 	Virtual bool
 	// Patient balloons buy no node: room for them is about to come free.
@@ -73,6 +93,10 @@ type Policy struct {
 	MaxAge time.Duration
 	// JoinWithin is how long an instance may take from its launch to a Ready node and still be counted on; 0 is 15 minutes.
 	JoinWithin time.Duration
+	// JoinWithinOf a group, by its name, is learned and goes before JoinWithin.
+	JoinWithinOf map[string]time.Duration
+	// NoSale is why nothing may be returned in the whole cluster now, as after taking over; empty is that it may.
+	NoSale string
 }
 
 // Pool is one CapacityPool, defaults filled in.
@@ -80,6 +104,7 @@ type Pool struct {
 	Name            string
 	MinNodesPerZone int
 	MaxNodes        int     // 0 is no limit
+	MaxNodesPerZone int     // 0 is no limit
 	MaxHourlyCost   float64 // 0 is no limit
 	OnDemandBase    int
 	SpotMax         float64 // share of the nodes above the base, 0 to 1
@@ -91,6 +116,13 @@ type Pool struct {
 	Freeze          Freeze
 	Holds           []Hold
 	Observe         bool // plan and report, change nothing
+	// PriceCapacity spreads launches over the groups of a market that cost nearly the same, those with fewer failures and
+	// interruptions first; otherwise the cheapest is bought.
+	PriceCapacity bool
+	// NoSale is why the pool returns nothing now, such as a window of its policy; empty is that it may.
+	NoSale string
+	// Consolidate says that nodes are emptied whatever share of them is in use, if their pods find another place.
+	Consolidate bool
 }
 
 // Freeze stops scale-in, or everything, until a time.
