@@ -41,6 +41,12 @@ type Group struct {
 	Prepaid int
 	// FreeAddresses of the group's subnets in its zone; nil is unknown.
 	FreeAddresses *int
+	// Subnets of the group in its zone; groups that name the same one share its FreeAddresses.
+	Subnets []string
+	// ProtectsNew says that the group protects every new instance from scale-in, so that the protection of one says nothing.
+	ProtectsNew bool
+	// RecentFailures and RecentInterruptions of the group, of the last hour or so; a spread launch goes where they are few.
+	RecentFailures, RecentInterruptions int
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Instances of the group, booting and terminating ones included, by id.

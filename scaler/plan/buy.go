@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -62,6 +61,7 @@ func (w *world) buy(g *group) int {
 type option struct {
 	g     *group
 	why   string // why not; empty is possible
+	paid  bool   // for anyhow
 	other bool   // not of the market that the pool wants next
 	zone  int    // nodes that the pool has in its zone
 	price float64
@@ -88,6 +88,7 @@ func (r *round) choose(n *need, rest []*need) (*group, []Alternative) {
 		o := &options[i]
 		if o.why == "" {
 			o.other, o.why = o.g.pool.market(o.g.Market, fitting[o.g.pool])
+			o.prepay()
 		}
 		if limit := o.g.limit(); o.why == "" && limit != "" {
 			o.why = limit
@@ -102,8 +103,15 @@ func (r *round) choose(n *need, rest []*need) (*group, []Alternative) {
 }
 
 func compareOptions(a, b option) int {
-	return cmp.Or(compareBool(a.why != "", b.why != ""), compareBool(a.other, b.other), cmp.Compare(a.zone, b.zone),
+	return cmp.Or(compareBool(a.why != "", b.why != ""), compareBool(!a.paid, !b.paid), compareBool(a.other, b.other), cmp.Compare(a.zone, b.zone),
 		cmp.Compare(a.price, b.price), strings.Compare(a.g.Name, b.g.Name))
+}
+
+// prepay puts a node that is paid for anyhow before all others, whatever market the pool wants next.
+func (o *option) prepay() {
+	if o.g.prepaid() {
+		o.paid, o.other, o.why = true, false, ""
+	}
 }
 
 func compareBool(a, b bool) int {
@@ -122,6 +130,8 @@ func alternatives(options []option, chosen *option) []Alternative {
 		why := o.why
 		switch {
 		case why != "":
+		case chosen.paid && !o.paid:
+			why = fmt.Sprintf("%s has on-demand instances that are paid for anyhow", chosen.g.Name)
 		case o.other:
 			why = fmt.Sprintf("%s, and %s can be had", o.g.Market, chosen.g.Market)
 		case o.zone > chosen.zone:
@@ -189,10 +199,8 @@ func (r *round) price(options []option, rest []*need) {
 	}
 	for i := range options {
 		o := &options[i]
-		o.price = o.g.HourlyPrice
+		o.price = o.g.marginal()
 		switch {
-		case o.g.HourlyPrice <= 0:
-			o.price = math.Inf(1)
 		case o.why == "" && rivals[place{o.other, o.g.Zone}] > 1:
 			o.price /= r.holds(o.g, rest)
 		}
@@ -231,9 +239,9 @@ func (r *round) floors() []purchase {
 	r.problems = nil
 	var out []purchase
 	for _, g := range r.w.groups {
-		for g.total() < g.Min {
+		for g.fewest() && g.stay() < g.Min {
 			if why := g.limit(); why != "" {
-				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances: %s", g.total(), g.Min, why), "lift the limit or lower the group's minimum"})
+				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances: %s", g.stay(), g.Min, why), "lift the limit or lower the group's minimum"})
 				break
 			}
 			out = append(out, purchase{group: g, floor: fmt.Sprintf("the group's minimum of %d", g.Min)})
@@ -246,6 +254,16 @@ func (r *round) floors() []purchase {
 		}
 	}
 	return out
+}
+
+// fewest says whether no other zone of the Auto Scaling group that can take one more has fewer nodes.
+func (g *group) fewest() bool {
+	for _, h := range g.sharing {
+		if h != g && h.limit() == "" && h.staying() < g.staying() {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *round) zoneFloor(p *pool, zone string) []purchase {
@@ -279,11 +297,10 @@ func (p *pool) inZoneOptions(zone string) []option {
 		if g.Zone != zone {
 			continue
 		}
-		o := option{g: g, price: g.HourlyPrice}
-		if g.HourlyPrice <= 0 {
-			o.price = math.Inf(1)
-		}
-		if o.other, o.why = p.market(g.Market, both); o.why == "" {
+		o := option{g: g, price: g.marginal()}
+		o.other, o.why = p.market(g.Market, both)
+		o.prepay()
+		if o.why == "" {
 			o.why = g.limit()
 		}
 		out = append(out, o)

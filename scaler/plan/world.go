@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 
 	"swell/nodegroups"
 	"swell/scaler/pack"
@@ -35,6 +36,7 @@ type world struct {
 	pools    []*pool
 	groups   []*group
 	daemons  []*corev1.Pod
+	budgets  []*policyv1.PodDisruptionBudget
 	needs    []*need // real pods without a place, in the order in which they are placed
 	pending  []*balloon
 	demands  []*demand
@@ -80,7 +82,7 @@ func newWorld(now time.Time, s Snapshot, p Policy) (*world, error) {
 		w.joinWithin = defaultJoinWithin
 	}
 	w.stale = staleness(now, s, p)
-	w.daemons = sortedPods(s.DaemonPods)
+	w.daemons, w.budgets = sortedPods(s.DaemonPods), s.Budgets
 	w.readGroups(s)
 	nodes := w.readNodes(s)
 	pods := w.readPods(s)
@@ -96,6 +98,7 @@ func newWorld(now time.Time, s Snapshot, p Policy) (*world, error) {
 	w.readBalloons(s, pods.balloons)
 	w.addDaemons(pods.pendingDaemons)
 	w.addBooting(s)
+	w.readLimits()
 	w.realBase, w.fullBase, w.baseNodes = w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes)
 	for _, g := range w.groups {
 		g.base = g.templates
