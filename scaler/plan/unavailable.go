@@ -86,8 +86,8 @@ func (w *world) spreadCapacity(byName map[string]*group, all []nodegroups.Unavai
 	}
 }
 
-// readLimits finds what a group shares with others, and what forbids to buy in it at all. Instances that joined are known.
-func (w *world) readLimits() {
+// readHalts finds what a group shares with others, and what forbids to buy in it at all. Instances that joined are known.
+func (w *world) readHalts() {
 	for _, g := range w.groups {
 		g.neighbours = nil
 		for _, h := range w.groups {
