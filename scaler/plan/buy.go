@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"swell/nodegroups"
+	"swell/scaler/pack"
 )
 
 // purchase is one instance to be launched.
@@ -19,6 +20,27 @@ type purchase struct {
 
 // lookAhead is how many of the pods that wait are tried on a node to see what it would hold.
 const lookAhead = 200
+
+// placeWaiting gives what has no room on nodes that are up room on those that are on their way, and leaves the others in the
+// order in which nodes are bought for them: within a priority the large ones first, since small ones fill what they leave.
+func (r *round) placeWaiting() {
+	waiting := r.unplaced
+	r.unplaced = nil
+	slices.SortStableFunc(waiting, func(a, b *need) int {
+		return cmp.Or(cmp.Compare(priority(b.pod.Pod), priority(a.pod.Pod)), compareBool(a.promised, b.promised), cmp.Compare(weight(b.pod), weight(a.pod)))
+	})
+	for _, n := range waiting {
+		if !r.placeComing(n) {
+			r.unplaced = append(r.unplaced, n)
+		}
+	}
+}
+
+// weight is a pod's requests in thousandths of a core, 4 GiB counting as one core.
+func weight(p *pack.Pod) int64 {
+	cpu, memory := p.Requests()
+	return max(1, cpu+memory>>22)
+}
 
 // buy opens nodes for what has no place, real pods first, and then for the floors of zones and groups. What is
 // left in unplaced has no group that can take it.
@@ -65,6 +87,7 @@ type option struct {
 	other bool   // not of the market that the pool wants next
 	zone  int    // nodes that the pool has in its zone
 	price float64
+	rank  int // among those of nearly one price; the least is taken
 }
 
 // choose finds the group that a new node for the pod is bought in, and says of each other group why not.
@@ -104,7 +127,7 @@ func (r *round) choose(n *need, rest []*need) (*group, []Alternative) {
 
 func compareOptions(a, b option) int {
 	return cmp.Or(compareBool(a.why != "", b.why != ""), compareBool(!a.paid, !b.paid), compareBool(a.other, b.other), cmp.Compare(a.zone, b.zone),
-		cmp.Compare(a.price, b.price), strings.Compare(a.g.Name, b.g.Name))
+		cmp.Compare(a.price, b.price), cmp.Compare(a.rank, b.rank), strings.Compare(a.g.Name, b.g.Name))
 }
 
 // prepay puts a node that is paid for anyhow before all others, whatever market the pool wants next.
@@ -138,6 +161,8 @@ func alternatives(options []option, chosen *option) []Alternative {
 			why = fmt.Sprintf("zone %s has %d nodes, %s has %d", o.g.Zone, o.zone, chosen.g.Zone, chosen.zone)
 		case o.price > chosen.price:
 			why = fmt.Sprintf("dearer for what it would hold, at %.4g an hour", o.g.HourlyPrice)
+		case o.rank > chosen.rank:
+			why = "costs nearly the same, and the launch is spread over such groups"
 		default:
 			why = "as good, and later by name"
 		}
@@ -205,6 +230,33 @@ func (r *round) price(options []option, rest []*need) {
 			o.price /= r.holds(o.g, rest)
 		}
 	}
+	level(options)
+}
+
+// level makes the prices of a market's groups in a zone one where they are nearly the same and their pool spreads launches:
+// then the group with the fewest nodes is taken, failures and interruptions counting like nodes on top of each that it has.
+func level(options []option) {
+	type place struct {
+		pool  *pool
+		zone  string
+		paid  bool
+		other bool
+	}
+	least := map[place]float64{}
+	for _, o := range options {
+		p := place{o.g.pool, o.g.Zone, o.paid, o.other}
+		if have, seen := least[p]; o.why == "" && (!seen || o.price < have) {
+			least[p] = o.price
+		}
+	}
+	for i := range options {
+		o := &options[i]
+		cheapest, any := least[place{o.g.pool, o.g.Zone, o.paid, o.other}]
+		if any && o.why == "" && o.g.pool.PriceCapacity && o.price <= cheapest*(1+nearlySame) {
+			o.price = cheapest
+			o.rank = (o.g.staying() + 1) * (1 + o.g.RecentFailures + o.g.RecentInterruptions)
+		}
+	}
 }
 
 // holds is how much of the waiting pods' requests one new node would take, in cores, 4 GiB counting as one.
@@ -215,8 +267,7 @@ func (r *round) holds(g *group, rest []*need) float64 {
 		for _, n := range rest[:min(len(rest), lookAhead)] {
 			if fits, _ := r.w.full.Fits(n.pod, at); fits {
 				r.w.full.Assume(n.pod, at)
-				cpu, memory := n.pod.Requests()
-				milli += max(1, cpu+memory>>22)
+				milli += weight(n.pod)
 			}
 		}
 	})
@@ -305,6 +356,7 @@ func (p *pool) inZoneOptions(zone string) []option {
 		}
 		out = append(out, o)
 	}
+	level(out)
 	return out
 }
 

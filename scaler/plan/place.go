@@ -41,11 +41,12 @@ func (w *world) pack(bought []purchase) *round {
 			}
 		}
 	}
+	r.placeWaiting()
 	r.placeBalloons(r.sizeBalloons())
 	return r
 }
 
-// placeReal gives a real pod room that is free, else room that balloons hold, else room on a node that is on its way.
+// placeReal gives a real pod room that is free, else room that balloons hold.
 func (r *round) placeReal(n *need) {
 	if r.placeNominated(n) {
 		return
@@ -54,10 +55,9 @@ func (r *round) placeReal(n *need) {
 		r.assume(n, at.Index())
 		return
 	}
-	if r.makeRoom(n) || r.placeComing(n) {
-		return
+	if !r.makeRoom(n) {
+		r.unplaced = append(r.unplaced, n)
 	}
-	r.unplaced = append(r.unplaced, n)
 }
 
 // placeNominated keeps a nominated pod where the scheduler is making room for it.

@@ -24,6 +24,9 @@ func Make(now time.Time, s Snapshot, p Policy, m Memory) (Plan, Memory) {
 
 func (w *world) make(m Memory) (Plan, Memory) {
 	r := w.settle()
+	if len(r.bought) > 0 {
+		r = w.improve(r)
+	}
 	out := r.plan()
 	out.Terminations, out.Kept, m = r.sell(out.Launches, m)
 	w.filter(&out)
