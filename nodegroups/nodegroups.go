@@ -27,7 +27,7 @@ type Group struct {
 	Pool   string
 	Zone   string // availability zone, such as ap-northeast-1a
 	Market Market
-	// InstanceTypes that the group may launch, of one size.
+	// InstanceTypes that the group may launch; which of them comes is the service's choice.
 	InstanceTypes []string
 	// Image is the id of the launch template's image.
 	Image string
@@ -41,7 +41,7 @@ type Group struct {
 	Prepaid int
 	// FreeAddresses of the group's subnets in its zone; nil is unknown.
 	FreeAddresses *int
-	// Subnets of the group in its zone; groups that name the same one share its FreeAddresses.
+	// Subnets of the group in its zone, sorted; groups that share one share its free addresses.
 	Subnets []string
 	// ProtectsNew says that the group protects every new instance from scale-in, so that the protection of one says nothing.
 	ProtectsNew bool

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/config"
@@ -65,6 +66,10 @@ type Loop struct {
 	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
+	tookOver time.Time // until everything was read afresh since then
+	events   events.EventRecorder
+	told     map[string]told // what pods were told by Events, by whose pods they are
+
 	tick        int64
 	memory      plan.Memory
 	workloads   map[string]*workload
@@ -117,7 +122,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
@@ -151,6 +156,11 @@ func (l *Loop) Start(ctx context.Context) error {
 	if err := l.takeOver(ctx); err != nil {
 		return err
 	}
+	stop, err := l.startEvents(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
@@ -191,6 +201,7 @@ func (l *Loop) Start(ctx context.Context) error {
 func (l *Loop) takeOver(ctx context.Context) error {
 	now := l.clock.Now()
 	l.apiAt.Store(&now)
+	l.tookOver = now
 	var err error
 	if l.leads, err = newLeads(l.options.Config.Lead, l.clock); err != nil {
 		return fmt.Errorf("reading the configuration's lead: %w", err)
@@ -218,7 +229,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
 	}
-	if err := l.groups.Read(ctx, now, world.Tags()); err != nil {
+	if err := l.groups.Read(ctx, now, world.Selections()); err != nil {
 		l.options.Log.Warn("reading groups", "error", err)
 	}
 	return nil
@@ -243,16 +254,17 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.leads.learnBoots(world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
-	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
+	policy, problems := l.allow(ctx, now, &world)
 	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
 	l.report(now, p)
+	l.tell(now, world.Snapshot.Pods, p.Unplaced)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
-		if err := l.groups.Read(ctx, l.clock.Now(), world.Tags()); err != nil {
+		if err := l.groups.Read(ctx, l.clock.Now(), world.Selections()); err != nil {
 			out.Errors = append(out.Errors, err)
 		}
 	}
@@ -282,6 +294,9 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 	for _, x := range p.Suppressed {
 		l.say(now, current, "suppressed", x.Action, x.Reason)
 	}
+	for _, x := range p.Kept {
+		l.record(now, current, slog.LevelDebug, "kept", x.Node, x.Reason)
+	}
 	for _, x := range p.Unplaced {
 		var words []string
 		for _, r := range x.Reasons {
@@ -297,13 +312,17 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 }
 
 func (l *Loop) say(now time.Time, current map[string]bool, action, object, what string) {
+	l.record(now, current, slog.LevelWarn, action, object, what)
+}
+
+func (l *Loop) record(now time.Time, current map[string]bool, level slog.Level, action, object, what string) {
 	key := action + " " + object
 	current[key] = true
 	if last, said := l.said[key]; said && now.Sub(last) < sayAgain {
 		return
 	}
 	l.said[key] = now
-	l.options.Log.Warn(action, "object", object, "what", what)
+	l.options.Log.Log(context.Background(), level, action, "object", object, "what", what)
 	l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: action, Object: object, Reason: what})
 }
 

@@ -98,7 +98,7 @@ func TestAPolicyHasAllPoolsAndTheirProblems(t *testing.T) {
 	if p.MaxAge != time.Minute || len(p.Pools) != 2 || !p.Pools[0].Observe || p.Pools[1].Observe || len(problems) != 1 || problems[0].Object != "CapacityPool bad" {
 		t.Errorf("%+v, %v", p, problems)
 	}
-	if tags := w.Tags(); tags["general"]["k"] != "v" || len(tags) != 2 {
-		t.Errorf("tags %v", tags)
+	if chosen := w.Selections(); chosen["general"].Tags["k"] != "v" || len(chosen) != 2 {
+		t.Errorf("selections %v", chosen)
 	}
 }
