@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +96,7 @@ type Loop struct {
 type workload struct {
 	history *history.Workload
 	state   balloon.State
+	soon    soon
 	scaled  scaled
 	readAt  time.Time // machine time
 	query   answer
@@ -298,11 +298,7 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 		l.record(now, current, slog.LevelDebug, "kept", x.Node, x.Reason)
 	}
 	for _, x := range p.Unplaced {
-		var words []string
-		for _, r := range x.Reasons {
-			words = append(words, r.Group+": "+r.Reason)
-		}
-		l.say(now, current, "unplaced", x.Pod, strings.Join(words, "; "))
+		l.say(now, current, "unplaced", x.Pod, reasonsOf(x.Reasons))
 	}
 	for key := range l.said {
 		if !current[key] {
