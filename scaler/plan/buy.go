@@ -176,8 +176,7 @@ func alternatives(options []option, chosen *option) []Alternative {
 func (p *pool) market(m nodegroups.Market, fitting map[nodegroups.Market]bool) (other bool, why string) {
 	spot, onDemand := p.inMarket(nodegroups.Spot), p.inMarket(nodegroups.OnDemand)
 	spotFits := p.spotFits(spot+1, spot+onDemand+1)
-	baseOpen := onDemand < p.OnDemandBase && fitting[nodegroups.OnDemand]
-	wantSpot := fitting[nodegroups.Spot] && spotFits && !baseOpen
+	wantSpot := fitting[nodegroups.Spot] && spotFits // which it does not while the base is open
 	switch {
 	case m == nodegroups.Spot && !spotFits:
 		return true, fmt.Sprintf("pool %s has %d spot nodes of %d, with a base of %d on-demand and at most %.4g %% spot above it",

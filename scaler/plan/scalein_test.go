@@ -222,3 +222,27 @@ func TestPrepaidNodesAreBoughtFirstAndReturnedLast(t *testing.T) {
 	p = c.slackFor(time.Hour)
 	expect(t, p, len(p.Terminations) == 1 && p.Terminations[0].Group == spotA, "the return of the prepaid node saves nothing")
 }
+
+func TestTheOnDemandBaseStays(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.OnDemand, 0.8).up(odA, 3)
+	c.policy.Pools[0].OnDemandBase, c.policy.Pools[0].MaxUnavailable = 2, 1
+	p := c.slackFor(time.Hour)
+	expect(t, p, len(p.Terminations) == 1, "two are the base")
+}
+
+// kp#4452
+func TestNoPlanBuysAndReturnsInOneZone(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2).group("1c", nodegroups.Spot, 0.2).up(spotC, 2)
+	c.plan()
+	c.now = c.now.Add(time.Hour)
+	p := c.pods("huge", 3, "15", "", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelTopologyZone: "1a"} }).plan()
+	expect(t, p, launched(p)[spotA] == 1 && len(p.Terminations) == 1 && p.Terminations[0].Group == spotC, "only the zone where nothing is bought returns a node")
+	c = newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2)
+	c.plan()
+	c.now = c.now.Add(time.Hour)
+	other := func(g *nodegroups.Group) {
+		g.Name, g.Template.Labels = "gpu", map[string]string{"kind": "gpu"}
+	}
+	p = c.group("1a", nodegroups.Spot, 0.9, other).pods("gpu", 1, "1", "", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"kind": "gpu"} }).plan()
+	expect(t, p, launched(p)["gpu"] == 1 && len(p.Terminations) == 0, "what is bought may be about to take over what returns")
+}
