@@ -85,6 +85,7 @@ type Loop struct {
 	handsLock sync.Mutex
 	hands     hands
 	guard     others
+	shadows   shadows
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -269,6 +270,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
 	l.report(now, p)
+	l.shadowing(now, world, policy, p)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
