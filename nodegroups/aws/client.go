@@ -98,6 +98,7 @@ type Client struct {
 	ec2         *ec2.Client
 	sqs         *sqs.Client
 	budget      *budget
+	config      awssdk.Config
 
 	mu        sync.Mutex
 	launched  map[string]launch // by instance
@@ -152,6 +153,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = plainBody{cfg.HTTPClient}
+	c.config = cfg
 	c.autoscaling = autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.sqs = sqs.NewFromConfig(cfg)
