@@ -103,14 +103,12 @@ type Client struct {
 	launched  map[string]launch // by instance
 	types     map[string]ec2types.InstanceTypeInfo
 	templates map[string]template
-	raises    map[string]raise       // by client token
-	turns     map[string]*sync.Mutex // by group
-	now       func() time.Time       // machine time
+	now       func() time.Time // machine time
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }
 
-// forgetAfter is how long what is known of a client token or of an instance that is not seen any more is kept, machine time.
+// forgetAfter is how long what is known of an instance that is not seen any more is kept, machine time.
 const forgetAfter = 2 * time.Hour
 
 // launch is when an instance was launched and when it was last seen, machine time.
@@ -122,7 +120,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, raises: map[string]raise{}, turns: map[string]*sync.Mutex{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {

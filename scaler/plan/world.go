@@ -147,7 +147,7 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 		case isReady(n):
 			st.kind = ready
 			n = withoutTaints(n, corev1.TaintNodeNotReady)
-		case st.group != nil && w.young(*st.instance):
+		case st.group != nil && w.mayJoin(st.group, *st.instance):
 			st.kind = booting
 			n = w.joining(n, st.group)
 		case st.group != nil:
@@ -206,11 +206,12 @@ func (w *world) addBooting(s Snapshot) {
 			case notices[i.ID] != nil:
 				g.leaving++
 				w.leaving = append(w.leaving, leave{group: g, inst: &i.Instance, notice: notices[i.ID]})
-			case w.young(i.Instance):
+			case w.mayJoin(g, i.Instance):
 				w.addTemplate(g, booting, "booting-"+i.ID, &i.Instance)
 			default:
+				g.leaving++
 				w.problem("instance "+i.ID, fmt.Sprintf("of group %s has no Node %s after its launch", g.Name, w.since(i.Instance)),
-					"look at its console output; it is not counted on, and should be terminated by hand")
+					"look at its console output; it is not counted on, and is returned and replaced")
 			}
 		}
 		if g.unavailable != "" {
@@ -220,10 +221,6 @@ func (w *world) addBooting(s Snapshot) {
 			w.addTemplate(g, booting, fmt.Sprintf("asked-%s-%d", g.Name, k+1), nil)
 		}
 	}
-}
-
-func (w *world) young(i nodegroups.Instance) bool {
-	return i.LaunchedAt.IsZero() || w.now.Sub(i.LaunchedAt) < w.joinWithin
 }
 
 func (w *world) since(i nodegroups.Instance) string {
