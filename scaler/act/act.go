@@ -55,6 +55,8 @@ type Actor struct {
 
 	// turns are taken by the raises of one Auto Scaling group: its desired capacity is one number.
 	turns sync.Map
+	// completed are instances whose lifecycle action was ended.
+	completed sync.Map
 	// noToken are Auto Scaling groups that may not be launched by token.
 	noToken sync.Map
 

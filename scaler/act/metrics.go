@@ -12,4 +12,7 @@ var (
 		Help: "Instances that were returned because they did not become a Ready node in time."})
 )
 
+// CountNeverJoined counts an instance that is given up.
+func CountNeverJoined() { neverJoined.Inc() }
+
 func init() { metrics.Registry.MustRegister(launchFailures, neverJoined) }
