@@ -23,9 +23,9 @@ func (w *world) mayJoin(g *group, i nodegroups.Instance) bool {
 	return i.LaunchedAt.IsZero() || w.now.Sub(i.LaunchedAt) < w.joinsWithin(g)
 }
 
-// lost is what has not joined in time and is returned: instances without a Node, and those whose Node was never Ready. A
+// findLost is what has not joined in time and is returned: instances without a Node, and those whose Node was never Ready. A
 // node that was Ready once is not among them: what broke there is no matter of its boot, and it may hold pods.
-func (w *world) lost(s Snapshot) []Termination {
+func (w *world) findLost(s Snapshot) []Termination {
 	nodes := map[string]*corev1.Node{}
 	for _, n := range s.Nodes {
 		nodes[n.Spec.ProviderID] = n
