@@ -140,6 +140,13 @@ func (a *Actor) drain(ctx context.Context, t plan.Termination, lost bool) error 
 		Ctx: ctx, Client: a.kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true, Force: lost,
 		EvictErrorRetryDelay: retryEviction, Timeout: a.options.Clock.Wait(timeout), Out: io.Discard, ErrOut: logWriter{log: a.options.Log.With("node", t.Node)},
 	}
+	go a.tell(ctx, t.Node, func() []corev1.Pod {
+		pods, errs := h.GetPodsForDeletion(t.Node)
+		if len(errs) > 0 {
+			return nil
+		}
+		return pods.Pods()
+	})
 	for {
 		pods, errs := h.GetPodsForDeletion(t.Node)
 		if len(errs) > 0 {
