@@ -32,8 +32,9 @@ func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.Wor
 			balloonStatus(s, world, l.clock, l.clock.RealTime(now)))
 	}
 	for i := range world.Pools {
-		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}},
-			l.poolStatus(&world.Pools[i], world, p, policy, now))
+		status := l.poolStatus(&world.Pools[i], world, p, policy, now)
+		l.bootStatus(&status, &world.Pools[i], world.Snapshot.Groups, l.clock.RealTime(now))
+		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}}, status)
 	}
 }
 

@@ -21,6 +21,13 @@ func (w *world) filter(p *Plan) {
 		}
 		return "return " + t.Node + " to " + t.Group, why
 	})
+	p.Lost = keep(p, p.Lost, func(t Termination) (string, string) {
+		why := pools[t.Pool].holdsBack(w.now, false)
+		if why == "" {
+			why = w.stale // its Node may be there and not seen
+		}
+		return "return " + t.InstanceID + ", which did not join, to " + t.Group, why
+	})
 	p.Replacements = keep(p, p.Replacements, func(t Termination) (string, string) {
 		return "replace " + t.InstanceID + " of " + t.Group, pools[t.Pool].holdsBack(w.now, false)
 	})

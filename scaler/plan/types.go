@@ -36,6 +36,8 @@ type Snapshot struct {
 	Interrupted []nodegroups.Interruption
 	// Balloons that are wanted after the pods that exist and are promised.
 	Balloons []BalloonDemand
+	// NeverReady are the ids of instances that have a Node which, as far as is known, was never Ready.
+	NeverReady []string
 	// Draining are the names of nodes that are being emptied on an earlier plan's word. They take nothing, and
 	// what they hold needs another place.
 	Draining []string
@@ -158,6 +160,7 @@ type Plan struct {
 	Virtual      []VirtualRoom   // where virtual balloons have their places
 	Replacements []Termination   // interrupted instances to drain and return; their replacement is among Launches
 	Terminations []Termination   // nodes nobody needs: drain, then return
+	Lost         []Termination   // instances that did not become Ready nodes in time: return, after a drain where there is a Node
 	Unplaced     []Unplaced
 	Problems     []Problem
 	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.

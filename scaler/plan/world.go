@@ -44,6 +44,7 @@ type world struct {
 	ballooned []*pack.Node           // once asked
 	balloons  map[*pack.Pod]*balloon // on nodes, where they stay or not
 	leaving   []leave
+	lost      []Termination     // what has not joined in time
 	observed  map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
 	problems  []Problem
 
@@ -100,6 +101,7 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 	w.readBalloons(s, pods.balloons)
 	w.addDaemons(pods.pendingDaemons)
 	w.addBooting(s)
+	w.lost = w.findLost(s)
 	w.realBase, w.fullBase, w.baseNodes = w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes)
 	for _, g := range w.groups {
 		g.base = g.templates
@@ -146,7 +148,7 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 		case isReady(n):
 			st.kind = ready
 			n = withoutTaints(n, corev1.TaintNodeNotReady)
-		case st.group != nil && w.young(*st.instance):
+		case st.group != nil && w.mayJoin(st.group, *st.instance):
 			st.kind = booting
 			n = w.joining(n, st.group, st.instance)
 		case st.group != nil:
@@ -208,11 +210,12 @@ func (w *world) addBooting(s Snapshot) {
 			case notices[i.ID] != nil:
 				g.leaving++
 				w.leaving = append(w.leaving, leave{group: g, inst: &i.Instance, notice: notices[i.ID]})
-			case w.young(i.Instance):
+			case w.mayJoin(g, i.Instance):
 				w.addTemplate(g, booting, "booting-"+i.ID, &i.Instance)
 			default:
+				g.leaving++
 				w.problem("instance "+i.ID, fmt.Sprintf("of group %s has no Node %s after its launch", g.Name, w.since(i.Instance)),
-					"look at its console output; it is not counted on, and should be terminated by hand")
+					"look at its console output; it is not counted on, and is returned and replaced")
 			}
 		}
 		if g.unavailable != "" {
@@ -222,10 +225,6 @@ func (w *world) addBooting(s Snapshot) {
 			w.addTemplate(g, booting, fmt.Sprintf("asked-%s-%d", g.Name, k+1), nil)
 		}
 	}
-}
-
-func (w *world) young(i nodegroups.Instance) bool {
-	return i.LaunchedAt.IsZero() || w.now.Sub(i.LaunchedAt) < w.joinWithin
 }
 
 func (w *world) since(i nodegroups.Instance) string {
