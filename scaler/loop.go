@@ -66,6 +66,7 @@ type Loop struct {
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
 	tick        int64
+	planner     plan.Planner
 	memory      plan.Memory
 	workloads   map[string]*workload
 	leads       *leads
@@ -244,7 +245,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
-	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
+	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
