@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/config"
+	"swell/api/v1alpha1"
 	"swell/balloon"
 	"swell/nodegroups"
 	"swell/scaler/act"
@@ -80,6 +81,11 @@ type Loop struct {
 	said        map[string]time.Time // problems by object, with when they were last recorded
 	statusAt    time.Time
 	written     map[string]string
+
+	handsLock sync.Mutex
+	hands     hands
+	guard     others
+	shadows   shadows
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -154,6 +160,8 @@ func (l *Loop) Start(ctx context.Context) error {
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
+	go l.watchHands(ctx)
+	go l.watchOthers(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -206,14 +214,25 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	}
 	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Log: l.options.Log})
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
-	out, err := l.actor.Recover(ctx, open)
-	if err != nil {
-		l.options.Log.Warn("recovering launches", "error", err)
+	if l.options.Config.Mode == v1alpha1.Observe {
+		if len(open) > 0 {
+			l.options.Log.Warn("launches that a predecessor began are left as they are: mode is Observe", "launches", len(open))
+		}
+	} else {
+		out, err := l.actor.Recover(ctx, open)
+		if err != nil {
+			l.options.Log.Warn("recovering launches", "error", err)
+		}
+		l.note(out)
 	}
-	l.note(out)
+	l.readHands(ctx)
+	l.readOthers(ctx)
 	world, err := observe.Read(ctx, l.client, l.groups, now)
 	if err != nil {
 		return err
+	}
+	if l.options.Config.Mode == v1alpha1.Observe {
+		return nil // nothing of a predecessor's is taken back either
 	}
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
@@ -239,16 +258,19 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
 	l.leads.learnBoots(world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
+	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
 	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
 	l.report(now, p)
+	l.shadowing(now, world, policy, p)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
@@ -259,7 +281,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if len(out.Unavailable) > 0 {
 		l.Kick()
 	}
-	l.writeStatus(ctx, now, world, sizes, p)
+	l.writeStatus(ctx, now, world, sizes, p, policy)
 	return errors.Join(out.Errors...)
 }
 

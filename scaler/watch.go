@@ -163,8 +163,8 @@ func (l *Loop) readGroups(ctx context.Context) {
 
 // receiveInterruptions notes instances that are about to be lost; a notice is acknowledged once it is known here.
 func (l *Loop) receiveInterruptions(ctx context.Context) {
-	if l.options.Config.AWS.QueueURL == "" {
-		return
+	if l.options.Config.AWS.QueueURL == "" || l.options.Config.Mode == v1alpha1.Observe {
+		return // a notice that is received here is hidden from others that read the queue
 	}
 	for ctx.Err() == nil {
 		notices, err := l.cloud.Interruptions(ctx)

@@ -44,7 +44,14 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 	var out []T
 	for _, a := range actions {
 		if action, why := judge(a); why != "" {
-			p.Suppressed = append(p.Suppressed, Suppressed{action, why})
+			x := Suppressed{Action: action, Reason: why}
+			switch a := any(a).(type) {
+			case Launch:
+				x.Launch = &a
+			case Termination:
+				x.Termination = &a
+			}
+			p.Suppressed = append(p.Suppressed, x)
 		} else {
 			out = append(out, a)
 		}
@@ -55,6 +62,8 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 // holdsBack is why the pool does nothing now; scaleIn asks for the return of nodes that nobody needs.
 func (p *pool) holdsBack(now time.Time, scaleIn bool) string {
 	switch {
+	case p.ObserveWhy != "":
+		return fmt.Sprintf("pool %s only observes: %s", p.Name, p.ObserveWhy)
 	case p.Observe:
 		return fmt.Sprintf("pool %s only observes", p.Name)
 	case p.Freeze.Until.After(now) && (scaleIn || p.Freeze.All):

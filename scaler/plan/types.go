@@ -118,6 +118,8 @@ type Pool struct {
 	Freeze          Freeze
 	Holds           []Hold
 	Observe         bool // plan and report, change nothing
+	// ObserveWhy is why the pool only observes although it was not asked to, such as another scaler on its groups.
+	ObserveWhy string
 	// PriceCapacity spreads launches over the groups of a market that cost nearly the same, those with fewer failures and
 	// interruptions first; otherwise the cheapest is bought.
 	PriceCapacity bool
@@ -230,4 +232,7 @@ type Problem struct {
 // Suppressed is an action that was planned and taken out.
 type Suppressed struct {
 	Action, Reason string
+	// Launch or Termination is the action itself, where it was one.
+	Launch      *Launch
+	Termination *Termination
 }

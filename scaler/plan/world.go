@@ -30,19 +30,22 @@ type world struct {
 	realBase, fullBase pack.Mark
 	nodes              []*node // by index in the packers
 	baseNodes          int
+	registered         int   // nodes that have an API object; those made from templates stand after them
+	joins              []int // those of them that are not up yet
 
 	byProvider map[string]owned
 
-	pools    []*pool
-	groups   []*group
-	daemons  []*corev1.Pod
-	needs    []*need // real pods without a place, in the order in which they are placed
-	pending  []*balloon
-	demands  []*demand
-	balloons map[*pack.Pod]*balloon // on nodes, where they stay or not
-	leaving  []leave
-	observed map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
-	problems []Problem
+	pools     []*pool
+	groups    []*group
+	daemons   []*corev1.Pod
+	needs     []*need // real pods without a place, in the order in which they are placed
+	pending   []*balloon
+	demands   []*demand
+	ballooned []*pack.Node           // once asked
+	balloons  map[*pack.Pod]*balloon // on nodes, where they stay or not
+	leaving   []leave
+	observed  map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
+	problems  []Problem
 
 	limits   map[string]*storagev1.CSINode // volume limits that nodes to come are taken to have, by group and by instance type
 	template corev1.NodeStatus             // what booting nodes take over from nodes that are up
@@ -90,6 +93,7 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 		return nil, err
 	}
 	w.real, w.full = p.real, p.full
+	w.registered = len(w.nodes)
 	w.readLimits(s)
 	pods := w.readPods(s, all)
 	w.holdNominated(pods)
@@ -147,6 +151,9 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 			n = w.joining(n, st.group, st.instance)
 		case st.group != nil:
 			w.problem("node "+n.Name, "is not Ready, "+w.since(*st.instance)+" after its launch", "look at the kubelet's log; the node takes no pods until it is Ready")
+		}
+		if st.kind == booting {
+			w.joins = append(w.joins, len(w.nodes))
 		}
 		w.nodes = append(w.nodes, st)
 		out = append(out, n)
