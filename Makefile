@@ -15,6 +15,7 @@ GOTESTSUM := gotest.tools/gotestsum@v1.13.0
 
 PROGRAMS := swell swell-metrics swell-scaler
 REQUIRE ?=
+SHORT ?=
 SEED ?= 1
 COMPARE ?=
 CHAOS ?=
@@ -23,7 +24,7 @@ TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay check-leaks generate clean
+.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants check-leaks generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -81,6 +82,10 @@ bench-balloon: build ## 300 pods at once: into free room, into room that balloon
 bench-replay: ## plays recorded loads through swell and its peers and writes docs/replay.md with its pictures; TRACES=folder as above
 	@go run ./bench/replay $(if $(TRACES),--traces '$(TRACES)')
 	@go test -run '^$$' -bench Year -benchtime 1x ./scaler/replay | go run ./bench/jsonlines
+
+mutants: build ## takes the guard of each known pitfall out, and fails unless the test that is named for it fails then
+	@go build -o bin/mutants ./bench/mutants
+	@bin/mutants
 
 check-leaks: ## 200 rows of each recorded load's back-test against swell forecast on the file cut at their origin (minutes)
 	@SWELL_LEAKS=200 go test -count=1 -timeout 30m -run TestTheBacktestKnowsNoFuture -v ./cmd/swell
