@@ -27,7 +27,7 @@ type Group struct {
 	Pool   string
 	Zone   string // availability zone, such as ap-northeast-1a
 	Market Market
-	// InstanceTypes that the group may launch, of one size.
+	// InstanceTypes that the group may launch; which of them comes is the service's choice.
 	InstanceTypes []string
 	// Image is the id of the launch template's image.
 	Image string
@@ -41,6 +41,8 @@ type Group struct {
 	Prepaid int
 	// FreeAddresses of the group's subnets in its zone; nil is unknown.
 	FreeAddresses *int
+	// Subnets of the group in its zone, sorted; groups that share one share its free addresses.
+	Subnets []string
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Instances of the group, booting and terminating ones included, by id.

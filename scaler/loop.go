@@ -218,7 +218,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
 	}
-	if err := l.groups.Read(ctx, now, world.Tags()); err != nil {
+	if err := l.groups.Read(ctx, now, world.Selections()); err != nil {
 		l.options.Log.Warn("reading groups", "error", err)
 	}
 	return nil
@@ -252,7 +252,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
-		if err := l.groups.Read(ctx, l.clock.Now(), world.Tags()); err != nil {
+		if err := l.groups.Read(ctx, l.clock.Now(), world.Selections()); err != nil {
 			out.Errors = append(out.Errors, err)
 		}
 	}

@@ -150,7 +150,7 @@ func (l *Loop) readGroups(ctx context.Context) {
 		now := l.clock.Now()
 		world, err := observe.Read(ctx, l.client, l.groups, now)
 		if err == nil {
-			err = l.groups.Read(ctx, now, world.Tags())
+			err = l.groups.Read(ctx, now, world.Selections())
 		}
 		if err != nil && ctx.Err() == nil {
 			l.options.Log.Warn("reading groups", "error", err)

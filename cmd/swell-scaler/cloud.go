@@ -28,11 +28,11 @@ func newCloud(ctx context.Context, c config.Scaler) (cloud, error) {
 }
 
 // Groups implements observe.Cloud.
-func (c cloud) Groups(ctx context.Context, tags map[string]string, pool string) ([]nodegroups.Group, []string, error) {
-	groups, problems, err := c.Client.Groups(ctx, tags, pool)
+func (c cloud) Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error) {
+	groups, problems, err := c.Client.Select(ctx, s)
 	var words []string
 	for _, p := range problems {
-		words = append(words, fmt.Sprintf("group %s: %s; %s", p.Group, p.What, p.Mend))
+		words = append(words, p.String())
 	}
 	return groups, words, err
 }

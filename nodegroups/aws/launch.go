@@ -38,13 +38,19 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 	if count < 1 || count > MaxLaunch {
 		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s: one call takes 1 to %d; split it", count, group, MaxLaunch)
 	}
+	asg, spans := c.asgOf(group, zone)
 	out, err := c.autoscaling.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{
-		AutoScalingGroupName: &group, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
+		AutoScalingGroupName: &asg, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
 		AvailabilityZones: []string{zone}, RetryStrategy: astypes.RetryStrategyNone,
 	})
 	if err != nil {
 		switch codeOf(err) {
 		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException":
+			if spans {
+				f := failureOf(err)
+				f.Message = fmt.Sprintf("group %s spans zones, and a raised desired capacity cannot choose one: allow autoscaling:LaunchInstances (%s)", asg, f.Message)
+				return LaunchResult{Failures: []Failure{f}}, nil
+			}
 			return c.raise(ctx, group, count, token)
 		case "IdempotentParameterMismatch":
 			f := failureOf(err)
@@ -72,6 +78,17 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 	}
 	slices.SortFunc(result.Instances, func(a, b nodegroups.Instance) int { return strings.Compare(a.ID, b.ID) })
 	return result, nil
+}
+
+// asgOf is the Auto Scaling group that a group's name stands for, and whether that is one zone of several. A group that was
+// read under the very name goes before.
+func (c *Client) asgOf(group, zone string) (asg string, spans bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.named[group] {
+		return group, false
+	}
+	return strings.CutSuffix(group, nodegroups.NameInZone("", zone))
 }
 
 func failureOf(err error) Failure {

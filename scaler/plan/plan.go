@@ -17,12 +17,12 @@ const maxRounds = 20
 // balloons give way and are sized, then those still wanted are placed, and only then are nodes bought for what
 // found no place and returned where nobody needs them.
 func Make(now time.Time, s Snapshot, p Policy, m Memory) (Plan, Memory) {
-	w, err := newWorld(now, s, p)
-	if err != nil {
-		return Plan{Placed: map[string]string{}, Problems: []Problem{{Object: "snapshot", What: err.Error(),
-			Mend: "report this as a bug with the ledger's entry; nothing is planned meanwhile"}}}, Memory{UnneededSince: map[string]time.Time{}}
-	}
-	defer w.close()
+	var once Planner
+	defer once.forget()
+	return once.Make(now, s, p, m)
+}
+
+func (w *world) make(m Memory) (Plan, Memory) {
 	r := w.settle()
 	out := r.plan()
 	out.Terminations, m = r.sell(out.Launches, m)

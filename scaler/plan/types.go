@@ -58,6 +58,8 @@ type Volumes struct {
 	Drivers []*storagev1.CSIDriver
 	// Attachments that exist count against a node's limit.
 	Attachments []*storagev1.VolumeAttachment
+	// Capacities of drivers that publish them; where a driver does and none is given, nothing can be made.
+	Capacities []*storagev1.CSIStorageCapacity
 }
 
 // Promised is a number of pods, alike, that do not exist yet.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"swell/nodegroups"
 	"swell/scaler/pack"
@@ -43,7 +44,8 @@ type world struct {
 	observed map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
 	problems []Problem
 
-	template corev1.NodeStatus // what booting nodes take over from nodes that are up
+	limits   map[string]*storagev1.CSINode // volume limits that nodes to come are taken to have, by group and by instance type
+	template corev1.NodeStatus             // what booting nodes take over from nodes that are up
 }
 
 // kind is what a node is to the planner.
@@ -74,24 +76,22 @@ type leave struct {
 	needs  []*need
 }
 
-func newWorld(now time.Time, s Snapshot, p Policy) (*world, error) {
-	w := &world{now: now, policy: p, joinWithin: p.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}}
+// world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.
+func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error) {
+	w := &world{now: now, policy: policy, joinWithin: policy.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}}
 	if w.joinWithin == 0 {
 		w.joinWithin = defaultJoinWithin
 	}
-	w.stale = staleness(now, s, p)
+	w.stale = staleness(now, s, policy)
 	w.daemons = sortedPods(s.DaemonPods)
 	w.readGroups(s)
-	nodes := w.readNodes(s)
-	pods := w.readPods(s)
-	var err error
-	if w.real, err = pack.New(pack.Options{Namespaces: s.Namespaces}, nodes, pods.bound); err != nil {
+	all, err := p.read(s, w.readNodes(s))
+	if err != nil {
 		return nil, err
 	}
-	if w.full, err = w.real.Clone(); err != nil {
-		w.real.Close()
-		return nil, err
-	}
+	w.real, w.full = p.real, p.full
+	w.readLimits(s)
+	pods := w.readPods(s, all)
 	w.holdNominated(pods)
 	w.readBalloons(s, pods.balloons)
 	w.addDaemons(pods.pendingDaemons)
@@ -101,11 +101,6 @@ func newWorld(now time.Time, s Snapshot, p Policy) (*world, error) {
 		g.base = g.templates
 	}
 	return w, nil
-}
-
-func (w *world) close() {
-	w.real.Close()
-	w.full.Close()
 }
 
 func staleness(now time.Time, s Snapshot, p Policy) string {
@@ -149,7 +144,7 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 			n = withoutTaints(n, corev1.TaintNodeNotReady)
 		case st.group != nil && w.young(*st.instance):
 			st.kind = booting
-			n = w.joining(n, st.group)
+			n = w.joining(n, st.group, st.instance)
 		case st.group != nil:
 			w.problem("node "+n.Name, "is not Ready, "+w.since(*st.instance)+" after its launch", "look at the kubelet's log; the node takes no pods until it is Ready")
 		}
