@@ -35,18 +35,14 @@ func (m mutant) tests() string {
 
 // kill is nil when every test that is named for the mutant fails under it.
 func (m mutant) kill(ctx context.Context, root string) (err error) {
-	raw, err := os.ReadFile(filepath.Join(root, dir, "patches", m.patch))
-	if err != nil {
-		return fmt.Errorf("reading a mutant of pitfall %s: %w", m.must[0].pitfall, err)
-	}
 	temp, err := os.MkdirTemp("", "swell-mutant-")
 	if err != nil {
 		return fmt.Errorf("making a folder for %s: %w; point TMPDIR to a writable one", m.patch, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	path, err := overlay.Write(root, temp, raw)
+	path, err := overlay.Write(root, filepath.Join(root, dir, "patches", m.patch), temp)
 	if err != nil {
-		return fmt.Errorf("%s (pitfall %s): %w", m.patch, m.must[0].pitfall, err)
+		return fmt.Errorf("pitfall %s: %w", m.must[0].pitfall, err)
 	}
 	outcome, err := test(ctx, root, m.pkg, strings.Fields(m.tests()), "-overlay", path, "-count=1")
 	if err != nil {

@@ -38,7 +38,7 @@ func TestAListAndATableThatDifferAreNamed(t *testing.T) {
 	}
 }
 
-const yaml = `pitfalls:
+const listed = `pitfalls:
 - {id: one, what: a zero, guards: [{package: ./x, test: TestOne, patches: [PATCH]}]}
 `
 
@@ -50,7 +50,7 @@ func module(t *testing.T, patch, test string) string {
 		"go.mod":                        "module m\n\ngo 1.26\n",
 		"x/x.go":                        "package x\n\nfunc one(n int) int {\n\tif n == 0 {\n\t\treturn 1\n\t}\n\treturn n\n}\n",
 		"x/x_test.go":                   "package x\n\nimport \"testing\"\n\nfunc TestOne(t *testing.T) {\n\tif " + test + " {\n\t\tt.Fatal(\"zero\")\n\t}\n}\n",
-		"bench/mutants/pitfalls.yaml":   strings.Replace(yaml, "PATCH", "p.patch", 1),
+		"bench/mutants/pitfalls.yaml":   strings.Replace(listed, "PATCH", "p.patch", 1),
 		"bench/mutants/patches/p.patch": "--- a/x/x.go\n+++ b/x/x.go\n@@ -2,5 +2,5 @@\n \n func one(n int) int {\n \tif n == 0 {\n-\t\treturn 1\n+\t\treturn " + patch + "\n \t}\n",
 	} {
 		path := filepath.Join(root, name)
