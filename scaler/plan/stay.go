@@ -108,7 +108,7 @@ func (g *group) frozen(w *world) string {
 func (g *group) neverJoined(w *world) int {
 	n := 0
 	for _, i := range g.instances {
-		if i.joined || i.Lifecycle == nodegroups.Terminating || w.young(i.Instance) {
+		if i.joined || i.Lifecycle == nodegroups.Terminating || w.mayJoin(g, i.Instance) {
 			continue
 		}
 		if !slices.ContainsFunc(g.instances, func(o *instance) bool { return o.joined && o.LaunchedAt.After(i.LaunchedAt) }) {
