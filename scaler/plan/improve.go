@@ -8,9 +8,11 @@ import (
 
 const (
 	// improveWork bounds the improvement of one plan: packings tried, times the pods and balloons that wait.
-	improveWork = 20_000
+	improveWork = 5_000
 	// mostTries bounds the packings tried where little waits.
 	mostTries = 200
+	// mostImproved is how much may wait for a plan to be improved: of many nodes bought greedily few are not as they should be.
+	mostImproved = 500
 	// nearlySame is how much dearer a group may be that a launch is spread over.
 	nearlySame = 0.1
 )
@@ -27,6 +29,9 @@ func (w *world) improve(r *round) *round {
 	waiting := 0
 	for _, l := range r.load {
 		waiting += l.pods + l.balloons
+	}
+	if waiting > mostImproved {
+		return r
 	}
 	tries := min(mostTries, improveWork/max(1, waiting))
 	best, list, dirty := r, r.bought, false

@@ -92,7 +92,7 @@ func TestLaunchesCostLittleMoreThanTheLeastPossible(t *testing.T) {
 			t.Fatalf("cheaper than possible: %.3f\n%s", ratio, text(p))
 		}
 		sum, worst, cases = sum+ratio, max(worst, ratio), cases+1
-		if ratio > 1.5 {
+		if ratio > 1.5+1e-9 { // three nodes where two could be filled to the brim, which the scheduler would not do either
 			t.Fatalf("%.3f of the least possible cost\n%s", ratio, text(p))
 		}
 	})
