@@ -68,6 +68,7 @@ type Loop struct {
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
 	tick      int64
+	planner   plan.Planner
 	memory    plan.Memory
 	workloads map[string]*workload
 	leads     *leads
@@ -274,7 +275,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
 	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
-	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
+	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
