@@ -103,8 +103,11 @@ const (
 type Launched struct {
 	Instances []Instance
 	// Raised is by how much the group's desired capacity was raised instead; those instances have no ids yet.
-	Raised   int
-	Failures []LaunchFailure
+	Raised int
+	// RaiseTo says that nothing was done, as LaunchInstances may not be called: the group's desired capacity is RaiseFrom and
+	// may be at most RaiseMost, and RaiseTo is what it is to be raised to once that was declared. Zero is none.
+	RaiseFrom, RaiseTo, RaiseMost int
+	Failures                      []LaunchFailure
 }
 
 // LaunchFailure is why some or all of a launch was not had.
@@ -115,7 +118,11 @@ type LaunchFailure struct {
 
 // Unavailable says that a group cannot launch until a time.
 type Unavailable struct {
-	Group  string
+	Group string
+	// Zone, Types and Market are what was asked for: insufficient capacity is of these, whichever group asks.
+	Zone   string
+	Types  []string
+	Market Market
 	Class  FailureClass
 	Until  time.Time
 	Reason string

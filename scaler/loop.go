@@ -15,8 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/config"
+	"swell/api/v1alpha1"
 	"swell/balloon"
 	"swell/nodegroups"
+	"swell/nodegroups/learn"
 	"swell/scaler/act"
 	"swell/scaler/history"
 	"swell/scaler/history/backfill"
@@ -65,21 +67,31 @@ type Loop struct {
 	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
-	tick        int64
-	memory      plan.Memory
-	workloads   map[string]*workload
-	leads       *leads
-	holiday     func(time.Time) bool // nil is none
-	outputs     map[string]*output
-	leftovers   leftovers
-	version     string // of the API server, with its minor number and when it was asked for
-	minor       int
-	versionAt   time.Time
-	sampledTurn int64
-	sweptAt     time.Time
-	said        map[string]time.Time // problems by object, with when they were last recorded
-	statusAt    time.Time
-	written     map[string]string
+	tick      int64
+	planner   plan.Planner
+	memory    plan.Memory
+	workloads map[string]*workload
+	leads     *leads
+	capacity  *learn.Capacity
+	boots     bootsFile
+	// bootMetricsAt is when the quantiles of boots were last given out.
+	bootMetricsAt time.Time
+	holiday       func(time.Time) bool // nil is none
+	outputs       map[string]*output
+	leftovers     leftovers
+	version       string // of the API server, with its minor number and when it was asked for
+	minor         int
+	versionAt     time.Time
+	sampledTurn   int64
+	sweptAt       time.Time
+	said          map[string]time.Time // problems by object, with when they were last recorded
+	statusAt      time.Time
+	written       map[string]string
+
+	handsLock sync.Mutex
+	hands     hands
+	guard     others
+	shadows   shadows
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -118,6 +130,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
+		capacity:   learn.NewCapacity(),
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
@@ -154,6 +167,8 @@ func (l *Loop) Start(ctx context.Context) error {
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
+	go l.watchHands(ctx)
+	go l.watchOthers(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -206,14 +221,26 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	}
 	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Log: l.options.Log})
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
-	out, err := l.actor.Recover(ctx, open)
-	if err != nil {
-		l.options.Log.Warn("recovering launches", "error", err)
+	if l.options.Config.Mode == v1alpha1.Observe {
+		if len(open) > 0 {
+			l.options.Log.Warn("launches that a predecessor began are left as they are: mode is Observe", "launches", len(open))
+		}
+	} else {
+		out, err := l.actor.Recover(ctx, open)
+		if err != nil {
+			l.options.Log.Warn("recovering launches", "error", err)
+		}
+		l.note(out)
 	}
-	l.note(out)
+	l.readHands(ctx)
+	l.readOthers(ctx)
+	l.loadBoots(ctx, now)
 	world, err := observe.Read(ctx, l.client, l.groups, now)
 	if err != nil {
 		return err
+	}
+	if l.options.Config.Mode == v1alpha1.Observe {
+		return nil // nothing of a predecessor's is taken back either
 	}
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
@@ -239,16 +266,22 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
-	l.leads.learnBoots(world)
+	l.readNotices(ctx, now, &world)
+	l.learnBoots(ctx, now, &world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
-	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
+	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
+	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
+	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
+	l.countLost(now, world, p)
 	l.report(now, p)
+	l.shadowing(now, world, policy, p)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
@@ -259,7 +292,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if len(out.Unavailable) > 0 {
 		l.Kick()
 	}
-	l.writeStatus(ctx, now, world, sizes, p)
+	l.writeStatus(ctx, now, world, sizes, p, policy)
 	return errors.Join(out.Errors...)
 }
 
@@ -267,7 +300,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 func (l *Loop) note(out act.Outcome) {
 	l.groups.Launched(l.clock.Now(), out.Launched)
 	l.groups.Asked(l.actor.Open())
-	l.groups.Unavailable(out.Unavailable)
+	l.noteCapacity(l.clock.Now(), out)
 }
 
 // sayAgain is how long the same problem of the same object is not recorded again, though its words may carry new numbers.

@@ -3,7 +3,6 @@ package aws_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -310,20 +309,19 @@ func TestLaunchFallsBackToDesiredCapacity(t *testing.T) {
 	w := newWorld(t)
 	w.pass(time.Second)
 	w.order("deny", emulator.Order{Fault: emulator.Fault{Action: "LaunchInstances"}})
-	for range 2 { // the second with the same token does nothing
-		result, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t")
-		if err != nil || result.Raised != 4 || len(result.Failures) != 0 {
+	asked := w.raiseTo("general-1a-spot", 4)
+	for again := range 2 { // the second does nothing
+		result, err := w.c.Raise(ctx, "general-1a-spot", asked)
+		if err != nil || result.Raised != 4-4*again || len(result.Failures) != 0 {
 			t.Fatalf("got %+v, %v", result, err)
 		}
 		w.pass(time.Second)
 		w.want("general-1a-spot", 6, 6)
 	}
 	result, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 20, "t-2")
-	if err != nil || result.Raised != 14 || len(result.Failures) != 1 || result.Failures[0].Class != nodegroups.LimitReached {
+	if err != nil || result.RaiseTo != 20 || len(result.Failures) != 1 || result.Failures[0].Class != nodegroups.LimitReached {
 		t.Fatalf("got %+v, %v", result, err)
 	}
-	w.pass(time.Second)
-	w.want("general-1a-spot", 20, 20)
 }
 
 func TestTerminate(t *testing.T) {
@@ -390,14 +388,7 @@ func TestInterruptions(t *testing.T) {
 func TestUnreadableMessagesAreRemoved(t *testing.T) {
 	w := newWorld(t)
 	for _, body := range []string{"nonsense", `{"detail-type":"EC2 Spot Instance Interruption Warning"}`} {
-		raw, err := json.Marshal(map[string]string{"QueueUrl": "/interruptions", "MessageBody": body})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(raw))
-		r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
-		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 test")
-		w.e.ServeHTTP(httptest.NewRecorder(), r)
+		w.send(body)
 	}
 	if got, err := w.c.Interruptions(ctx); err != nil || len(got) != 0 {
 		t.Fatalf("got %+v, %v", got, err)

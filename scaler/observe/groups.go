@@ -180,6 +180,32 @@ func (g *Groups) Interrupted(n nodegroups.Interruption) bool {
 	return true
 }
 
+// List is every group as it was last read.
+func (g *Groups) List() []nodegroups.Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	groups, _, _ := g.all()
+	return groups
+}
+
+// Of is the group that an instance which runs or will belongs to, and when the groups were last read.
+func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	groups, _, readAt := g.all()
+	for _, x := range groups {
+		if has(x, instanceID) {
+			return x.Name, true, readAt
+		}
+	}
+	for name, list := range g.launched {
+		if slices.ContainsFunc(list, func(i nodegroups.Instance) bool { return i.ID == instanceID }) {
+			return name, true, readAt
+		}
+	}
+	return "", false, readAt
+}
+
 // into fills the snapshot's part on groups: the last reading with the launches that it does not show yet, and a desired
 // capacity that holds what was asked for, which the planner counts as on its way.
 func (g *Groups) into(s *plan.Snapshot) []plan.Problem {

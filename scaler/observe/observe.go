@@ -82,11 +82,16 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 func (w World) Selections() map[string]nodegroups.Selection {
 	out := map[string]nodegroups.Selection{}
 	for _, p := range w.Pools {
-		g := p.Spec.Groups
-		out[p.Name] = nodegroups.Selection{Pool: p.Name, Tags: g.Tags, MultiZone: g.MultiZone == "SuspendAZRebalance", WarmPool: g.WarmPool == "Use",
-			Prepaid: p.Spec.Purchase.Prepaid == "Read", MayChange: p.Spec.Mode != v1alpha1.Observe}
+		out[p.Name] = SelectionOf(p)
 	}
 	return out
+}
+
+// SelectionOf a pool is which groups it uses, and how.
+func SelectionOf(p v1alpha1.CapacityPool) nodegroups.Selection {
+	g := p.Spec.Groups
+	return nodegroups.Selection{Pool: p.Name, Tags: g.Tags, MultiZone: g.MultiZone == "SuspendAZRebalance", WarmPool: g.WarmPool == "Use",
+		Prepaid: p.Spec.Purchase.Prepaid == "Read", MayChange: p.Spec.Mode != v1alpha1.Observe}
 }
 
 // Policy is what the pools allow; pools that cannot be read are problems and only observed.

@@ -16,7 +16,10 @@ type Reason struct {
 }
 
 // Find is the best node by rank that the pod fits, or nil. It sets nothing.
-func (p *Packer) Find(pod *Pod, rank Rank) *Node {
+func (p *Packer) Find(pod *Pod, rank Rank) *Node { return p.FindAmong(pod, p.nodes, rank) }
+
+// FindAmong is Find on some of the packer's nodes, in their order.
+func (p *Packer) FindAmong(pod *Pod, nodes []*Node, rank Rank) *Node {
 	pod = pod.free()
 	if pod.refused != "" {
 		return nil
@@ -27,7 +30,7 @@ func (p *Packer) Find(pod *Pod, rank Rank) *Node {
 	}
 	var best *Node
 	var bestRank int64
-	for _, n := range p.nodes {
+	for _, n := range nodes {
 		if n.short(pod) {
 			continue
 		}
@@ -40,6 +43,16 @@ func (p *Packer) Find(pod *Pod, rank Rank) *Node {
 		}
 	}
 	return best
+}
+
+// Chances counts the steps after each of which a pod that found no place may find one: what made room, and for a pod whose
+// place depends on where others are, everything.
+func (p *Packer) Chances(pod *Pod) uint64 {
+	spec := &pod.Spec
+	if len(pod.claims) > 0 || len(pod.info.RequiredAffinityTerms) > 0 || len(spec.TopologySpreadConstraints) > 0 {
+		return p.changes
+	}
+	return p.freed
 }
 
 // Fits says whether the pod fits the node as it is, and if not, why.

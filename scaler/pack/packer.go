@@ -136,12 +136,6 @@ func (p *Packer) Node(name string) *Node { return p.byName[name] }
 // NodeOf is where a pod is, or nil.
 func (p *Packer) NodeOf(pod *Pod) *Node { return p.where[pod.Namespace][pod.UID].node }
 
-// Changes counts what was done; Freed counts what may have made room for a pod that found none.
-func (p *Packer) Changes() uint64 { return p.changes }
-
-// Freed counts the steps after which a pod without affinity and spread that found no place may find one.
-func (p *Packer) Freed() uint64 { return p.freed }
-
 // AddNode adds an empty node, such as one that an instance will become. Its name must be new.
 func (p *Packer) AddNode(node *corev1.Node) error { return p.AddNodeLike(node, nil) }
 

@@ -21,6 +21,13 @@ func (w *world) filter(p *Plan) {
 		}
 		return "return " + t.Node + " to " + t.Group, why
 	})
+	p.Lost = keep(p, p.Lost, func(t Termination) (string, string) {
+		why := pools[t.Pool].holdsBack(w.now, false)
+		if why == "" {
+			why = w.stale // its Node may be there and not seen
+		}
+		return "return " + t.InstanceID + ", which did not join, to " + t.Group, why
+	})
 	p.Replacements = keep(p, p.Replacements, func(t Termination) (string, string) {
 		return "replace " + t.InstanceID + " of " + t.Group, pools[t.Pool].holdsBack(w.now, false)
 	})
@@ -44,7 +51,14 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 	var out []T
 	for _, a := range actions {
 		if action, why := judge(a); why != "" {
-			p.Suppressed = append(p.Suppressed, Suppressed{action, why})
+			x := Suppressed{Action: action, Reason: why}
+			switch a := any(a).(type) {
+			case Launch:
+				x.Launch = &a
+			case Termination:
+				x.Termination = &a
+			}
+			p.Suppressed = append(p.Suppressed, x)
 		} else {
 			out = append(out, a)
 		}
@@ -55,6 +69,8 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 // holdsBack is why the pool does nothing now; scaleIn asks for the return of nodes that nobody needs.
 func (p *pool) holdsBack(now time.Time, scaleIn bool) string {
 	switch {
+	case p.ObserveWhy != "":
+		return fmt.Sprintf("pool %s only observes: %s", p.Name, p.ObserveWhy)
 	case p.Observe:
 		return fmt.Sprintf("pool %s only observes", p.Name)
 	case p.Freeze.Until.After(now) && (scaleIn || p.Freeze.All):

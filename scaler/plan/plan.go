@@ -26,6 +26,7 @@ func (w *world) make(m Memory) (Plan, Memory) {
 	r := w.settle()
 	out := r.plan()
 	out.Terminations, m = r.sell(out.Launches, m)
+	out.Lost = w.lost
 	w.filter(&out)
 	out.Problems = append(out.Problems, w.problems...)
 	out.sort()
@@ -76,6 +77,7 @@ func (p *Plan) sort() {
 	})
 	slices.SortFunc(p.Replacements, compareTerminations)
 	slices.SortFunc(p.Terminations, compareTerminations)
+	slices.SortFunc(p.Lost, compareTerminations)
 	slices.SortFunc(p.Unplaced, func(a, b Unplaced) int { return cmp.Compare(a.Pod, b.Pod) })
 	slices.SortFunc(p.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.What, b.What), cmp.Compare(a.Mend, b.Mend))

@@ -22,7 +22,7 @@ type podKey struct{ namespace, name, uid string }
 
 // known is a pod as it was read once.
 type known struct {
-	api  *corev1.Pod
+	api  *corev1.Pod // a copy of its outermost part where uid and version tell it apart: lists are not kept for one pod of theirs
 	pod  *pack.Pod
 	err  error
 	seen uint64
@@ -135,8 +135,8 @@ func (p *Planner) readPods(pods []*corev1.Pod) (all, fresh []*known) {
 		k := p.pods[key]
 		if k == nil || !same(k.api, api) {
 			p.drop(k)
-			k = &known{api: api}
-			k.pod, k.err = pack.NewPod(api)
+			k = &known{api: own(api)}
+			k.pod, k.err = pack.NewPod(k.api)
 			p.pods[key] = k
 			fresh = append(fresh, k)
 		}
@@ -166,7 +166,18 @@ func (p *Planner) drop(k *known) {
 
 // same says whether two objects of one name are one state of one pod.
 func same(a, b *corev1.Pod) bool {
-	return a == b || a.UID != "" && a.UID == b.UID && a.ResourceVersion != "" && a.ResourceVersion == b.ResourceVersion
+	return a == b || versioned(a) && a.UID == b.UID && a.ResourceVersion == b.ResourceVersion
+}
+
+func versioned(p *corev1.Pod) bool { return p.UID != "" && p.ResourceVersion != "" }
+
+// own is a pod that does not keep the list alive that it was read in.
+func own(p *corev1.Pod) *corev1.Pod {
+	if !versioned(p) {
+		return p
+	}
+	copied := *p
+	return &copied
 }
 
 // byName sorts pods so that what follows does not depend on the order in which they were read.

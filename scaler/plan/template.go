@@ -118,7 +118,7 @@ func (w *world) addDaemons(pending []*pack.Pod) {
 // daemonOf is the namespace and name of the DaemonSet that a pod belongs to, or its own where it has none: the
 // template of a DaemonSet may come without an owner.
 func daemonOf(p *corev1.Pod) string {
-	if o := metav1.GetControllerOf(p); o != nil {
+	if o := metav1.GetControllerOfNoCopy(p); o != nil {
 		if o.Kind != "DaemonSet" {
 			return ""
 		}
@@ -128,7 +128,7 @@ func daemonOf(p *corev1.Pod) string {
 }
 
 func isDaemon(p *corev1.Pod) bool {
-	o := metav1.GetControllerOf(p)
+	o := metav1.GetControllerOfNoCopy(p)
 	return o != nil && o.Kind == "DaemonSet"
 }
 

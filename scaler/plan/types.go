@@ -36,6 +36,8 @@ type Snapshot struct {
 	Interrupted []nodegroups.Interruption
 	// Balloons that are wanted after the pods that exist and are promised.
 	Balloons []BalloonDemand
+	// NeverReady are the ids of instances that have a Node which, as far as is known, was never Ready.
+	NeverReady []string
 	// Draining are the names of nodes that are being emptied on an earlier plan's word. They take nothing, and
 	// what they hold needs another place.
 	Draining []string
@@ -118,6 +120,8 @@ type Pool struct {
 	Freeze          Freeze
 	Holds           []Hold
 	Observe         bool // plan and report, change nothing
+	// ObserveWhy is why the pool only observes although it was not asked to, such as another scaler on its groups.
+	ObserveWhy string
 	// PriceCapacity spreads launches over the groups of a market that cost nearly the same, those with fewer failures and
 	// interruptions first; otherwise the cheapest is bought.
 	PriceCapacity bool
@@ -156,6 +160,7 @@ type Plan struct {
 	Virtual      []VirtualRoom   // where virtual balloons have their places
 	Replacements []Termination   // interrupted instances to drain and return; their replacement is among Launches
 	Terminations []Termination   // nodes nobody needs: drain, then return
+	Lost         []Termination   // instances that did not become Ready nodes in time: return, after a drain where there is a Node
 	Unplaced     []Unplaced
 	Problems     []Problem
 	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.
@@ -230,4 +235,7 @@ type Problem struct {
 // Suppressed is an action that was planned and taken out.
 type Suppressed struct {
 	Action, Reason string
+	// Launch or Termination is the action itself, where it was one.
+	Launch      *Launch
+	Termination *Termination
 }

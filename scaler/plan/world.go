@@ -30,19 +30,23 @@ type world struct {
 	realBase, fullBase pack.Mark
 	nodes              []*node // by index in the packers
 	baseNodes          int
+	registered         int   // nodes that have an API object; those made from templates stand after them
+	joins              []int // those of them that are not up yet
 
 	byProvider map[string]owned
 
-	pools    []*pool
-	groups   []*group
-	daemons  []*corev1.Pod
-	needs    []*need // real pods without a place, in the order in which they are placed
-	pending  []*balloon
-	demands  []*demand
-	balloons map[*pack.Pod]*balloon // on nodes, where they stay or not
-	leaving  []leave
-	observed map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
-	problems []Problem
+	pools     []*pool
+	groups    []*group
+	daemons   []*corev1.Pod
+	needs     []*need // real pods without a place, in the order in which they are placed
+	pending   []*balloon
+	demands   []*demand
+	ballooned []*pack.Node           // once asked
+	balloons  map[*pack.Pod]*balloon // on nodes, where they stay or not
+	leaving   []leave
+	lost      []Termination     // what has not joined in time
+	observed  map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
+	problems  []Problem
 
 	limits   map[string]*storagev1.CSINode // volume limits that nodes to come are taken to have, by group and by instance type
 	template corev1.NodeStatus             // what booting nodes take over from nodes that are up
@@ -90,12 +94,14 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 		return nil, err
 	}
 	w.real, w.full = p.real, p.full
+	w.registered = len(w.nodes)
 	w.readLimits(s)
 	pods := w.readPods(s, all)
 	w.holdNominated(pods)
 	w.readBalloons(s, pods.balloons)
 	w.addDaemons(pods.pendingDaemons)
 	w.addBooting(s)
+	w.lost = w.findLost(s)
 	w.realBase, w.fullBase, w.baseNodes = w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes)
 	for _, g := range w.groups {
 		g.base = g.templates
@@ -142,11 +148,14 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 		case isReady(n):
 			st.kind = ready
 			n = withoutTaints(n, corev1.TaintNodeNotReady)
-		case st.group != nil && w.young(*st.instance):
+		case st.group != nil && w.mayJoin(st.group, *st.instance):
 			st.kind = booting
 			n = w.joining(n, st.group, st.instance)
 		case st.group != nil:
 			w.problem("node "+n.Name, "is not Ready, "+w.since(*st.instance)+" after its launch", "look at the kubelet's log; the node takes no pods until it is Ready")
+		}
+		if st.kind == booting {
+			w.joins = append(w.joins, len(w.nodes))
 		}
 		w.nodes = append(w.nodes, st)
 		out = append(out, n)
@@ -201,11 +210,12 @@ func (w *world) addBooting(s Snapshot) {
 			case notices[i.ID] != nil:
 				g.leaving++
 				w.leaving = append(w.leaving, leave{group: g, inst: &i.Instance, notice: notices[i.ID]})
-			case w.young(i.Instance):
+			case w.mayJoin(g, i.Instance):
 				w.addTemplate(g, booting, "booting-"+i.ID, &i.Instance)
 			default:
+				g.leaving++
 				w.problem("instance "+i.ID, fmt.Sprintf("of group %s has no Node %s after its launch", g.Name, w.since(i.Instance)),
-					"look at its console output; it is not counted on, and should be terminated by hand")
+					"look at its console output; it is not counted on, and is returned and replaced")
 			}
 		}
 		if g.unavailable != "" {
@@ -215,10 +225,6 @@ func (w *world) addBooting(s Snapshot) {
 			w.addTemplate(g, booting, fmt.Sprintf("asked-%s-%d", g.Name, k+1), nil)
 		}
 	}
-}
-
-func (w *world) young(i nodegroups.Instance) bool {
-	return i.LaunchedAt.IsZero() || w.now.Sub(i.LaunchedAt) < w.joinWithin
 }
 
 func (w *world) since(i nodegroups.Instance) string {

@@ -22,6 +22,8 @@ type Options struct {
 	Pending int // default 2,000
 	Classes int // of pending pods, default 250
 	Rounds  int // plans that are timed, default 10
+	// Full leaves no node room for a pending pod, so that all need launches.
+	Full bool
 }
 
 func (o Options) withDefaults() Options {
@@ -34,6 +36,14 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	return o
+}
+
+// size of a bound pod: 20 on a node leave 3.5 of its 15.5 cores free, or less than any pending pod asks for.
+func (o Options) size() string {
+	if o.Full {
+		return "740m"
+	}
+	return "600m"
 }
 
 var zones = []string{"ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"}
@@ -60,7 +70,7 @@ func newCluster(o Options) *cluster {
 		c.addNode(&c.s.Groups[i%len(c.s.Groups)])
 	}
 	for i := range o.Pods {
-		p := c.pod(fmt.Sprintf("team-%d", i%40), fmt.Sprintf("app-%d", i%400), "600m")
+		p := c.pod(fmt.Sprintf("team-%d", i%40), fmt.Sprintf("app-%d", i%400), o.size())
 		p.Spec.NodeName = c.s.Nodes[i%o.Nodes].Name
 		p.Status.Phase = corev1.PodRunning
 		c.s.Pods = append(c.s.Pods, p)
@@ -159,7 +169,7 @@ func (c *cluster) addVolume(p *corev1.Pod, zone string) {
 func (c *cluster) changeOne(round int) {
 	at := (round * 997) % c.o.Pods
 	old := c.s.Pods[at]
-	p := c.pod(old.Namespace, old.Labels["app"], "600m")
+	p := c.pod(old.Namespace, old.Labels["app"], c.o.size())
 	p.Spec.NodeName, p.Status.Phase = old.Spec.NodeName, corev1.PodRunning
 	c.s.Pods[at] = p
 	i := (round * 991) % c.o.Nodes

@@ -50,7 +50,10 @@ func Measure(o Options) ([]figure.Figure, error) {
 		return nil, err
 	}
 	f := func(metric string, value float64, unit, what string, l map[string]string) figure.Figure {
-		l["case"] = what
+		l["case"], l["room"] = what, "free"
+		if o.Full {
+			l["room"] = "none"
+		}
 		return figure.Figure{Bench: "nodes", Metric: metric, Value: value, Unit: unit, Labels: l}
 	}
 	return []figure.Figure{

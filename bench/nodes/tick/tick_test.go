@@ -1,10 +1,22 @@
 package tick
 
-import "testing"
+import (
+	"os"
+	"testing"
+
+	"swell/bench/figure"
+)
 
 // TestMeasureGivesEveryFigure runs a small cluster.
 func TestMeasureGivesEveryFigure(t *testing.T) {
-	figures, err := Measure(Options{Nodes: 60, Pods: 1200, Pending: 100, Classes: 20, Rounds: 2})
+	for _, full := range []bool{false, true} {
+		figures, err := Measure(Options{Nodes: 60, Pods: 1200, Pending: 100, Classes: 20, Rounds: 2, Full: full})
+		check(t, figures, err)
+	}
+}
+
+func check(t *testing.T, figures []figure.Figure, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,8 +32,9 @@ func TestMeasureGivesEveryFigure(t *testing.T) {
 
 // BenchmarkLarge prints the figures of the large cluster.
 func BenchmarkLarge(b *testing.B) {
+	full := os.Getenv("TICK_FULL") != ""
 	for b.Loop() {
-		figures, err := Measure(Options{})
+		figures, err := Measure(Options{Full: full})
 		if err != nil {
 			b.Fatal(err)
 		}
