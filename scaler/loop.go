@@ -245,7 +245,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
 	}
-	if err := l.groups.Read(ctx, now, world.Selections()); err != nil {
+	if err := l.groups.Read(ctx, now, l.selections(world)); err != nil {
 		l.options.Log.Warn("reading groups", "error", err)
 	}
 	return nil
@@ -274,6 +274,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
+	waits := l.allow(&policy, world)
 	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
 	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
@@ -284,8 +285,8 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.shadowing(now, world, policy, p)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
-	if out.Reread {
-		if err := l.groups.Read(ctx, l.clock.Now(), world.Selections()); err != nil {
+	if out.Reread || waits {
+		if err := l.groups.Read(ctx, l.clock.Now(), l.selections(world)); err != nil {
 			out.Errors = append(out.Errors, err)
 		}
 	}
