@@ -256,7 +256,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
 	}
-	if err := l.groups.Read(ctx, now, world.Selections()); err != nil {
+	if err := l.groups.Read(ctx, now, l.selections(world)); err != nil {
 		l.options.Log.Warn("reading groups", "error", err)
 	}
 	return nil
@@ -285,6 +285,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy, problems := l.allow(ctx, now, &world)
 	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
+	waits := l.allow(&policy, world)
 	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
 	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
@@ -296,8 +297,8 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
-	if out.Reread {
-		if err := l.groups.Read(ctx, l.clock.Now(), world.Selections()); err != nil {
+	if out.Reread || waits {
+		if err := l.groups.Read(ctx, l.clock.Now(), l.selections(world)); err != nil {
 			out.Errors = append(out.Errors, err)
 		}
 	}

@@ -151,7 +151,7 @@ func (l *Loop) readGroups(ctx context.Context) {
 		now := l.clock.Now()
 		world, err := observe.Read(ctx, l.client, l.groups, now)
 		if err == nil {
-			err = l.groups.Read(ctx, now, world.Selections())
+			err = l.groups.Read(ctx, now, l.selections(world))
 		}
 		if err != nil && ctx.Err() == nil {
 			l.options.Log.Warn("reading groups", "error", err)
