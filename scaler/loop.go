@@ -80,17 +80,19 @@ type Loop struct {
 	boots     bootsFile
 	// bootMetricsAt is when the quantiles of boots were last given out.
 	bootMetricsAt time.Time
-	holiday       func(time.Time) bool // nil is none
-	outputs       map[string]*output
-	leftovers     leftovers
-	version       string // of the API server, with its minor number and when it was asked for
-	minor         int
-	versionAt     time.Time
-	sampledTurn   int64
-	sweptAt       time.Time
-	said          map[string]time.Time // problems by object, with when they were last recorded
-	statusAt      time.Time
-	written       map[string]string
+	// enforced are the pools that the last policy lets be changed; nil before the first.
+	enforced    atomic.Pointer[map[string]bool]
+	holiday     func(time.Time) bool // nil is none
+	outputs     map[string]*output
+	leftovers   leftovers
+	version     string // of the API server, with its minor number and when it was asked for
+	minor       int
+	versionAt   time.Time
+	sampledTurn int64
+	sweptAt     time.Time
+	said        map[string]time.Time // problems by object, with when they were last recorded
+	statusAt    time.Time
+	written     map[string]string
 
 	handsLock sync.Mutex
 	hands     hands
@@ -279,13 +281,12 @@ func (l *Loop) Tick(ctx context.Context) error {
 	}
 	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
+	policy, problems, waits := l.policy(ctx, now, &world)
+	l.notePolicy(policy)
 	l.readNotices(ctx, now, &world)
 	l.learnBoots(ctx, now, &world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
-	policy, problems := l.allow(ctx, now, &world)
-	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
-	waits := l.allow(&policy, world)
 	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
 	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory

@@ -106,9 +106,9 @@ func (l *Loop) refuse(p *plan.Policy, world observe.World) []plan.Problem {
 	return problems
 }
 
-// allow notes which pools' groups may be changed from now on. Groups that span zones must be read once with this leave before
+// enforce notes which pools' groups may be changed from now on. Groups that span zones must be read once with this leave before
 // the pool is enforced; waits says that one is to be.
-func (l *Loop) allow(p *plan.Policy, world observe.World) (waits bool) {
+func (l *Loop) enforce(p *plan.Policy, world observe.World) (waits bool) {
 	enforced := map[string]bool{}
 	for i := range p.Pools {
 		pool := &p.Pools[i]

@@ -19,6 +19,7 @@ import (
 	"swell/api/v1alpha1"
 	"swell/scaler/byhand"
 	"swell/scaler/history"
+	"swell/scaler/learned"
 	"swell/scaler/plan"
 )
 
@@ -216,6 +217,6 @@ func (r *Remover) maps(ctx context.Context) error {
 // own says whether a ConfigMap goes.
 func (r *Remover) own(m *corev1.ConfigMap) bool {
 	_, demand := m.Labels[history.HistoryLabel]
-	_, learned := m.Labels["capacity.swell/learned"]
-	return m.Name == IntentsName || m.Name == byhand.Name || (demand || learned) && r.Options.Histories
+	_, known := m.Labels[learned.Label]
+	return m.Name == IntentsName || m.Name == byhand.Name || (demand || known) && r.Options.Histories
 }

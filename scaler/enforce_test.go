@@ -64,7 +64,7 @@ func (w *zonesWorld) tick() string {
 	w.world.Snapshot.Groups = w.l.groups.List()
 	policy, _ := w.world.Policy(time.Minute)
 	w.l.refuse(&policy, w.world)
-	if waits := w.l.allow(&policy, w.world); waits != (policy.Pools[0].ObserveWhy == takeWhy) {
+	if waits := w.l.enforce(&policy, w.world); waits != (policy.Pools[0].ObserveWhy == takeWhy) {
 		w.t.Errorf("waits is %t, and the pool %q", waits, policy.Pools[0].ObserveWhy)
 	}
 	w.read()
