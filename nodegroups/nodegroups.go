@@ -43,6 +43,10 @@ type Group struct {
 	FreeAddresses *int
 	// Subnets of the group in its zone, sorted; groups that share one share its free addresses.
 	Subnets []string
+	// ProtectsNew says that the group protects every new instance from scale-in, so that the protection of one says nothing.
+	ProtectsNew bool
+	// RecentFailures and RecentInterruptions of the group, of the last hour or so; a spread launch goes where they are few.
+	RecentFailures, RecentInterruptions int
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Instances of the group, booting and terminating ones included, by id.

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/config"
@@ -67,6 +67,10 @@ type Loop struct {
 	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
+	tookOver time.Time // until everything was read afresh since then
+	events   events.EventRecorder
+	told     map[string]told // what pods were told by Events, by whose pods they are
+
 	tick      int64
 	planner   plan.Planner
 	memory    plan.Memory
@@ -104,6 +108,7 @@ type Loop struct {
 type workload struct {
 	history *history.Workload
 	state   balloon.State
+	soon    soon
 	scaled  scaled
 	readAt  time.Time // machine time
 	query   answer
@@ -129,7 +134,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, written: map[string]string{},
 		capacity:   learn.NewCapacity(),
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(),
@@ -164,6 +169,11 @@ func (l *Loop) Start(ctx context.Context) error {
 	if err := l.takeOver(ctx); err != nil {
 		return err
 	}
+	stop, err := l.startEvents(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
@@ -206,6 +216,7 @@ func (l *Loop) Start(ctx context.Context) error {
 func (l *Loop) takeOver(ctx context.Context) error {
 	now := l.clock.Now()
 	l.apiAt.Store(&now)
+	l.tookOver = now
 	var err error
 	if l.leads, err = newLeads(l.options.Config.Lead, l.clock); err != nil {
 		return fmt.Errorf("reading the configuration's lead: %w", err)
@@ -272,7 +283,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.learnBoots(ctx, now, &world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
-	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
+	policy, problems := l.allow(ctx, now, &world)
 	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
 	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
 	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
@@ -282,6 +293,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.countLost(now, world, p)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
+	l.tell(now, world.Snapshot.Pods, p.Unplaced)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
@@ -315,12 +327,11 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 	for _, x := range p.Suppressed {
 		l.say(now, current, "suppressed", x.Action, x.Reason)
 	}
+	for _, x := range p.Kept {
+		l.record(now, current, slog.LevelDebug, "kept", x.Node, x.Reason)
+	}
 	for _, x := range p.Unplaced {
-		var words []string
-		for _, r := range x.Reasons {
-			words = append(words, r.Group+": "+r.Reason)
-		}
-		l.say(now, current, "unplaced", x.Pod, strings.Join(words, "; "))
+		l.say(now, current, "unplaced", x.Pod, reasonsOf(x.Reasons))
 	}
 	for key := range l.said {
 		if !current[key] {
@@ -330,13 +341,17 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 }
 
 func (l *Loop) say(now time.Time, current map[string]bool, action, object, what string) {
+	l.record(now, current, slog.LevelWarn, action, object, what)
+}
+
+func (l *Loop) record(now time.Time, current map[string]bool, level slog.Level, action, object, what string) {
 	key := action + " " + object
 	current[key] = true
 	if last, said := l.said[key]; said && now.Sub(last) < sayAgain {
 		return
 	}
 	l.said[key] = now
-	l.options.Log.Warn(action, "object", object, "what", what)
+	l.options.Log.Log(context.Background(), level, action, "object", object, "what", what)
 	l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: action, Object: object, Reason: what})
 }
 

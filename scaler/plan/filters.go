@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -15,10 +16,7 @@ func (w *world) filter(p *Plan) {
 		return fmt.Sprintf("launch %d in %s", l.Count, l.Group), pools[l.Pool].holdsBack(w.now, false)
 	})
 	p.Terminations = keep(p, p.Terminations, func(t Termination) (string, string) {
-		why := pools[t.Pool].holdsBack(w.now, true)
-		if why == "" {
-			why = w.stale
-		}
+		why := cmp.Or(pools[t.Pool].holdsBack(w.now, true), w.stale, w.policy.NoSale, pools[t.Pool].NoSale)
 		return "return " + t.Node + " to " + t.Group, why
 	})
 	p.Lost = keep(p, p.Lost, func(t Termination) (string, string) {

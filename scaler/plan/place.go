@@ -42,19 +42,19 @@ func (w *world) pack(bought []purchase) *round {
 			}
 		}
 	}
+	r.placeWaiting()
 	r.placeBalloons(r.sizeBalloons())
 	return r
 }
 
-// placeReal gives a real pod room that is free, else room that balloons hold, else room on a node that is on its way.
+// placeReal gives a real pod room that is free, else room that balloons hold.
 func (r *round) placeReal(n *need) {
 	if r.placeNominated(n) {
 		return
 	}
-	if r.placeUp(n) || r.makeRoom(n) || r.placeComing(n) {
-		return
+	if !r.placeUp(n) && !r.makeRoom(n) {
+		r.unplaced = append(r.unplaced, n)
 	}
-	r.unplaced = append(r.unplaced, n)
 }
 
 // placeNominated keeps a nominated pod where the scheduler is making room for it.

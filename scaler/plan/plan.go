@@ -24,8 +24,11 @@ func Make(now time.Time, s Snapshot, p Policy, m Memory) (Plan, Memory) {
 
 func (w *world) make(m Memory) (Plan, Memory) {
 	r := w.settle()
+	if len(r.bought) > 0 {
+		r = w.improve(r)
+	}
 	out := r.plan()
-	out.Terminations, m = r.sell(out.Launches, m)
+	out.Terminations, out.Kept, m = r.sell(out.Launches, m)
 	out.Lost = w.lost
 	w.filter(&out)
 	out.Problems = append(out.Problems, w.problems...)
@@ -78,6 +81,7 @@ func (p *Plan) sort() {
 	slices.SortFunc(p.Replacements, compareTerminations)
 	slices.SortFunc(p.Terminations, compareTerminations)
 	slices.SortFunc(p.Lost, compareTerminations)
+	slices.SortFunc(p.Kept, func(a, b Kept) int { return cmp.Compare(a.Node, b.Node) })
 	slices.SortFunc(p.Unplaced, func(a, b Unplaced) int { return cmp.Compare(a.Pod, b.Pod) })
 	slices.SortFunc(p.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.What, b.What), cmp.Compare(a.Mend, b.Mend))

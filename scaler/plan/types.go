@@ -163,6 +163,7 @@ type Plan struct {
 	Replacements []Termination   // interrupted instances to drain and return; their replacement is among Launches
 	Terminations []Termination   // nodes nobody needs: drain, then return
 	Lost         []Termination   // instances that did not become Ready nodes in time: return, after a drain where there is a Node
+	Kept         []Kept          // nodes with little on them that stay, each with its reason
 	Unplaced     []Unplaced
 	Problems     []Problem
 	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.
@@ -221,6 +222,11 @@ type Termination struct {
 	Deadline time.Time
 	// Placed says that all it holds has a place on nodes that are up now, so that it may be drained at once.
 	Placed bool
+}
+
+// Kept is a node that little enough is on to go, and why it stays. The reason carries no number that changes by itself.
+type Kept struct {
+	Node, Group, Pool, Reason string
 }
 
 // Unplaced is a pod that no node and no group can take.

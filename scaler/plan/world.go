@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
 	"swell/nodegroups"
@@ -38,6 +39,7 @@ type world struct {
 	pools     []*pool
 	groups    []*group
 	daemons   []*corev1.Pod
+	budgets   []*policyv1.PodDisruptionBudget
 	needs     []*need // real pods without a place, in the order in which they are placed
 	pending   []*balloon
 	demands   []*demand
@@ -87,7 +89,7 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 		w.joinWithin = defaultJoinWithin
 	}
 	w.stale = staleness(now, s, policy)
-	w.daemons = sortedPods(s.DaemonPods)
+	w.daemons, w.budgets = sortedPods(s.DaemonPods), s.Budgets
 	w.readGroups(s)
 	all, err := p.read(s, w.readNodes(s))
 	if err != nil {
@@ -102,6 +104,7 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 	w.addDaemons(pods.pendingDaemons)
 	w.addBooting(s)
 	w.lost = w.findLost(s)
+	w.readHalts()
 	w.realBase, w.fullBase, w.baseNodes = w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes)
 	for _, g := range w.groups {
 		g.base = g.templates
