@@ -20,7 +20,9 @@ import (
 // Watch makes every change that may change a plan ask for one. Kinds that only some Balloons need are watched from when
 // one is first needed; a role that leaves them out holds up nothing else.
 func (l *Loop) Watch(ctx context.Context, c cache.Cache) error {
-	l.client = newOptional(l.client, c)
+	o := newOptional(l.client, c)
+	o.kick = l.Kick
+	l.client = o
 	for _, w := range []struct {
 		object  client.Object
 		matters func(old, current any) bool
