@@ -80,8 +80,8 @@ func (p *Plan) sort() {
 	})
 	slices.SortFunc(p.Replacements, compareTerminations)
 	slices.SortFunc(p.Terminations, compareTerminations)
-	slices.SortFunc(p.Kept, func(a, b Kept) int { return cmp.Compare(a.Node, b.Node) })
 	slices.SortFunc(p.Lost, compareTerminations)
+	slices.SortFunc(p.Kept, func(a, b Kept) int { return cmp.Compare(a.Node, b.Node) })
 	slices.SortFunc(p.Unplaced, func(a, b Unplaced) int { return cmp.Compare(a.Pod, b.Pod) })
 	slices.SortFunc(p.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.What, b.What), cmp.Compare(a.Mend, b.Mend))

@@ -62,6 +62,8 @@ type Volumes struct {
 	Attachments []*storagev1.VolumeAttachment
 	// Capacities of drivers that publish them; where a driver does and none is given, nothing can be made.
 	Capacities []*storagev1.CSIStorageCapacity
+	// Unread is why these are not known, empty where they are. Pods with claims are refused with it.
+	Unread string
 }
 
 // Promised is a number of pods, alike, that do not exist yet.
@@ -160,8 +162,8 @@ type Plan struct {
 	Virtual      []VirtualRoom   // where virtual balloons have their places
 	Replacements []Termination   // interrupted instances to drain and return; their replacement is among Launches
 	Terminations []Termination   // nodes nobody needs: drain, then return
-	Kept         []Kept          // nodes with little on them that stay, each with its reason
 	Lost         []Termination   // instances that did not become Ready nodes in time: return, after a drain where there is a Node
+	Kept         []Kept          // nodes with little on them that stay, each with its reason
 	Unplaced     []Unplaced
 	Problems     []Problem
 	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.
