@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
 	"swell/api/config"
 	"swell/nodegroups"
 	"swell/nodegroups/aws"
@@ -24,6 +27,8 @@ func newCloud(ctx context.Context, c config.Scaler) (cloud, error) {
 	if err != nil {
 		return cloud{}, fmt.Errorf("connecting to AWS: %w", err)
 	}
+	metrics.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_aws_call_budget",
+		Help: "Calls a second to Auto Scaling and EC2 that are allowed at present: halved by each throttle, recovering with successes."}, client.Budget))
 	return cloud{client}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"swell/nodegroups"
+	"swell/nodegroups/aws"
 )
 
 // send puts a message into the interruption queue, as EventBridge and Auto Scaling do.
@@ -101,5 +102,29 @@ func TestALifecycleActionIsKeptWaitingAndEnded(t *testing.T) {
 	}
 	if got := strings.Join(seen, " "); got != "RecordLifecycleActionHeartbeat CompleteLifecycleActionCONTINUE CompleteLifecycleActionCONTINUE" {
 		t.Error(got)
+	}
+}
+
+// Waiting for notices takes nothing from the budget of Auto Scaling and EC2 calls: it must go on while that is spent.
+func TestNoticesTakeNothingFromTheCallBudget(t *testing.T) {
+	w := newWorld(t, func(o *aws.Options) { o.Rate, o.Burst, o.CallTimeout = 1e-6, 1, time.Second })
+	spent := func() error {
+		return w.c.Heartbeat(ctx, nodegroups.Interruption{InstanceID: "i-1", ASG: "g", Hook: "h"})
+	}
+	for range 3 {
+		w.send(`{"Event":"autoscaling:TEST_NOTIFICATION"}`)
+		if _, err := w.c.Interruptions(ctx); err != nil {
+			t.Fatalf("waiting for notices: %v", err)
+		}
+	}
+	if err := spent(); err != nil && strings.Contains(err.Error(), "rate") {
+		t.Fatalf("notices took from the budget: %v", err)
+	}
+	if err := spent(); err == nil || !strings.Contains(err.Error(), "rate") {
+		t.Fatalf("a budget of one call gives a second: %v", err)
+	}
+	w.send(`{"Event":"autoscaling:TEST_NOTIFICATION"}`)
+	if _, err := w.c.Interruptions(ctx); err != nil || w.e.Status().Messages != 0 {
+		t.Errorf("with the budget spent: %v, %d messages are left", err, w.e.Status().Messages)
 	}
 }

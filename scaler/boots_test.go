@@ -1,0 +1,90 @@
+package scaler
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"swell/api/config"
+	"swell/api/v1alpha1"
+	"swell/nodegroups"
+	"swell/nodegroups/learn"
+	"swell/scaler/learned"
+)
+
+// learning is a loop that keeps what it learns.
+func learning(t *testing.T) noticed {
+	t.Helper()
+	n := newNoticed(t, v1alpha1.Enforce)
+	var err error
+	if n.leads, err = newLeads(config.Lead{BootP95: metav1.Duration{Duration: 2 * time.Minute}, PodStart: metav1.Duration{Duration: 10 * time.Second}}, n.clock); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Boots that Nodes show are learned, kept in a ConfigMap that a hand-over finds, read by a successor, and an image that boots
+// slower than the former is a condition of its pool and a problem.
+func TestBootsAreLearnedKeptAndASlowerImageIsTold(t *testing.T) {
+	n := learning(t)
+	w := n.world()
+	g := &w.Snapshot.Groups[0]
+	g.Instances, g.Image, w.Snapshot.Nodes = nil, "ami-2", nil
+	for i := range 14 {
+		image, took := "ami-1", 40*time.Second
+		if i >= 7 {
+			image, took = "ami-2", 200*time.Second
+		}
+		id := fmt.Sprintf("i-%02d", i)
+		at := n.now.Add(time.Duration(i-100) * time.Minute)
+		g.Instances = append(g.Instances, nodegroups.Instance{ID: id, ProviderID: "aws:///a/" + id, Type: "m7g.large", Image: image, Zone: "a", LaunchedAt: at})
+		w.Snapshot.Nodes = append(w.Snapshot.Nodes, &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: id, CreationTimestamp: metav1.NewTime(at.Add(took - 5*time.Second))}, Spec: corev1.NodeSpec{ProviderID: "aws:///a/" + id},
+			Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(at.Add(took))}}}})
+	}
+	n.learnBoots(t.Context(), n.now, &w)
+	if !n.boots.dirty || len(w.Problems) != 1 || !strings.Contains(w.Problems[0].What, "ami-2") {
+		t.Fatalf("to be saved %t, problems %+v: want the slower image", n.boots.dirty, w.Problems)
+	}
+	var raw [2][]byte
+	for i, x := range []json.Marshaler{n.leads.boots, n.capacity} {
+		var err error
+		if raw[i], err = x.MarshalJSON(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // made, then merged
+		if err := n.writeBoots(t.Context(), "swell-system", raw[0], raw[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := n.kube.CoreV1().ConfigMaps("swell-system").Get(t.Context(), learned.ConfigMap, metav1.GetOptions{})
+	if err != nil || m.Labels[learned.Label] != "true" {
+		t.Fatalf("%v, labels %v: a hand-over does not find it", err, m.Labels)
+	}
+	next := learning(t)
+	next.kube = n.kube
+	next.options.Config.History.Checkpoints = "swell-system"
+	next.loadBoots(t.Context(), n.now)
+	key := learn.BootKey{Zone: "a", Type: "m7g.large", Image: "ami-1", Market: nodegroups.Spot}
+	if got, want := next.leads.boots.Quantile(key, learn.Ready, 0.5), n.leads.boots.Quantile(key, learn.Ready, 0.5); next.leads.boots.Count(key, learn.Ready) != 7 || got != want {
+		t.Errorf("a successor knows %d boots with a median of %v: want 7 and %v", next.leads.boots.Count(key, learn.Ready), got, want)
+	}
+	var status v1alpha1.CapacityPoolStatus
+	next.bootStatus(&status, &n.pool, w.Snapshot.Groups, n.now)
+	if len(status.LearnedBoot) != 1 || status.LearnedBoot[0].Image != "ami-2" || status.LearnedBoot[0].Count != 7 || len(status.Conditions) != 1 ||
+		status.Conditions[0].Type != "BootSlower" || status.Conditions[0].Status != metav1.ConditionTrue {
+		t.Errorf("the status has %+v", status)
+	}
+	g.Image = "ami-1" // back to the former
+	status = v1alpha1.CapacityPoolStatus{}
+	next.bootStatus(&status, &n.pool, w.Snapshot.Groups, n.now)
+	if status.Conditions[0].Status != metav1.ConditionFalse {
+		t.Errorf("a pool that launches the former image has %+v", status.Conditions)
+	}
+}
