@@ -54,7 +54,6 @@ type shadowOutput struct {
 	Unanswered int `json:"unanswered"`
 	// Waits of pods by their upper bound in seconds; "more" is above ten minutes.
 	Waits   map[string]int `json:"podWaits"`
-	Pops    int            `json:"wouldPop"`
 	Limits  []string       `json:"notKnown"`
 	Unknown int            `json:"tornLines"`
 }
@@ -134,10 +133,6 @@ func shadowReport(entries []ledger.Entry) *shadowOutput {
 				at = t
 			}
 			waiting[zone] = o.answer(waiting[zone], at)
-		case "suppressed":
-			if strings.HasPrefix(e.Object, "pop ") {
-				o.Pops++
-			}
 		case "shadow":
 			o.count(last, e, line)
 			last = e

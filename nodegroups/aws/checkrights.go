@@ -117,9 +117,15 @@ const (
 	quotaSpot     = "L-34B43A08"
 )
 
+// standard reports whether an instance type counts against these two quotas: GPUs, Neuron, FPGAs, HPC and high memory have their own.
+func standard(instanceType string) bool {
+	end := strings.IndexFunc(instanceType, func(r rune) bool { return r < 'a' || r > 'z' })
+	return slices.Contains([]string{"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}, instanceType[:max(end, 0)])
+}
+
 // quotas compares what the pools may have with the account's quota of vCPUs in each market.
 func (k *checker) quotas(ctx context.Context, pools []Checked) {
-	need := map[nodegroups.Market]float64{}
+	need, others := map[nodegroups.Market]float64{}, map[string]bool{}
 	for _, p := range pools {
 		p.MayChange = false
 		groups, _, err := k.Select(ctx, p.Selection)
@@ -129,6 +135,16 @@ func (k *checker) quotas(ctx context.Context, pools []Checked) {
 		for market, n := range k.vcpus(groups, p.MaxNodes) {
 			need[market] += n
 		}
+		for _, g := range groups {
+			for _, name := range g.InstanceTypes {
+				if !standard(name) {
+					others[name] = true
+				}
+			}
+		}
+	}
+	for name := range others {
+		k.add(NotProven, "quota", name, "its family has a quota of its own, which is not compared", "compare it by hand: aws service-quotas list-service-quotas --service-code ec2")
 	}
 	callCtx, cancel := context.WithTimeout(ctx, k.options.CallTimeout)
 	defer cancel()
@@ -168,11 +184,11 @@ func (k *checker) vcpus(groups []nodegroups.Group, maxNodes int) map[nodegroups.
 	nodes, most, seen := map[nodegroups.Market]int{}, map[nodegroups.Market]int{}, map[string]bool{}
 	for _, g := range groups {
 		for _, name := range g.InstanceTypes {
-			if v := k.types[name].VCpuInfo; v != nil {
+			if v := k.types[name].VCpuInfo; v != nil && standard(name) {
 				most[g.Market] = max(most[g.Market], int(awssdk.ToInt32(v.DefaultVCpus)))
 			}
 		}
-		if !seen[g.AutoScalingGroup()] {
+		if !seen[g.AutoScalingGroup()] && slices.ContainsFunc(g.InstanceTypes, standard) {
 			seen[g.AutoScalingGroup()] = true
 			nodes[g.Market] += g.Max
 		}

@@ -68,3 +68,21 @@ func TestNothingIsSuspendedThatCannotBeMarked(t *testing.T) {
 func (w *world) plain() *autoscaling.Client {
 	return autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: &w.url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
 }
+
+func TestTheCheckAsksForTheRightToMarkGroupsThatSpanZones(t *testing.T) {
+	for _, denied := range []bool{false, true} {
+		w := newWorld(t)
+		if denied {
+			w.order("deny", emulator.Order{Fault: emulator.Fault{Action: "CreateOrUpdateTags"}})
+		}
+		var got aws.FindingStatus
+		for _, f := range w.c.Check(ctx, []aws.Checked{{Selection: wide}}) {
+			if f.At == "autoscaling:CreateOrUpdateTags" {
+				got = f.Status
+			}
+		}
+		if want := map[bool]aws.FindingStatus{false: aws.FindingOK, true: aws.FindingProblem}[denied]; got != want {
+			t.Errorf("denied %t: %q, want %q", denied, got, want)
+		}
+	}
+}
