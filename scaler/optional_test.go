@@ -82,6 +82,15 @@ func TestAForbiddenKindHoldsNothingUp(t *testing.T) {
 			t.Fatalf("quotas that are forbidden: %v, and %v", err, ctx.Err())
 		}
 	}
+	// All of storage is waited for at once: seven waits would hold the first plan up.
+	if err := l.client.List(ctx, &corev1.PersistentVolumeList{}); !errors.Is(err, errUnread) {
+		t.Errorf("volumes that are forbidden: %v", err)
+	}
+	for kind := range storageKinds {
+		if _, watched := l.client.(*optional).kinds[kind]; !watched {
+			t.Errorf("%v is waited for on its own", kind)
+		}
+	}
 	allowed.Store(true)
 	var list corev1.ResourceQuotaList
 	for err = errUnread; errors.Is(err, errUnread) && sleep(ctx, 10*time.Millisecond); {
