@@ -46,7 +46,9 @@ type Options struct {
 	Prices map[string]Price
 	// Clock that times are told in.
 	Clock config.Clock
-	Log   *slog.Logger // nil is slog.Default
+	// HTTPClient carries the requests; nil is the SDK's own.
+	HTTPClient awssdk.HTTPClient
+	Log        *slog.Logger // nil is slog.Default
 }
 
 // Price of one instance of a type, an hour; zero is unknown.
@@ -103,9 +105,9 @@ type Client struct {
 	launched  map[string]launch // by instance
 	types     map[string]ec2types.InstanceTypeInfo
 	templates map[string]template
-	raises    map[string]raise       // by client token
-	turns     map[string]*sync.Mutex // by group
-	now       func() time.Time       // machine time
+	raises    map[string]raise         // by client token
+	turns     map[string]chan struct{} // by group; holds one while a raise is under way
+	now       func() time.Time         // machine time
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }
@@ -122,7 +124,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, raises: map[string]raise{}, turns: map[string]*sync.Mutex{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, raises: map[string]raise{}, turns: map[string]chan struct{}{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
@@ -141,6 +143,9 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the AWS client: %w; check the credentials and the shared configuration files", err)
+	}
+	if o.HTTPClient != nil {
+		cfg.HTTPClient = o.HTTPClient
 	}
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = awshttp.NewBuildableClient()

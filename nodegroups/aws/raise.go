@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -30,8 +29,12 @@ type raise struct {
 // repetition, which may pass for the lost one, so too few are bought until the next reading.
 func (c *Client) raise(ctx context.Context, group string, count int, token string) (LaunchResult, error) {
 	turn := c.turn(group)
-	turn.Lock()
-	defer turn.Unlock()
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return LaunchResult{}, fmt.Errorf("waiting for another raise of group %s: %w", group, ctx.Err())
+	}
 	r, repeated := c.raised(token)
 	if repeated && r.answered {
 		return r.result, nil
@@ -89,12 +92,12 @@ func (c *Client) capacity(ctx context.Context, group string) (desired, highest i
 	return int(awssdk.ToInt32(g.DesiredCapacity)), int(awssdk.ToInt32(g.MaxSize)), nil, nil
 }
 
-// turn is the lock that raises of a group take.
-func (c *Client) turn(group string) *sync.Mutex {
+// turn is what raises of a group take one after the other.
+func (c *Client) turn(group string) chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.turns[group] == nil {
-		c.turns[group] = &sync.Mutex{}
+		c.turns[group] = make(chan struct{}, 1)
 	}
 	return c.turns[group]
 }
