@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	krand "k8s.io/apimachinery/pkg/util/rand"
-
 	emulator "swell/bench/testbed/aws"
 )
 
@@ -51,7 +49,6 @@ func (s stream) Read(b []byte) (int, error) {
 func Run(seed uint64, dir string) (Result, error) {
 	uuid.SetRand(stream{rand.New(rand.NewPCG(seed, 2))})
 	defer uuid.SetRand(nil)
-	krand.Seed(int64(seed))
 	w, err := newWorld(seed)
 	if err != nil {
 		return Result{}, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	krand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -176,6 +177,7 @@ func (s *scaler) step(ctx context.Context) error {
 	p, memory := plan.Make(time.Now(), world.Snapshot, policy, s.memory)
 	s.memory = memory
 	s.w.checkNeed(p, fresh)
+	krand.Seed(int64(s.w.roll("names"))) // the packing's engines draw from the same source when they are made
 	out := s.actor.Carry(ctx, s.tick, p)
 	s.note(out)
 	if out.Reread {

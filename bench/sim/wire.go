@@ -183,7 +183,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	last := w.answers[string(body)]
 	w.mu.Unlock()
-	if action == "DescribeAutoScalingGroups" && roll >= 90 && last != nil && form.Get("AutoScalingGroupNames.member.1") == "" {
+	if action == "DescribeAutoScalingGroups" && roll >= 90 && roll < 100 && last != nil && form.Get("AutoScalingGroupNames.member.1") == "" {
 		w.fire("stale groups")
 		return last.response(r), nil
 	}
