@@ -56,7 +56,7 @@ type world struct {
 var zones = []string{"ap-northeast-1a", "ap-northeast-1c"}
 
 const (
-	maxNodes   = 14
+	maxNodes   = 8
 	minPerZone = 1
 	peak       = 12 // web pods that room is held for
 	joinWithin = 5 * time.Minute
