@@ -231,9 +231,9 @@ func (r *round) floors() []purchase {
 	r.problems = nil
 	var out []purchase
 	for _, g := range r.w.groups {
-		for g.total() < g.Min {
+		for g.staying() < g.Min {
 			if why := g.limit(); why != "" {
-				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances: %s", g.total(), g.Min, why), "lift the limit or lower the group's minimum"})
+				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances that stay: %s", g.staying(), g.Min, why), "lift the limit or lower the group's minimum"})
 				break
 			}
 			out = append(out, purchase{group: g, floor: fmt.Sprintf("the group's minimum of %d", g.Min)})
