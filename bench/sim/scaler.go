@@ -176,7 +176,9 @@ func (s *scaler) step(ctx context.Context) error {
 	policy.JoinWithin = joinWithin
 	p, memory := plan.Make(time.Now(), world.Snapshot, policy, s.memory)
 	s.memory = memory
-	s.w.checkNeed(p, fresh)
+	if s.holds() { // the fence stops the launches of any other
+		s.w.checkNeed(p, fresh)
+	}
 	krand.Seed(int64(s.w.roll("names"))) // the packing's engines draw from the same source when they are made
 	out := s.actor.Carry(ctx, s.tick, p)
 	s.note(out)
@@ -184,4 +186,12 @@ func (s *scaler) step(ctx context.Context) error {
 		_ = s.read(ctx, world) // it is read again with the next tick
 	}
 	return errors.Join(out.Errors...)
+}
+
+// holds says whether the API server has this scaler as the one that acts.
+func (s *scaler) holds() bool {
+	s.w.store.mu.Lock()
+	defer s.w.store.mu.Unlock()
+	m := s.w.store.maps[intentsName]
+	return m != nil && m.Data["holder"] == s.wire.id
 }
