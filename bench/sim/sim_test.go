@@ -52,7 +52,7 @@ type figures struct {
 
 // TestSeedsKeepThePromises runs seeds FROM to FROM+SEEDS, or one, and stops at the first that breaks a promise.
 func TestSeedsKeepThePromises(t *testing.T) {
-	from, seeds := setting(t, "SWELL_SIM_FROM", 1), setting(t, "SWELL_SIM_SEEDS", 40)
+	from, seeds := setting(t, "SWELL_SIM_FROM", 1), setting(t, "SWELL_SIM_SEEDS", 8)
 	sum := figures{Faults: map[string]int{}}
 	for _, k := range kinds {
 		sum.Faults[k] = 0
