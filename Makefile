@@ -8,6 +8,8 @@ KUBERNETES := 1.36.3
 LDFLAGS := -X k8s.io/component-base/version.gitVersion=v$(KUBERNETES) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36
 CONTROLLER_GEN := sigs.k8s.io/controller-tools/cmd/controller-gen@v0.21.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# the peer of bench-nodes; built outside of this module
+KARPENTER := v1.14.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # prints what was skipped, and why, at the end
@@ -15,6 +17,7 @@ GOTESTSUM := gotest.tools/gotestsum@v1.13.0
 
 PROGRAMS := swell swell-metrics swell-scaler
 REQUIRE ?=
+SHORT ?=
 SEED ?= 1
 COMPARE ?=
 CHAOS ?=
@@ -24,7 +27,7 @@ TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay sim sim-bugs check-leaks generate clean
+.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -89,6 +92,18 @@ sim: ## the node scaler in virtual time under random faults: SEEDS=5000 of them,
 
 sim-bugs: ## plants each mistake of bench/sim/testdata/bugs and looks for a seed that finds it (minutes)
 	@SWELL_SIM_BUGS=all go test -count=1 -timeout 30m -v -run TestPlantedBugsAreFound ./bench/sim
+
+mutants: build ## takes the guard of each known pitfall out, and fails unless the test that is named for it fails then
+	@go build -o bin/mutants ./bench/mutants
+	@bin/mutants
+
+bench-nodes: build ## plans at 5,000 nodes, reaction, 1,000 pods at once and an hour of load beside Karpenter (40 min); SHORT=1: 5 min, figures that prove nothing
+	@printf '%s  building bench/nodes, and Karpenter %s with its kwok provider\n' "$$(date +%T)" $(KARPENTER) >&2
+	@go build -o bin/bench-nodes ./bench/nodes
+	@GOBIN='$(CURDIR)/bin/karpenter' go install sigs.k8s.io/karpenter/kwok@$(KARPENTER)
+	@sources=$$(go mod download -json sigs.k8s.io/karpenter@$(KARPENTER) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); \
+	  bin/bench-nodes --karpenter bin/karpenter/kwok --karpenter-crds "$$sources/pkg/apis/crds,$$sources/kwok/apis/crds" \
+	  $(if $(filter 1,$(SHORT)),--short,--doc docs/nodes-bench.md)
 
 check-leaks: ## 200 rows of each recorded load's back-test against swell forecast on the file cut at their origin (minutes)
 	@SWELL_LEAKS=200 go test -count=1 -timeout 30m -run TestTheBacktestKnowsNoFuture -v ./cmd/swell

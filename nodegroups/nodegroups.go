@@ -27,7 +27,7 @@ type Group struct {
 	Pool   string
 	Zone   string // availability zone, such as ap-northeast-1a
 	Market Market
-	// InstanceTypes that the group may launch, of one size.
+	// InstanceTypes that the group may launch; which of them comes is the service's choice.
 	InstanceTypes []string
 	// Image is the id of the launch template's image.
 	Image string
@@ -41,6 +41,12 @@ type Group struct {
 	Prepaid int
 	// FreeAddresses of the group's subnets in its zone; nil is unknown.
 	FreeAddresses *int
+	// Subnets of the group in its zone, sorted; groups that share one share its free addresses.
+	Subnets []string
+	// ProtectsNew says that the group protects every new instance from scale-in, so that the protection of one says nothing.
+	ProtectsNew bool
+	// RecentFailures and RecentInterruptions of the group, of the last hour or so; a spread launch goes where they are few.
+	RecentFailures, RecentInterruptions int
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Instances of the group, booting and terminating ones included, by id.
@@ -101,8 +107,11 @@ const (
 type Launched struct {
 	Instances []Instance
 	// Raised is by how much the group's desired capacity was raised instead; those instances have no ids yet.
-	Raised   int
-	Failures []LaunchFailure
+	Raised int
+	// RaiseTo says that nothing was done, as LaunchInstances may not be called: the group's desired capacity is RaiseFrom and
+	// may be at most RaiseMost, and RaiseTo is what it is to be raised to once that was declared. Zero is none.
+	RaiseFrom, RaiseTo, RaiseMost int
+	Failures                      []LaunchFailure
 }
 
 // LaunchFailure is why some or all of a launch was not had.
@@ -113,7 +122,11 @@ type LaunchFailure struct {
 
 // Unavailable says that a group cannot launch until a time.
 type Unavailable struct {
-	Group  string
+	Group string
+	// Zone, Types and Market are what was asked for: insufficient capacity is of these, whichever group asks.
+	Zone   string
+	Types  []string
+	Market Market
 	Class  FailureClass
 	Until  time.Time
 	Reason string

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"swell/bench/testbed/controlplane"
 	"swell/bench/testbed/stack"
 )
@@ -177,4 +180,30 @@ func TestAnUnknownFieldOfAKindIsRefusedByName(t *testing.T) {
 			t.Errorf("%s: %v: want an error that names Balloon web and %q", name, err, c.names)
 		}
 	}
+}
+
+// Pods that no group can take are told so, once for all that one controller made.
+func TestPodsThatNothingTakesGetOneEvent(t *testing.T) {
+	w := start(t, fleet(1), 3, 0, 0)
+	w.apply(strings.NewReplacer("name: web", "name: huge", "app: web", "app: huge", `cpu: "1"`, `cpu: "64"`).Replace(
+		fmt.Sprintf(strings.Split(workload, "---")[0], 20)))
+	list := func() []eventsv1.Event {
+		all, err := w.Kube.EventsV1().Events("shop").List(t.Context(), metav1.ListOptions{FieldSelector: "reason=NoCapacityGroupFits"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all.Items
+	}
+	w.until("there is an Event", func() (bool, string) { return len(list()) > 0, "there is none" })
+	w.scale(20) // plans go on
+	w.until("20 pods of web run", func() (bool, string) {
+		n := w.bound("app=web")
+		return n == 20, fmt.Sprintf("%d are bound", n)
+	})
+	found := list()
+	e := found[0]
+	if len(found) > 2 || e.Regarding.Kind != "Pod" || !strings.Contains(e.Note, "spot-a: ") || e.Type != "Warning" {
+		t.Errorf("%d Events, of %s %s: %s", len(found), e.Regarding.Kind, e.Regarding.Name, e.Note)
+	}
+	t.Log(e.Note)
 }

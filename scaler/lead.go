@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -36,9 +37,9 @@ func (l lead) Total() time.Duration { return min(l.Boot+l.HPADelay+l.PodStart, m
 type leads struct {
 	clock config.Clock
 	given config.Lead
-	boots *learn.Durations[learn.BootKey]
+	boots *learn.Boots
 	pods  *learn.Durations[string] // by the workload that a Balloon guards
-	// seen are instance ids, and pod UIDs by workload, that were learned from or never will be.
+	// seen are pod UIDs by workload that were learned from or never will be.
 	seen map[string]bool
 	// boot is each instance type's of a group, made at the first need after something was learned.
 	boot map[learn.BootKey]time.Duration
@@ -49,7 +50,7 @@ func newLeads(given config.Lead, clock config.Clock) (*leads, error) {
 	prior := func(p95 time.Duration) learn.Prior {
 		return learn.Prior{P50: p95 * learn.BootPrior.P50 / learn.BootPrior.P95, P95: p95}
 	}
-	boots, err := learn.NewDurations[learn.BootKey](learn.Options{Prior: prior(given.BootP95.Duration), OthersWeight: 20})
+	boots, err := learn.NewBoots(learn.BootOptions{Prior: prior(given.BootP95.Duration), OthersWeight: 20})
 	if err != nil {
 		return nil, err
 	}
@@ -60,36 +61,9 @@ func newLeads(given config.Lead, clock config.Clock) (*leads, error) {
 	return &leads{clock: clock, given: given, boots: boots, pods: pods, seen: map[string]bool{}, boot: map[learn.BootKey]time.Duration{}}, nil
 }
 
-// learnBoots takes the boots of instances whose Nodes became Ready since the last call.
-func (l *leads) learnBoots(world observe.World) {
-	nodes := map[string]*corev1.Node{}
-	for _, n := range world.Snapshot.Nodes {
-		nodes[n.Spec.ProviderID] = n
-	}
+// forget drops what is known of workloads and pods that are gone.
+func (l *leads) forget(world observe.World) {
 	present := map[string]bool{}
-	keys := map[learn.BootKey]bool{}
-	for _, g := range world.Snapshot.Groups {
-		for _, t := range g.InstanceTypes {
-			keys[bootKey(g, t)] = true
-		}
-		for _, in := range g.Instances {
-			present[in.ID] = true
-			node := nodes[in.ProviderID]
-			if node == nil || l.seen[in.ID] || in.LaunchedAt.IsZero() {
-				continue
-			}
-			at, ready := since(node.Status.Conditions, corev1.NodeReady)
-			if !ready {
-				continue
-			}
-			l.seen[in.ID] = true
-			if took := l.clock.At(at).Sub(in.LaunchedAt); took > 0 && took <= longestStart {
-				_ = l.boots.Add(bootKey(g, in.Type), took) // it is above zero
-				clear(l.boot)
-			}
-		}
-	}
-	l.boots.Forget(func(k learn.BootKey) bool { return keys[k] })
 	for _, p := range world.Snapshot.Pods {
 		present[string(p.UID)] = true
 	}
@@ -133,7 +107,7 @@ func (l *leads) of(b *v1alpha1.Balloon, groups []nodegroups.Group) lead {
 		for _, t := range g.InstanceTypes {
 			key := bootKey(g, t)
 			if _, known := l.boot[key]; !known {
-				l.boot[key] = l.boots.Quantile(key, leadQuantile)
+				l.boot[key] = l.boots.Quantile(key, learn.Ready, leadQuantile)
 			}
 			out.Boot = max(out.Boot, l.boot[key])
 		}
@@ -146,6 +120,13 @@ func (l *leads) of(b *v1alpha1.Balloon, groups []nodegroups.Group) lead {
 
 func bootKey(g nodegroups.Group, instanceType string) learn.BootKey {
 	return learn.BootKey{Zone: g.Zone, Type: instanceType, Image: g.Image, Market: g.Market}
+}
+
+// bootKeyOf an instance, which may be of another image than its group launches now.
+func bootKeyOf(g nodegroups.Group, in nodegroups.Instance) learn.BootKey {
+	key := bootKey(g, in.Type)
+	key.Image = cmp.Or(in.Image, g.Image)
+	return key
 }
 
 // since is when a Node's condition became true; false where it is not.

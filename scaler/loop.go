@@ -6,17 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/config"
+	"swell/api/v1alpha1"
 	"swell/balloon"
 	"swell/nodegroups"
+	"swell/nodegroups/learn"
 	"swell/scaler/act"
 	"swell/scaler/history"
 	"swell/scaler/history/backfill"
@@ -65,21 +67,35 @@ type Loop struct {
 	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
-	tick        int64
-	memory      plan.Memory
-	workloads   map[string]*workload
-	leads       *leads
-	holiday     func(time.Time) bool // nil is none
-	outputs     map[string]*output
-	leftovers   leftovers
-	version     string // of the API server, with its minor number and when it was asked for
-	minor       int
-	versionAt   time.Time
-	sampledTurn int64
-	sweptAt     time.Time
-	said        map[string]time.Time // problems by object, with when they were last recorded
-	statusAt    time.Time
-	written     map[string]string
+	tookOver time.Time // until everything was read afresh since then
+	events   events.EventRecorder
+	told     map[string]told // what pods were told by Events, by whose pods they are
+
+	tick      int64
+	planner   plan.Planner
+	memory    plan.Memory
+	workloads map[string]*workload
+	leads     *leads
+	capacity  *learn.Capacity
+	boots     bootsFile
+	// bootMetricsAt is when the quantiles of boots were last given out.
+	bootMetricsAt time.Time
+	holiday       func(time.Time) bool // nil is none
+	outputs       map[string]*output
+	leftovers     leftovers
+	version       string // of the API server, with its minor number and when it was asked for
+	minor         int
+	versionAt     time.Time
+	sampledTurn   int64
+	sweptAt       time.Time
+	said          map[string]time.Time // problems by object, with when they were last recorded
+	statusAt      time.Time
+	written       map[string]string
+
+	handsLock sync.Mutex
+	hands     hands
+	guard     others
+	shadows   shadows
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -92,6 +108,7 @@ type Loop struct {
 type workload struct {
 	history *history.Workload
 	state   balloon.State
+	soon    soon
 	scaled  scaled
 	readAt  time.Time // machine time
 	query   answer
@@ -117,7 +134,8 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, written: map[string]string{},
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, written: map[string]string{},
+		capacity:   learn.NewCapacity(),
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
@@ -151,9 +169,16 @@ func (l *Loop) Start(ctx context.Context) error {
 	if err := l.takeOver(ctx); err != nil {
 		return err
 	}
+	stop, err := l.startEvents(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
+	go l.watchHands(ctx)
+	go l.watchOthers(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -191,6 +216,7 @@ func (l *Loop) Start(ctx context.Context) error {
 func (l *Loop) takeOver(ctx context.Context) error {
 	now := l.clock.Now()
 	l.apiAt.Store(&now)
+	l.tookOver = now
 	var err error
 	if l.leads, err = newLeads(l.options.Config.Lead, l.clock); err != nil {
 		return fmt.Errorf("reading the configuration's lead: %w", err)
@@ -206,19 +232,31 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	}
 	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Log: l.options.Log})
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
-	out, err := l.actor.Recover(ctx, open)
-	if err != nil {
-		l.options.Log.Warn("recovering launches", "error", err)
+	if l.options.Config.Mode == v1alpha1.Observe {
+		if len(open) > 0 {
+			l.options.Log.Warn("launches that a predecessor began are left as they are: mode is Observe", "launches", len(open))
+		}
+	} else {
+		out, err := l.actor.Recover(ctx, open)
+		if err != nil {
+			l.options.Log.Warn("recovering launches", "error", err)
+		}
+		l.note(out)
 	}
-	l.note(out)
+	l.readHands(ctx)
+	l.readOthers(ctx)
+	l.loadBoots(ctx, now)
 	world, err := observe.Read(ctx, l.client, l.groups, now)
 	if err != nil {
 		return err
 	}
+	if l.options.Config.Mode == v1alpha1.Observe {
+		return nil // nothing of a predecessor's is taken back either
+	}
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
 	}
-	if err := l.groups.Read(ctx, now, world.Tags()); err != nil {
+	if err := l.groups.Read(ctx, now, world.Selections()); err != nil {
 		l.options.Log.Warn("reading groups", "error", err)
 	}
 	return nil
@@ -239,27 +277,34 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
-	l.leads.learnBoots(world)
+	l.readNotices(ctx, now, &world)
+	l.learnBoots(ctx, now, &world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
-	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
-	p, memory := plan.Make(now, world.Snapshot, policy, l.memory)
+	policy, problems := l.allow(ctx, now, &world)
+	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
+	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
+	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
+	l.countLost(now, world, p)
 	l.report(now, p)
+	l.shadowing(now, world, policy, p)
+	l.tell(now, world.Snapshot.Pods, p.Unplaced)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread {
-		if err := l.groups.Read(ctx, l.clock.Now(), world.Tags()); err != nil {
+		if err := l.groups.Read(ctx, l.clock.Now(), world.Selections()); err != nil {
 			out.Errors = append(out.Errors, err)
 		}
 	}
 	if len(out.Unavailable) > 0 {
 		l.Kick()
 	}
-	l.writeStatus(ctx, now, world, sizes, p)
+	l.writeStatus(ctx, now, world, sizes, p, policy)
 	return errors.Join(out.Errors...)
 }
 
@@ -267,7 +312,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 func (l *Loop) note(out act.Outcome) {
 	l.groups.Launched(l.clock.Now(), out.Launched)
 	l.groups.Asked(l.actor.Open())
-	l.groups.Unavailable(out.Unavailable)
+	l.noteCapacity(l.clock.Now(), out)
 }
 
 // sayAgain is how long the same problem of the same object is not recorded again, though its words may carry new numbers.
@@ -282,12 +327,11 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 	for _, x := range p.Suppressed {
 		l.say(now, current, "suppressed", x.Action, x.Reason)
 	}
+	for _, x := range p.Kept {
+		l.record(now, current, slog.LevelDebug, "kept", x.Node, x.Reason)
+	}
 	for _, x := range p.Unplaced {
-		var words []string
-		for _, r := range x.Reasons {
-			words = append(words, r.Group+": "+r.Reason)
-		}
-		l.say(now, current, "unplaced", x.Pod, strings.Join(words, "; "))
+		l.say(now, current, "unplaced", x.Pod, reasonsOf(x.Reasons))
 	}
 	for key := range l.said {
 		if !current[key] {
@@ -297,13 +341,17 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 }
 
 func (l *Loop) say(now time.Time, current map[string]bool, action, object, what string) {
+	l.record(now, current, slog.LevelWarn, action, object, what)
+}
+
+func (l *Loop) record(now time.Time, current map[string]bool, level slog.Level, action, object, what string) {
 	key := action + " " + object
 	current[key] = true
 	if last, said := l.said[key]; said && now.Sub(last) < sayAgain {
 		return
 	}
 	l.said[key] = now
-	l.options.Log.Warn(action, "object", object, "what", what)
+	l.options.Log.Log(context.Background(), level, action, "object", object, "what", what)
 	l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: action, Object: object, Reason: what})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,8 +49,15 @@ func (o *optional) Get(ctx context.Context, key client.ObjectKey, object client.
 }
 
 func (o *optional) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
-	if _, ok := list.(*corev1.ResourceQuotaList); ok {
-		if err := o.read(ctx, &corev1.ResourceQuota{}); err != nil {
+	var kind client.Object
+	switch list.(type) {
+	case *corev1.ResourceQuotaList:
+		kind = &corev1.ResourceQuota{}
+	case *policyv1.PodDisruptionBudgetList:
+		kind = &policyv1.PodDisruptionBudget{}
+	}
+	if kind != nil {
+		if err := o.read(ctx, kind); err != nil {
 			return err
 		}
 	}

@@ -132,7 +132,8 @@ func (o *output) demands(s *size, pods map[string]*corev1.Pod, virtual bool) []p
 	clear(o.held)
 	for _, z := range s.decision.Zones {
 		o.held[z.Zone] = z.Balloons
-		out = append(out, plan.BalloonDemand{Namespace: s.balloon.Namespace, Name: s.balloon.Name, Zone: z.Zone, Pod: pods[z.Zone], Want: z.Balloons, Virtual: virtual, Patient: s.patient})
+		out = append(out, plan.BalloonDemand{Namespace: s.balloon.Namespace, Name: s.balloon.Name, Zone: z.Zone, Pod: pods[z.Zone], Want: z.Balloons,
+			Soon: max(z.Balloons, s.soon[z.Zone]), Virtual: virtual, Patient: s.patient})
 	}
 	return out
 }

@@ -28,6 +28,7 @@ type size struct {
 	start    forecast.Answer // one pod start-up ahead
 	share    float64         // of all demand, 0 to 1
 	decision balloon.Decision
+	soon     map[string]int // balloons by zone that will be wanted before a node that goes now could be back
 	err      error
 	// unsized says that nothing was decided, so that what was goes on.
 	unsized bool
@@ -108,7 +109,8 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	}
 	l.forgetHeld(b, w)
 	demand := l.demandNow(ctx, now, *world, b, w)
-	headroom := l.headroom(now, s.lead.Total(), world, s, l.pastOf(ctx, now, world, b, w))
+	past := l.pastOf(ctx, now, world, b, w)
+	headroom := l.headroom(now, s.lead.Total(), world, s, past)
 	in := balloon.Input{
 		Now: now, Chunk: chunk, Min: int(b.Spec.Min), Max: int(b.Spec.Max), Share: share,
 		Demand: demand, Upper: s.answer.Upper, Running: target.Replicas, SurviveZone: b.Spec.Zones.Survive == "Zone",
@@ -128,6 +130,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if !s.answer.Ready {
 		in.NotReady = s.answer.Reason
 	}
+	s.soon = l.wantedSoon(now, world, s, in, tau, past)
 	s.decision = balloon.Size(in)
 	w.state = s.decision.State
 	if reading { // what the forecast wants is not known yet: it may be all that exist

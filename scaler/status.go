@@ -22,7 +22,7 @@ import (
 const statusEvery = 2 * time.Second
 
 // writeStatus writes what changed in the status of Balloons and CapacityPools.
-func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.World, sizes []size, p plan.Plan) {
+func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.World, sizes []size, p plan.Plan, policy plan.Policy) {
 	if time.Since(l.statusAt) < statusEvery {
 		return
 	}
@@ -32,8 +32,9 @@ func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.Wor
 			balloonStatus(s, world, l.clock, l.clock.RealTime(now)))
 	}
 	for i := range world.Pools {
-		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}},
-			poolStatus(&world.Pools[i], world, p, l.clock.RealTime(now)))
+		status := l.poolStatus(&world.Pools[i], world, p, policy, now)
+		l.bootStatus(&status, &world.Pools[i], world.Snapshot.Groups, l.clock.RealTime(now))
+		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}}, status)
 	}
 }
 
@@ -56,7 +57,8 @@ func (l *Loop) patchStatus(ctx context.Context, object client.Object, status any
 	l.written[key] = string(raw)
 }
 
-func poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, at time.Time) v1alpha1.CapacityPoolStatus {
+func (l *Loop) poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, policy plan.Policy, now time.Time) v1alpha1.CapacityPoolStatus {
+	at := l.clock.RealTime(now)
 	var status v1alpha1.CapacityPoolStatus
 	nodes := map[string]bool{}
 	for _, n := range world.Snapshot.Nodes {
@@ -91,7 +93,8 @@ func poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, a
 		condition.Status, condition.Reason = metav1.ConditionFalse, "NoGroups"
 		condition.Message = strings.Join(append([]string{"no Auto Scaling group of this pool is known"}, status.Problems...), "; ")
 	}
-	status.Conditions = conditions(pool.Status.Conditions, at, condition)
+	all := append([]metav1.Condition{condition}, l.handConditions(pool, policy, now)...)
+	status.Conditions = conditions(pool.Status.Conditions, at, all...)
 	return status
 }
 

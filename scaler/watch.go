@@ -89,6 +89,7 @@ func nodeMatters(old, current any) bool {
 	b, ok2 := current.(*corev1.Node)
 	return ok && ok2 && (ready(a) != ready(b) || a.Spec.Unschedulable != b.Spec.Unschedulable ||
 		!equality.Semantic.DeepEqual(a.Spec.Taints, b.Spec.Taints) || !equality.Semantic.DeepEqual(a.Labels, b.Labels) ||
+		a.Annotations[interruptionAnnotation] != b.Annotations[interruptionAnnotation] ||
 		!equality.Semantic.DeepEqual(a.Status.Allocatable, b.Status.Allocatable))
 }
 
@@ -150,37 +151,13 @@ func (l *Loop) readGroups(ctx context.Context) {
 		now := l.clock.Now()
 		world, err := observe.Read(ctx, l.client, l.groups, now)
 		if err == nil {
-			err = l.groups.Read(ctx, now, world.Tags())
+			err = l.groups.Read(ctx, now, world.Selections())
 		}
 		if err != nil && ctx.Err() == nil {
 			l.options.Log.Warn("reading groups", "error", err)
 		}
 		if !sleep(ctx, l.clock.Wait(l.options.Config.Observe.AWSEvery.Duration)) {
 			return
-		}
-	}
-}
-
-// receiveInterruptions notes instances that are about to be lost; a notice is acknowledged once it is known here.
-func (l *Loop) receiveInterruptions(ctx context.Context) {
-	if l.options.Config.AWS.QueueURL == "" {
-		return
-	}
-	for ctx.Err() == nil {
-		notices, err := l.cloud.Interruptions(ctx)
-		if err != nil {
-			l.options.Log.Warn("receiving interruptions", "error", err)
-			sleep(ctx, time.Second)
-			continue
-		}
-		for _, n := range notices {
-			if l.groups.Interrupted(n.Interruption) {
-				l.options.Log.Info("interruption", "instance", n.InstanceID, "kind", string(n.Kind), "deadline", n.Deadline)
-				l.Kick()
-			}
-			if err := n.Ack(ctx); err != nil {
-				l.options.Log.Warn("acknowledging an interruption", "instance", n.InstanceID, "error", err)
-			}
 		}
 	}
 }

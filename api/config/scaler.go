@@ -8,6 +8,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"swell/api/v1alpha1"
 )
 
 // Scaler is the configuration file of swell-scaler. Durations are model time unless said otherwise.
@@ -15,6 +17,11 @@ type Scaler struct {
 	AWS AWS `json:"aws"`
 	// Prices of an instance an hour, by type; a type that is not listed has no known price.
 	Prices map[string]Price `json:"prices,omitempty"`
+	// ClusterName is the cluster's, as in its groups' tags kubernetes.io/cluster/NAME or swell/cluster: groups of another are
+	// only observed. Empty is that this is not looked at.
+	ClusterName string `json:"clusterName,omitempty"`
+	// Mode Observe plans everything and changes nothing, whatever Balloons and CapacityPools say; Enforce by default.
+	Mode v1alpha1.Mode `json:"mode,omitempty"`
 	// LedgerDir is where decisions are recorded as JSON lines.
 	LedgerDir string `json:"ledgerDir"`
 	// LeaderElection is on when a namespace is given. Its times are machine time.
@@ -116,6 +123,9 @@ func (c Scaler) Validate() error {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	if c.AWS.Region == "" {
 		say("aws.region is empty: give the region of the Auto Scaling groups, such as ap-northeast-1")
+	}
+	if c.Mode != "" && c.Mode != v1alpha1.Enforce && c.Mode != v1alpha1.Observe {
+		say("mode is %q: give Enforce or Observe", c.Mode)
 	}
 	if c.LedgerDir == "" {
 		say("ledgerDir is empty: give a folder that the scaler may write to")

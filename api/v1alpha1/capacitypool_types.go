@@ -47,6 +47,11 @@ type PoolGroups struct {
 	// +kubebuilder:validation:Enum=Refuse;Use
 	// +kubebuilder:default=Refuse
 	WarmPool string `json:"warmPool,omitempty"`
+	// OtherScalers says what becomes of the pool while another scaler acts on its groups: it only observes, or goes on
+	// all the same.
+	// +kubebuilder:validation:Enum=Refuse;Ignore
+	// +kubebuilder:default=Refuse
+	OtherScalers string `json:"otherScalers,omitempty"`
 }
 
 // PoolLimits bound the pool; the groups' own minimum and maximum hold as well.

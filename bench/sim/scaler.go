@@ -31,8 +31,8 @@ type cloud struct {
 	last []nodegroups.Group
 }
 
-func (c *cloud) Groups(ctx context.Context, tags map[string]string, pool string) ([]nodegroups.Group, []string, error) {
-	groups, problems, err := c.Client.Groups(ctx, tags, pool)
+func (c *cloud) Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error) {
+	groups, problems, err := c.Select(ctx, s)
 	var words []string
 	for _, p := range problems {
 		words = append(words, p.Group+": "+p.What)
@@ -45,26 +45,36 @@ func (c *cloud) Groups(ctx context.Context, tags map[string]string, pool string)
 
 func (c *cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
 	got, err := c.Client.Launch(ctx, group, zone, count, token)
-	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised}
+	return launched(got), err
+}
+
+func (c *cloud) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
+	got, err := c.Client.Raise(ctx, group, target)
+	return launched(got), err
+}
+
+func launched(got aws.LaunchResult) nodegroups.Launched {
+	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost}
 	for _, f := range got.Failures {
 		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
 	}
-	return out, err
+	return out
 }
 
 // scaler is one process: the loop's observe, plan and act with its own clients and memory.
 type scaler struct {
-	w      *world
-	wire   *wire
-	cloud  *cloud
-	kube   kubernetes.Interface
-	groups *observe.Groups
-	actor  *act.Actor
-	ledger *ledger.Ledger
-	tick   int64
-	memory plan.Memory
-	readAt time.Time
-	done   chan struct{} // closed when the process is over
+	w       *world
+	wire    *wire
+	cloud   *cloud
+	kube    kubernetes.Interface
+	groups  *observe.Groups
+	actor   *act.Actor
+	ledger  *ledger.Ledger
+	tick    int64
+	planner plan.Planner // ends with the process
+	memory  plan.Memory
+	readAt  time.Time
+	done    chan struct{} // closed when the process is over
 }
 
 func newScaler(ctx context.Context, w *world, id string, dir string) (*scaler, error) {
@@ -138,7 +148,7 @@ func (s *scaler) note(out act.Outcome) {
 
 func (s *scaler) read(ctx context.Context, world observe.World) error {
 	s.readAt = time.Now()
-	return s.groups.Read(ctx, s.readAt, world.Tags())
+	return s.groups.Read(ctx, s.readAt, world.Selections())
 }
 
 // step is one tick, in the loop's order.
@@ -174,7 +184,7 @@ func (s *scaler) step(ctx context.Context) error {
 		return fmt.Errorf("reading the pool: %v", problems)
 	}
 	policy.JoinWithin = joinWithin
-	p, memory := plan.Make(time.Now(), world.Snapshot, policy, s.memory)
+	p, memory := s.planner.Make(time.Now(), world.Snapshot, policy, s.memory)
 	s.memory = memory
 	if s.holds() { // the fence stops the launches of any other
 		s.w.checkNeed(p, fresh)

@@ -28,11 +28,11 @@ func newCloud(ctx context.Context, c config.Scaler) (cloud, error) {
 }
 
 // Groups implements observe.Cloud.
-func (c cloud) Groups(ctx context.Context, tags map[string]string, pool string) ([]nodegroups.Group, []string, error) {
-	groups, problems, err := c.Client.Groups(ctx, tags, pool)
+func (c cloud) Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error) {
+	groups, problems, err := c.Client.Select(ctx, s)
 	var words []string
 	for _, p := range problems {
-		words = append(words, fmt.Sprintf("group %s: %s; %s", p.Group, p.What, p.Mend))
+		words = append(words, p.String())
 	}
 	return groups, words, err
 }
@@ -40,11 +40,21 @@ func (c cloud) Groups(ctx context.Context, tags map[string]string, pool string) 
 // Launch implements act.Cloud.
 func (c cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
 	got, err := c.Client.Launch(ctx, group, zone, count, token)
-	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised}
+	return launched(got), err
+}
+
+// Raise implements act.Raiser.
+func (c cloud) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
+	got, err := c.Client.Raise(ctx, group, target)
+	return launched(got), err
+}
+
+func launched(got aws.LaunchResult) nodegroups.Launched {
+	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost}
 	for _, f := range got.Failures {
 		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
 	}
-	return out, err
+	return out
 }
 
 // Interruptions implements scaler.Cloud.

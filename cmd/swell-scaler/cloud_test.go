@@ -48,14 +48,14 @@ func connect(t *testing.T) (*emulator.Emulator, cloud) {
 
 func TestTheLoopGetsGroupsWithTheConfiguredPrices(t *testing.T) {
 	_, c := connect(t)
-	groups, problems, err := c.Groups(t.Context(), map[string]string{"swell/pool": "general"}, "general")
+	groups, problems, err := c.Groups(t.Context(), nodegroups.Selection{Tags: map[string]string{"swell/pool": "general"}, Pool: "general"})
 	if err != nil || len(problems) != 0 || len(groups) != 1 {
 		t.Fatalf("%v, %v, %v: want one group", groups, problems, err)
 	}
 	if g := groups[0]; g.Name != group || g.Pool != "general" || g.HourlyPrice != 0.31 || g.Market != nodegroups.Spot {
 		t.Errorf("%+v: want the configuration's spot price", g)
 	}
-	_, problems, err = c.Groups(t.Context(), map[string]string{"swell/pool": "wide"}, "wide")
+	_, problems, err = c.Groups(t.Context(), nodegroups.Selection{Tags: map[string]string{"swell/pool": "wide"}, Pool: "wide"})
 	if err != nil || len(problems) == 0 || !strings.HasPrefix(problems[0], "group wide: ") {
 		t.Errorf("%v, %v: want a problem that names the group", problems, err)
 	}

@@ -47,7 +47,7 @@ func checkCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd, args, asJSON) },
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
-	c.AddCommand(checkKafkaCommand())
+	c.AddCommand(checkKafkaCommand(), checkAWSCommand())
 	return c
 }
 

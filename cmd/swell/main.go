@@ -51,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
 	})
-	root.AddCommand(forecastCommand(), backtestCommand(), checkCommand(), whyCommand(), replayCommand(), historyCommand(), scheduleCommand(), versionCommand())
+	root.AddCommand(forecastCommand(), backtestCommand(), checkCommand(), whyCommand(), replayCommand(), historyCommand(), scheduleCommand(), freezeCommand(), unfreezeCommand(), holdCommand(), releaseCommand(), handoverCommand(), shadowCommand(), uninstallCommand(), versionCommand())
 	err := root.Execute()
 	var usage usageError
 	switch {

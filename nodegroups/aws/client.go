@@ -100,23 +100,28 @@ type Client struct {
 	ec2         *ec2.Client
 	sqs         *sqs.Client
 	budget      *budget
+	config      awssdk.Config
 
 	mu        sync.Mutex
 	launched  map[string]launch // by instance
 	types     map[string]ec2types.InstanceTypeInfo
 	templates map[string]template
-	raises    map[string]raise         // by client token
-	turns     map[string]chan struct{} // by group; holds one while a raise is under way
-	now       func() time.Time         // machine time
+	subnets   map[string]subnet
+	reserved  reservations
+	named     map[string]bool  // Auto Scaling groups of one zone, by name
+	now       func() time.Time // machine time
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }
 
-// forgetAfter is how long what is known of a client token or of an instance that is not seen any more is kept, machine time.
+// forgetAfter is how long what is known of an instance that is not seen any more is kept, machine time.
 const forgetAfter = 2 * time.Hour
 
-// launch is when an instance was launched and when it was last seen, machine time.
-type launch struct{ at, seen time.Time }
+// launch is when an instance was launched and when it was last seen, machine time, and the image that it has.
+type launch struct {
+	at, seen time.Time
+	image    string
+}
 
 // New makes a client. It makes no call yet: a wrong endpoint shows at the first.
 func New(ctx context.Context, o Options) (*Client, error) {
@@ -124,7 +129,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, raises: map[string]raise{}, turns: map[string]chan struct{}{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, subnets: map[string]subnet{}, named: map[string]bool{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
@@ -151,6 +156,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = plainBody{cfg.HTTPClient}
+	c.config = cfg
 	c.autoscaling = autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.sqs = sqs.NewFromConfig(cfg)

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -16,21 +17,39 @@ import (
 	"swell/nodegroups"
 )
 
-// Problem is why a group cannot be used, and the mend.
+// Problem is why a group cannot be used or not be used well, and the mend. One without a group is of all of a pool's.
 type Problem struct {
 	Group, What, Mend string
 }
 
-// Groups returns the groups that carry all of the tags, sorted, as the groups of a pool. A group that cannot be planned for is
-// left out and told of as a problem; that no group matches is an error.
+func (p Problem) String() string {
+	if p.Group == "" {
+		return p.What + "; " + p.Mend
+	}
+	return "group " + p.Group + ": " + p.What + "; " + p.Mend
+}
+
+// Groups selects by tags alone: groups that span zones or have a warm pool are refused.
 func (c *Client) Groups(ctx context.Context, tags map[string]string, pool string) ([]nodegroups.Group, []Problem, error) {
-	described, err := c.describeGroups(ctx, tags)
+	return c.Select(ctx, nodegroups.Selection{Pool: pool, Tags: tags})
+}
+
+// Select returns the groups that carry all of the selection's tags, sorted, as the groups of its pool. A group that cannot be
+// planned for, or not yet, is left out and told of as a problem; a problem may also be of a group that is there. That no group
+// matches is an error.
+//
+// Calls: one DescribeAutoScalingGroups for 100 groups each time. What it rests on is kept: an instance type for the client's
+// life, an instance from the first sight of it, a launch template for 5 minutes, a subnet for 1 minute, reservations for 5
+// minutes. A pool of up to 100 groups read every 10 s so takes 6 calls a minute, one for 200 subnets, one for each launch
+// template in 5 minutes, and one for up to 200 new instances at a time.
+func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []Problem, error) {
+	described, err := c.describeGroups(ctx, s.Tags)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(described) == 0 {
 		return nil, nil, fmt.Errorf("finding the groups of pool %s: no Auto Scaling group in %s has the tags %s; tag the groups, or correct spec.groups.tags of the CapacityPool",
-			pool, c.options.Region, inWords(tags))
+			s.Pool, c.options.Region, inWords(s.Tags))
 	}
 	if err := c.learnLaunchTimes(ctx, described); err != nil {
 		return nil, nil, err
@@ -38,7 +57,7 @@ func (c *Client) Groups(ctx context.Context, tags map[string]string, pool string
 	var out []nodegroups.Group
 	var problems []Problem
 	for _, d := range described {
-		g, problem, err := c.group(ctx, d)
+		g, problem, err := c.group(ctx, s, d)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -46,11 +65,20 @@ func (c *Client) Groups(ctx context.Context, tags map[string]string, pool string
 			problems = append(problems, *problem)
 			continue
 		}
-		g.Pool = pool
-		out = append(out, g)
+		zones, problem := c.perZone(ctx, s, g, d)
+		if problem != nil {
+			problems = append(problems, *problem)
+		}
+		out = append(out, zones...)
+	}
+	problems = append(problems, c.addresses(ctx, out, described)...)
+	if s.Prepaid {
+		problems = append(problems, c.prepaid(ctx, s.Pool, out)...)
 	}
 	nodegroups.Sort(out)
-	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Group, b.Group) })
+	slices.SortFunc(problems, func(a, b Problem) int {
+		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.What, b.What))
+	})
 	return out, problems, nil
 }
 
@@ -112,7 +140,7 @@ func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScal
 			c.mu.Lock()
 			for _, r := range page.Reservations {
 				for _, i := range r.Instances {
-					c.launched[awssdk.ToString(i.InstanceId)] = launch{at: awssdk.ToTime(i.LaunchTime), seen: now}
+					c.launched[awssdk.ToString(i.InstanceId)] = launch{at: awssdk.ToTime(i.LaunchTime), seen: now, image: awssdk.ToString(i.ImageId)}
 				}
 			}
 			c.mu.Unlock()
@@ -121,19 +149,21 @@ func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScal
 	return nil
 }
 
-func (c *Client) group(ctx context.Context, d astypes.AutoScalingGroup) (nodegroups.Group, *Problem, error) {
+// group is the Auto Scaling group as a whole, its zone left open where it spans several.
+func (c *Client) group(ctx context.Context, s nodegroups.Selection, d astypes.AutoScalingGroup) (nodegroups.Group, *Problem, error) {
 	g := nodegroups.Group{
-		Name: awssdk.ToString(d.AutoScalingGroupName), Min: int(awssdk.ToInt32(d.MinSize)), Max: int(awssdk.ToInt32(d.MaxSize)),
+		Name: awssdk.ToString(d.AutoScalingGroupName), Pool: s.Pool, Min: int(awssdk.ToInt32(d.MinSize)), Max: int(awssdk.ToInt32(d.MaxSize)),
 		Desired: int(awssdk.ToInt32(d.DesiredCapacity)), Tags: map[string]string{},
 	}
 	for _, t := range d.Tags {
 		g.Tags[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)
 	}
-	if len(d.AvailabilityZones) != 1 {
-		return g, &Problem{g.Name, fmt.Sprintf("it spans the zones %s, so the zone of a launch cannot be planned", strings.Join(d.AvailabilityZones, ", ")),
-			"make one group per zone, and take the pool's tag off this one"}, nil
+	if problem := refused(s, g.Name, d); problem != nil {
+		return g, problem, nil
 	}
-	g.Zone = d.AvailabilityZones[0]
+	if len(d.AvailabilityZones) == 1 {
+		g.Zone = d.AvailabilityZones[0]
+	}
 	template, problem, err := c.launchTemplate(ctx, d)
 	if problem != nil || err != nil {
 		return g, problem, err
@@ -146,28 +176,70 @@ func (c *Client) group(ctx context.Context, d astypes.AutoScalingGroup) (nodegro
 		return g, problem, nil
 	}
 	g.HourlyPrice = c.price(g)
-	if g.Template, problem, err = c.nodeTemplate(ctx, g); problem != nil || err != nil {
+	if problem, err = c.nodeTemplates(ctx, &g, template); problem != nil || err != nil {
 		return g, problem, err
 	}
+	g.Instances = c.instances(d, template)
+	return g, nil, nil
+}
+
+// refused says why the selection does not allow the group, or no selection could.
+func refused(s nodegroups.Selection, name string, d astypes.AutoScalingGroup) *Problem {
+	if awssdk.ToString(d.Status) != "" {
+		return &Problem{name, "it is being deleted", "take the pool's tag off it, or wait until it is gone"}
+	}
+	if len(d.AvailabilityZones) != 1 && !s.MultiZone {
+		return &Problem{name, fmt.Sprintf("it spans the zones %s, so the zone of a launch cannot be planned", strings.Join(d.AvailabilityZones, ", ")),
+			"make one group per zone and take the pool's tag off this one, or set spec.groups.multiZone: SuspendAZRebalance"}
+	}
+	if d.WarmPoolConfiguration != nil && !s.WarmPool {
+		return &Problem{name, "it has a warm pool, whose stopped instances are no nodes", "delete the warm pool, or set spec.groups.warmPool: Use"}
+	}
+	if t := awssdk.ToString(d.DesiredCapacityType); t != "" && t != "units" {
+		return &Problem{name, "its capacity is counted in " + t + ", not in instances", "set the group's desired capacity type to units"}
+	}
+	return nil
+}
+
+// instances of a group. Those of its warm pool are none: they are stopped, or not part of the group's capacity.
+func (c *Client) instances(d astypes.AutoScalingGroup, t template) []nodegroups.Instance {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var out []nodegroups.Instance
 	for _, i := range d.Instances {
-		id := awssdk.ToString(i.InstanceId)
-		instance := nodegroups.Instance{ID: id, Type: awssdk.ToString(i.InstanceType), Zone: awssdk.ToString(i.AvailabilityZone), Lifecycle: lifecycle(i.LifecycleState),
-			Protected: awssdk.ToBool(i.ProtectedFromScaleIn), ProviderID: nodegroups.ProviderID(awssdk.ToString(i.AvailabilityZone), id)}
+		if strings.HasPrefix(string(i.LifecycleState), "Warmed:") {
+			continue
+		}
+		id, zone := awssdk.ToString(i.InstanceId), awssdk.ToString(i.AvailabilityZone)
+		instance := nodegroups.Instance{ID: id, Type: awssdk.ToString(i.InstanceType), Zone: zone, Lifecycle: lifecycle(i.LifecycleState),
+			Protected: awssdk.ToBool(i.ProtectedFromScaleIn), ProviderID: nodegroups.ProviderID(zone, id), Image: awssdk.ToString(i.ImageId)}
 		if known, ok := c.launched[id]; ok {
 			instance.LaunchedAt = c.options.Clock.At(known.at)
+			instance.Image = cmp.Or(known.image, instance.Image)
 		}
-		g.Instances = append(g.Instances, instance)
+		instance.Outdated = outdated(instance, i.LaunchTemplate, t)
+		out = append(out, instance)
 	}
-	return g, nil, nil
+	return out
+}
+
+// outdated reports whether the group would launch the instance otherwise now. What is not known is not outdated.
+func outdated(i nodegroups.Instance, from *astypes.LaunchTemplateSpecification, t template) bool {
+	if i.Image != "" && t.image != "" && i.Image != t.image {
+		return true
+	}
+	version := ""
+	if from != nil {
+		version = awssdk.ToString(from.Version)
+	}
+	return version != "" && !strings.HasPrefix(version, "$") && t.version != "" && version != t.version
 }
 
 func lifecycle(s astypes.LifecycleState) nodegroups.Lifecycle {
 	switch {
 	case s == astypes.LifecycleStateInService:
 		return nodegroups.InService
-	case strings.HasPrefix(string(s), "Pending"), strings.HasPrefix(string(s), "Warmed"):
+	case strings.HasPrefix(string(s), "Pending"):
 		return nodegroups.Pending
 	}
 	return nodegroups.Terminating // terminating, detaching, standing by: no place for new pods

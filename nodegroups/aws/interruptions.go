@@ -2,11 +2,11 @@ package aws
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -19,13 +19,12 @@ import (
 // ErrNoQueue says that no queue with interruption notices is configured.
 var ErrNoQueue = errors.New("no queue with interruption notices is configured: set queueURL")
 
-// spotNotice is how long before its end a spot instance is told.
-const spotNotice = 2 * time.Minute
-
 // Received is a notice, and what to acknowledge it by.
 type Received struct {
 	nodegroups.Interruption
 	Receipt string
+	// left is how many notices of one message are not acknowledged yet.
+	left *atomic.Int32
 }
 
 // longPoll is how long SQS waits for a message.
@@ -45,17 +44,20 @@ func (c *Client) Interruptions(ctx context.Context) ([]Received, error) {
 	}
 	var notices, others []Received
 	for _, m := range out.Messages {
-		r := Received{Receipt: awssdk.ToString(m.ReceiptHandle)}
-		notice, ok, err := c.interruption(awssdk.ToString(m.Body))
+		receipt := awssdk.ToString(m.ReceiptHandle)
+		told, err := c.read(awssdk.ToString(m.Body))
 		if err != nil {
 			c.options.Log.Warn("a message in the interruption queue cannot be read and is removed", "queue", c.options.QueueURL, "message", awssdk.ToString(m.MessageId), "error", err)
 		}
-		if !ok {
-			others = append(others, r)
+		if len(told) == 0 {
+			others = append(others, Received{Receipt: receipt})
 			continue
 		}
-		r.Interruption = notice
-		notices = append(notices, r)
+		left := &atomic.Int32{}
+		left.Store(int32(len(told)))
+		for _, n := range told {
+			notices = append(notices, Received{Interruption: n, Receipt: receipt, left: left})
+		}
 	}
 	if err := c.Ack(ctx, others...); err != nil {
 		c.options.Log.Warn("messages that are no notice stay in the queue", "error", err)
@@ -63,41 +65,9 @@ func (c *Client) Interruptions(ctx context.Context) ([]Received, error) {
 	return notices, nil
 }
 
-// interruption reads one EventBridge event; ok is false for what tells of no loss.
-func (c *Client) interruption(body string) (n nodegroups.Interruption, ok bool, err error) {
-	var event struct {
-		DetailType string    `json:"detail-type"`
-		Time       time.Time `json:"time"`
-		Detail     struct {
-			InstanceID string `json:"instance-id"`
-			State      string `json:"state"`
-		} `json:"detail"`
-	}
-	if err := json.Unmarshal([]byte(body), &event); err != nil {
-		return n, false, fmt.Errorf("reading an event: %w; send EventBridge's EC2 events to the queue as they are", err)
-	}
-	n = nodegroups.Interruption{InstanceID: event.Detail.InstanceID, At: c.options.Clock.At(event.Time)}
-	switch event.DetailType {
-	case "EC2 Spot Instance Interruption Warning":
-		n.Kind, n.Deadline = nodegroups.SpotInterruption, n.At.Add(spotNotice)
-	case "EC2 Instance Rebalance Recommendation":
-		n.Kind = nodegroups.RebalanceNotice
-	case "EC2 Instance State-change Notification":
-		if !slices.Contains([]string{"stopping", "stopped", "shutting-down", "terminated"}, event.Detail.State) {
-			return n, false, nil
-		}
-		n.Kind = nodegroups.InstanceTerminating
-	default:
-		return n, false, nil
-	}
-	if n.InstanceID == "" {
-		return n, false, fmt.Errorf("reading an event %q: detail.instance-id is missing; send EventBridge's EC2 events to the queue as they are", event.DetailType)
-	}
-	return n, true, nil
-}
-
-// Ack removes notices from the queue.
+// Ack removes notices from the queue. A message with several goes with the last of them, so each is acknowledged once.
 func (c *Client) Ack(ctx context.Context, notices ...Received) error {
+	notices = slices.DeleteFunc(slices.Clone(notices), func(r Received) bool { return r.left != nil && r.left.Add(-1) > 0 })
 	var failed error
 	for batch := range slices.Chunk(notices, 10) {
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: &c.options.QueueURL}

@@ -20,9 +20,11 @@ const MaxLaunch = 100
 type LaunchResult struct {
 	Instances []nodegroups.Instance
 	Failures  []Failure
-	// Raised is by how much the desired capacity was raised instead, where LaunchInstances may not be called; the instances
-	// come later and have no ids yet.
+	// Raised is by how much Raise raised the desired capacity; the instances come later and have no ids yet.
 	Raised int
+	// RaiseTo says that nothing was done, as LaunchInstances may not be called, and that the desired capacity, which is RaiseFrom
+	// and may be at most RaiseMost, can be raised to this. Zero is none.
+	RaiseFrom, RaiseTo, RaiseMost int
 }
 
 // Failure is why some or all instances were not launched.
@@ -32,20 +34,26 @@ type Failure struct {
 }
 
 // Launch buys count instances in a group and zone. What the service refuses is told as failures. An error means that the
-// outcome is not known, as when the call timed out: the caller repeats it with the same token, and nothing is bought twice. Of a
-// raised desired capacity this holds for this client only: see raise.
+// outcome is not known, as when the call timed out: the caller repeats it with the same token, and nothing is bought twice.
+// Where LaunchInstances may not be called nothing is done and the result says what to Raise to.
 func (c *Client) Launch(ctx context.Context, group, zone string, count int, token string) (LaunchResult, error) {
 	if count < 1 || count > MaxLaunch {
 		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s: one call takes 1 to %d; split it", count, group, MaxLaunch)
 	}
+	asg, spans := c.asgOf(group, zone)
 	out, err := c.autoscaling.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{
-		AutoScalingGroupName: &group, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
+		AutoScalingGroupName: &asg, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
 		AvailabilityZones: []string{zone}, RetryStrategy: astypes.RetryStrategyNone,
 	})
 	if err != nil {
 		switch codeOf(err) {
 		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException":
-			return c.raise(ctx, group, count, token)
+			if spans {
+				f := failureOf(err)
+				f.Message = fmt.Sprintf("group %s spans zones, and a raised desired capacity cannot choose one: allow autoscaling:LaunchInstances (%s)", asg, f.Message)
+				return LaunchResult{Failures: []Failure{f}}, nil
+			}
+			return c.raiseTo(ctx, asg, count)
 		case "IdempotentParameterMismatch":
 			f := failureOf(err)
 			f.Message = fmt.Sprintf("the token %s was used for another launch: %s", token, f.Message)
@@ -72,6 +80,17 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 	}
 	slices.SortFunc(result.Instances, func(a, b nodegroups.Instance) int { return strings.Compare(a.ID, b.ID) })
 	return result, nil
+}
+
+// asgOf is the Auto Scaling group that a group's name stands for, and whether that is one zone of several. A group that was
+// read under the very name goes before.
+func (c *Client) asgOf(group, zone string) (asg string, spans bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.named[group] {
+		return group, false
+	}
+	return strings.CutSuffix(group, nodegroups.NameInZone("", zone))
 }
 
 func failureOf(err error) Failure {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -23,7 +25,9 @@ const marketTag = "swell/market"
 // template is what a launch template version says.
 type template struct {
 	image, instanceType string
+	version             string // the number that $Latest or $Default stands for
 	spot                bool
+	rootGiB             int64 // of the volume that kubelet uses; 0 is unknown
 	read                time.Time
 }
 
@@ -50,7 +54,7 @@ func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup)
 	c.mu.Lock()
 	known, ok := c.templates[key]
 	c.mu.Unlock()
-	if ok && time.Since(known.read) < templateMaxAge {
+	if ok && c.now().Sub(known.read) < templateMaxAge {
 		return known, nil, nil
 	}
 	out, err := c.ec2.DescribeLaunchTemplateVersions(ctx, in)
@@ -64,15 +68,36 @@ func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup)
 		return template{}, &Problem{name, fmt.Sprintf("its launch template %s has no data", key), "point the group to a launch template version that exists"}, nil
 	}
 	data := out.LaunchTemplateVersions[0].LaunchTemplateData
-	t := template{image: awssdk.ToString(data.ImageId), instanceType: string(data.InstanceType), read: time.Now()}
+	t := template{image: awssdk.ToString(data.ImageId), instanceType: string(data.InstanceType), rootGiB: rootGiB(data.BlockDeviceMappings), read: c.now()}
+	if n := out.LaunchTemplateVersions[0].VersionNumber; n != nil {
+		t.version = strconv.FormatInt(*n, 10)
+	}
 	if data.InstanceMarketOptions != nil {
 		t.spot = data.InstanceMarketOptions.MarketType == ec2types.MarketTypeSpot
 	}
 	c.mu.Lock()
-	maps.DeleteFunc(c.templates, func(_ string, old template) bool { return time.Since(old.read) > templateMaxAge })
+	maps.DeleteFunc(c.templates, func(_ string, old template) bool { return c.now().Sub(old.read) > templateMaxAge })
 	c.templates[key] = t
 	c.mu.Unlock()
 	return t, nil, nil
+}
+
+// rootGiB is the size of the volume that kubelet keeps images, logs and emptyDirs on: the root's, /dev/xvda or /dev/sda1. Where
+// the root is too small to hold them, as Bottlerocket's is, it is the data volume /dev/xvdb.
+func rootGiB(mappings []ec2types.LaunchTemplateBlockDeviceMapping) int64 {
+	size := func(names ...string) int64 {
+		for _, m := range mappings {
+			if m.Ebs != nil && slices.Contains(names, awssdk.ToString(m.DeviceName)) {
+				return int64(awssdk.ToInt32(m.Ebs.VolumeSize))
+			}
+		}
+		return 0
+	}
+	root, data := size("/dev/xvda", "/dev/sda1"), size("/dev/xvdb")
+	if data > 0 && root < 8 {
+		return data
+	}
+	return root
 }
 
 // typesOf the instances that a group may launch.
@@ -82,10 +107,13 @@ func typesOf(d astypes.AutoScalingGroup, t template) ([]string, *Problem) {
 	if d.MixedInstancesPolicy != nil && d.MixedInstancesPolicy.LaunchTemplate != nil {
 		for _, o := range d.MixedInstancesPolicy.LaunchTemplate.Overrides {
 			if w := awssdk.ToString(o.WeightedCapacity); w != "" && w != "1" {
-				return nil, &Problem{name, "its instance types carry weights, so its capacity does not count instances", "remove the weights from the group's overrides"}
+				return nil, &Problem{name, "its instance types carry weights, so its capacity counts units, and how many instances a launch gives is the service's choice", "remove the weights from the group's overrides"}
 			}
 			if o.InstanceRequirements != nil || o.InstanceType == nil {
-				return nil, &Problem{name, "it chooses instance types by requirements, so the size of a launch cannot be planned", "list instance types of one size instead"}
+				return nil, &Problem{name, "it chooses instance types by requirements, which any new type may meet, so the size of a launch cannot be planned", "list the instance types instead"}
+			}
+			if o.LaunchTemplateSpecification != nil {
+				return nil, &Problem{name, "its instance type " + *o.InstanceType + " has a launch template of its own, so the image of a launch cannot be planned", "make one group per launch template"}
 			}
 			types = append(types, *o.InstanceType)
 		}

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,43 +23,59 @@ const (
 	resourceTag = "k8s.io/cluster-autoscaler/node-template/resources/"
 )
 
-// nodeTemplate is the Node that one more instance of the group becomes: what its tags say, and of the rest what its instance
-// types give, less what a node keeps for itself.
-func (c *Client) nodeTemplate(ctx context.Context, g nodegroups.Group) (nodegroups.Template, *Problem, error) {
+// nodeTemplates fills in the Node that one more instance of each of the group's types becomes: what the group's tags say, and
+// of the rest what the type and the launch template give, less what a node keeps for itself.
+func (c *Client) nodeTemplates(ctx context.Context, g *nodegroups.Group, from template) (*Problem, error) {
 	infos, what, err := c.instanceTypes(ctx, g.InstanceTypes)
 	if err != nil {
-		return nodegroups.Template{}, nil, err
+		return nil, err
 	}
 	if what != "" {
-		return nodegroups.Template{}, &Problem{g.Name, what, "name instance types that region " + c.options.Region + " offers in the group"}, nil
+		return &Problem{g.Name, what, "name instance types that region " + c.options.Region + " offers in the group"}, nil
 	}
-	t := nodegroups.Template{
-		Labels: map[string]string{corev1.LabelTopologyZone: g.Zone, corev1.LabelTopologyRegion: c.options.Region, corev1.LabelOSStable: "linux", corev1.LabelArchStable: architecture(infos[0])},
+	g.Templates = map[string]nodegroups.Template{}
+	var all []nodegroups.Template
+	for _, info := range infos {
+		if architecture(info) != architecture(infos[0]) {
+			return &Problem{g.Name, "its instance types are of different architectures, so no image fits all", "make one group per architecture"}, nil
+		}
+		t := nodegroups.Template{Allocatable: allocatable(info, from.rootGiB), Labels: map[string]string{
+			corev1.LabelTopologyRegion: c.options.Region, corev1.LabelOSStable: "linux", corev1.LabelArchStable: architecture(info), corev1.LabelInstanceTypeStable: string(info.InstanceType)}}
+		if g.Zone != "" {
+			t.Labels[corev1.LabelTopologyZone] = g.Zone
+		}
+		if problem := byTags(*g, &t); problem != nil {
+			return problem, nil
+		}
+		g.Templates[string(info.InstanceType)] = t
+		all = append(all, t)
 	}
-	if len(g.InstanceTypes) == 1 {
-		t.Labels[corev1.LabelInstanceTypeStable] = g.InstanceTypes[0]
-	}
-	t.Allocatable = smallest(infos)
+	g.Template = nodegroups.Least(all...)
+	return nil, nil
+}
+
+// byTags puts cluster-autoscaler's tags into a template.
+func byTags(g nodegroups.Group, t *nodegroups.Template) *Problem {
 	for tag, value := range g.Tags {
 		switch {
 		case strings.HasPrefix(tag, labelTag):
 			t.Labels[tag[len(labelTag):]] = value
 		case strings.HasPrefix(tag, taintTag):
 			v, effect, ok := strings.Cut(value, ":")
-			if !ok {
-				return t, &Problem{g.Name, fmt.Sprintf("its tag %s is %q", tag, value), "write value:NoSchedule, value:PreferNoSchedule or value:NoExecute"}, nil
+			if !ok || !slices.Contains([]string{"NoSchedule", "PreferNoSchedule", "NoExecute"}, effect) {
+				return &Problem{g.Name, fmt.Sprintf("its tag %s is %q", tag, value), "write value:NoSchedule, value:PreferNoSchedule or value:NoExecute"}
 			}
 			t.Taints = append(t.Taints, corev1.Taint{Key: tag[len(taintTag):], Value: v, Effect: corev1.TaintEffect(effect)})
 		case strings.HasPrefix(tag, resourceTag):
 			q, err := resource.ParseQuantity(value)
 			if err != nil {
-				return t, &Problem{g.Name, fmt.Sprintf("its tag %s is %q", tag, value), "write a quantity, such as 15500m or 58Gi"}, nil
+				return &Problem{g.Name, fmt.Sprintf("its tag %s is %q", tag, value), "write a quantity, such as 15500m or 58Gi"}
 			}
 			t.Allocatable[corev1.ResourceName(tag[len(resourceTag):])] = q
 		}
 	}
 	slices.SortFunc(t.Taints, func(a, b corev1.Taint) int { return strings.Compare(a.Key+string(a.Effect), b.Key+string(b.Effect)) })
-	return t, nil, nil
+	return nil
 }
 
 // instanceTypes describes types, each once in the client's life, or says what is wrong with them.
@@ -104,23 +121,51 @@ func architecture(info ec2types.InstanceTypeInfo) string {
 	return "amd64"
 }
 
-// smallest takes the least of each resource that the types give.
-func smallest(infos []ec2types.InstanceTypeInfo) corev1.ResourceList {
-	out := corev1.ResourceList{}
-	for _, info := range infos {
-		pods := maxPods(info)
-		for name, q := range map[corev1.ResourceName]resource.Quantity{
-			corev1.ResourceCPU:    *resource.NewMilliQuantity(allocatableCPU(awssdk.ToInt32(info.VCpuInfo.DefaultVCpus)), resource.DecimalSI),
-			corev1.ResourceMemory: *resource.NewQuantity(allocatableMiB(awssdk.ToInt64(info.MemoryInfo.SizeInMiB), pods)<<20, resource.BinarySI),
-			corev1.ResourcePods:   *resource.NewQuantity(pods, resource.DecimalSI),
-		} {
-			if have, ok := out[name]; !ok || q.Cmp(have) < 0 {
-				out[name] = q
-			}
-		}
+// allocatable is what an instance of a type leaves for pods.
+func allocatable(info ec2types.InstanceTypeInfo, rootGiB int64) corev1.ResourceList {
+	cores := awssdk.ToInt32(info.VCpuInfo.DefaultVCpus)
+	pods := maxPods(info)
+	out := corev1.ResourceList{
+		corev1.ResourceCPU: *resource.NewMilliQuantity(allocatableCPU(cores), resource.DecimalSI),
+		// kubelet's reservation grows with what the interfaces allow, also where the number of pods is capped below that
+		corev1.ResourceMemory: *resource.NewQuantity(allocatableMiB(awssdk.ToInt64(info.MemoryInfo.SizeInMiB), pods)<<20, resource.BinarySI),
+		corev1.ResourcePods:   *resource.NewQuantity(min(pods, podsCap(cores)), resource.DecimalSI),
+	}
+	if rootGiB > 0 {
+		out[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(allocatableDisk(rootGiB), resource.BinarySI)
+	}
+	for name, n := range devices(info) {
+		out[name] = *resource.NewQuantity(n, resource.DecimalSI)
 	}
 	return out
 }
+
+// devices are the accelerators as their device plugins name them. EFA and huge pages are left out: they are a choice of the
+// launch template's, which the group's tags or its nodes tell.
+func devices(info ec2types.InstanceTypeInfo) map[corev1.ResourceName]int64 {
+	out := map[corev1.ResourceName]int64{}
+	if info.GpuInfo != nil {
+		for _, d := range info.GpuInfo.Gpus {
+			if name, ok := gpuResources[strings.ToLower(awssdk.ToString(d.Manufacturer))]; ok {
+				out[name] += int64(awssdk.ToInt32(d.Count))
+			}
+		}
+	}
+	if info.NeuronInfo != nil {
+		for _, d := range info.NeuronInfo.NeuronDevices {
+			n := int64(awssdk.ToInt32(d.Count))
+			out["aws.amazon.com/neuron"] += n
+			if d.CoreInfo != nil {
+				out["aws.amazon.com/neuroncore"] += n * int64(awssdk.ToInt32(d.CoreInfo.Count))
+			}
+		}
+	}
+	maps.DeleteFunc(out, func(_ corev1.ResourceName, n int64) bool { return n == 0 })
+	return out
+}
+
+// gpuResources by manufacturer as EC2 writes it, in lower case.
+var gpuResources = map[string]corev1.ResourceName{"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "habana": "habana.ai/gaudi"}
 
 // maxPods as EKS sets it: one address a pod of all interfaces but their first, two pods on the host's network.
 func maxPods(info ec2types.InstanceTypeInfo) int64 {
@@ -129,6 +174,18 @@ func maxPods(info ec2types.InstanceTypeInfo) int64 {
 	}
 	return int64(*info.NetworkInfo.MaximumNetworkInterfaces)*int64(*info.NetworkInfo.Ipv4AddressesPerInterface-1) + 2
 }
+
+// podsCap is the most pods that EKS recommends for a node of that many cores.
+func podsCap(cores int32) int64 {
+	if cores < 30 {
+		return 110
+	}
+	return 250
+}
+
+// allocatableDisk of a volume, in bytes: less 2 % for the file system, the eviction threshold of 10 % and the 1 GiB that EKS
+// reserves.
+func allocatableDisk(gib int64) int64 { return (gib<<30)*98/100*9/10 - 1<<30 }
 
 // allocatableCPU in millicores, less EKS's reservation: 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of the rest.
 func allocatableCPU(cores int32) int64 {

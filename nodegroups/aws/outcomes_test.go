@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,12 +24,13 @@ func TestALostAnswerToARaiseIsNotRaisedAgain(t *testing.T) {
 	w.pass(time.Second)
 	denyLaunches(w)
 	w.lose["SetDesiredCapacity"] = 1
-	if _, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err == nil {
+	asked := w.raiseTo("general-1a-spot", 4)
+	if _, err := w.c.Raise(ctx, "general-1a-spot", asked); err == nil {
 		t.Fatal("a lost answer gives no error")
 	}
 	w.want("general-1a-spot", 6, 2)
-	result, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t")
-	if err != nil || result.Raised != 4 {
+	result, err := w.c.Raise(ctx, "general-1a-spot", asked)
+	if err != nil || result.Raised != 0 {
 		t.Fatalf("got %+v, %v", result, err)
 	}
 	w.want("general-1a-spot", 6, 2)
@@ -48,50 +48,42 @@ func TestARaiseThatDidNotArriveIsRepeated(t *testing.T) {
 		}
 		return false
 	}
-	if _, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err == nil {
+	asked := w.raiseTo("general-1a-spot", 4)
+	if _, err := w.c.Raise(ctx, "general-1a-spot", asked); err == nil {
 		t.Fatal("a call that did not arrive gives no error")
 	}
 	w.want("general-1a-spot", 2, 2)
 	broken.Store(false)
-	result, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t")
+	result, err := w.c.Raise(ctx, "general-1a-spot", asked)
 	if err != nil || result.Raised != 4 {
 		t.Fatalf("got %+v, %v", result, err)
 	}
 	w.want("general-1a-spot", 6, 2)
 }
 
-func TestRaisesOfOneGroupAtOnceAddUp(t *testing.T) {
+// raiseTo is what a launch that is not allowed says to raise to; it does nothing.
+func (w *world) raiseTo(group string, count int) int {
+	w.t.Helper()
+	got, err := w.c.Launch(ctx, group, "ap-northeast-1a", count, "t")
+	if err != nil || got.RaiseTo == 0 || len(got.Instances)+got.Raised > 0 {
+		w.t.Fatalf("got %+v, %v: want a number to raise to, and nothing done", got, err)
+	}
+	return got.RaiseTo
+}
+
+// An absolute desired capacity from a stale count killed nodes with running jobs: a raise never lowers.
+// ka#9182
+func TestARaiseNeverLowersTheDesiredCapacity(t *testing.T) {
 	w := newWorld(t)
 	w.pass(time.Second)
 	denyLaunches(w)
-	// the first two reads wait for one another, if both may come before a write
-	var mu sync.Mutex
-	reads, both := 0, make(chan struct{})
-	w.instead = func(_ http.ResponseWriter, action, _ string) bool {
-		if action != "DescribeAutoScalingGroups" {
-			return false
+	low, high := w.raiseTo("general-1a-spot", 1), w.raiseTo("general-1a-spot", 5)
+	for _, target := range []int{high, low} {
+		if _, err := w.c.Raise(ctx, "general-1a-spot", target); err != nil {
+			t.Fatal(err)
 		}
-		mu.Lock()
-		if reads++; reads == 2 {
-			close(both)
-		}
-		mu.Unlock()
-		select {
-		case <-both:
-		case <-time.After(300 * time.Millisecond):
-		}
-		return false
+		w.want("general-1a-spot", 7, 2)
 	}
-	var callers sync.WaitGroup
-	for n := range 2 {
-		callers.Go(func() {
-			if got, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 3+n, fmt.Sprintf("t-%d", n)); err != nil || got.Raised != 3+n {
-				t.Errorf("got %+v, %v", got, err)
-			}
-		})
-	}
-	callers.Wait()
-	w.want("general-1a-spot", 9, 2)
 }
 
 func TestDefiniteRefusalsAreFailures(t *testing.T) {

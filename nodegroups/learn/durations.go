@@ -104,24 +104,46 @@ func (d *Durations[K]) Quantile(key K, tau float64) time.Duration {
 			}
 		}
 	}
+	return sample{own: own, others: others, othersWeight: d.options.OthersWeight, prior: d.options.Prior, priorWeight: d.options.PriorWeight}.quantile(tau)
+}
+
+// sample is what a quantile is estimated from.
+type sample struct {
+	own, others []float64 // seconds
+	// atLeast are durations that were not seen to end: each counts as the prior has it beyond that.
+	atLeast                   []float64
+	othersWeight, priorWeight float64
+	prior                     Prior
+}
+
+func (s sample) quantile(tau float64) time.Duration {
 	each := 0.0
-	if n := float64(len(others)); n > 0 {
-		each = min(n, d.options.OthersWeight) / n
+	if n := float64(len(s.others)); n > 0 {
+		each = min(n, s.othersWeight) / n
 	}
-	prior := d.options.Prior
-	mu := math.Log(prior.P50.Seconds())
-	sigma := (math.Log(prior.P95.Seconds()) - mu) / normal95
-	need := tau * (float64(len(own)) + each*float64(len(others)) + d.options.PriorWeight)
+	mu := math.Log(s.prior.P50.Seconds())
+	sigma := (math.Log(s.prior.P95.Seconds()) - mu) / normal95
+	beyond := func(x float64) float64 { return 0.5 * math.Erfc((math.Log(x)-mu)/(sigma*math.Sqrt2)) }
+	need := tau * (float64(len(s.own)+len(s.atLeast)) + each*float64(len(s.others)) + s.priorWeight)
 	covered := func(x float64) float64 {
-		c := d.options.PriorWeight * 0.5 * math.Erfc(-(math.Log(x)-mu)/(sigma*math.Sqrt2))
-		for _, v := range own {
+		c := s.priorWeight * (1 - beyond(x))
+		for _, v := range s.own {
 			if v <= x {
 				c++
 			}
 		}
-		for _, v := range others {
+		for _, v := range s.others {
 			if v <= x {
 				c += each
+			}
+		}
+		for _, v := range s.atLeast {
+			switch left := beyond(v); {
+			case x <= v:
+			case left <= 0: // so far out that the prior has nothing beyond
+				c++
+			default:
+				c += 1 - beyond(x)/left
 			}
 		}
 		return c

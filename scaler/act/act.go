@@ -27,6 +27,12 @@ type Cloud interface {
 	Terminate(ctx context.Context, instanceID string) error
 }
 
+// Raiser is a Cloud that raises a desired capacity where it may not launch by token.
+type Raiser interface {
+	// Raise sets a group's desired capacity to target where it is lower; the same target again does nothing more.
+	Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error)
+}
+
 // Options say how plans are carried out.
 type Options struct {
 	Clock config.Clock
@@ -46,6 +52,13 @@ type Actor struct {
 
 	// refused are Balloons, by namespace/name, whose pods could not be made.
 	refused map[string]*refusal
+
+	// turns are taken by the raises of one Auto Scaling group: its desired capacity is one number.
+	turns sync.Map
+	// completed are instances whose lifecycle action was ended.
+	completed sync.Map
+	// noToken are Auto Scaling groups that may not be launched by token.
+	noToken sync.Map
 
 	// open are launches whose outcome is not known; they are asked for again with the same token.
 	open []Intent
@@ -109,6 +122,9 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 			a.startDrain(ctx, tick, t, true)
 		}
 	}
+	for _, t := range p.Lost {
+		a.startDrain(ctx, tick, t, false)
+	}
 	for _, t := range p.Terminations {
 		a.startDrain(ctx, tick, t, false)
 	}
@@ -119,7 +135,7 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 // fence all the same, since the rest of it must not be carried out by a scaler that was overtaken.
 func (a *Actor) buy(ctx context.Context, tick int64, p plan.Plan, out *Outcome) error {
 	declared, err := a.declare(ctx, tick, p.Launches)
-	if err == nil && len(declared) == 0 && len(a.open)+len(p.Deletes)+len(p.Creates)+len(p.Replacements)+len(p.Terminations) > 0 {
+	if err == nil && len(declared) == 0 && len(a.open)+len(p.Deletes)+len(p.Creates)+len(p.Replacements)+len(p.Lost)+len(p.Terminations) > 0 {
 		err = a.intents.Check(ctx)
 	}
 	if errors.Is(err, ErrNotLeader) {

@@ -146,9 +146,18 @@ func (s *service) client() cloud {
 
 func (c cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
 	got, err := c.Client.Launch(ctx, group, zone, count, token)
-	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised}
+	return launched(got), err
+}
+
+func (c cloud) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
+	got, err := c.Client.Raise(ctx, group, target)
+	return launched(got), err
+}
+
+func launched(got aws.LaunchResult) nodegroups.Launched {
+	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost}
 	for _, f := range got.Failures {
 		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
 	}
-	return out, err
+	return out
 }

@@ -34,6 +34,11 @@ const (
 // startDrain drains a node and returns its instance in the background, once. An instance that is lost anyway is drained
 // of pods without a controller too, and its node stays cordoned.
 func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination, lost bool) {
+	a.inBackground(t, lost, func() error { return a.drainAndTerminate(ctx, tick, t, lost) })
+}
+
+// inBackground does something to an instance and its node, one thing at a time, and leaves it alone for a while if that failed.
+func (a *Actor) inBackground(t plan.Termination, lost bool, do func() error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, going := a.draining[t.InstanceID]; going || a.options.Clock.Now().Before(a.blocked[t.InstanceID]) {
@@ -41,7 +46,7 @@ func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination, 
 	}
 	a.draining[t.InstanceID] = t.Node
 	go func() {
-		err := a.drainAndTerminate(ctx, tick, t, lost)
+		err := do()
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		delete(a.draining, t.InstanceID)
@@ -135,6 +140,13 @@ func (a *Actor) drain(ctx context.Context, t plan.Termination, lost bool) error 
 		Ctx: ctx, Client: a.kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true, Force: lost,
 		EvictErrorRetryDelay: retryEviction, Timeout: a.options.Clock.Wait(timeout), Out: io.Discard, ErrOut: logWriter{log: a.options.Log.With("node", t.Node)},
 	}
+	go a.tell(ctx, t.Node, func() []corev1.Pod {
+		pods, errs := h.GetPodsForDeletion(t.Node)
+		if len(errs) > 0 {
+			return nil
+		}
+		return pods.Pods()
+	})
 	for {
 		pods, errs := h.GetPodsForDeletion(t.Node)
 		if len(errs) > 0 {

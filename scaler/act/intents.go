@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ type Intent struct {
 	Zone  string    `json:"zone"`
 	Count int       `json:"count"`
 	At    time.Time `json:"at"` // machine time
+	// Target is the desired capacity that the group is raised to where it may not be launched by token; zero is not known yet.
+	// It was written before it was asked for, so that whoever asks again asks for no more.
+	Target int `json:"target,omitempty"`
 	// Reason and Rejected go to the ledger only.
 	Reason   string   `json:"-"`
 	Rejected []string `json:"-"`
@@ -97,6 +101,39 @@ func (in *Intents) Declare(ctx context.Context, add []Intent) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.write(ctx, append(slices.Clone(in.open), add...))
+}
+
+// Aim writes down the desired capacity that an intent raises its group to; until it returns without an error that may not be
+// asked for.
+func (in *Intents) Aim(ctx context.Context, token string, target int) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	open := slices.Clone(in.open)
+	for i := range open {
+		if open[i].Token == token {
+			open[i].Target = target
+		}
+	}
+	return in.write(ctx, open)
+}
+
+// aimed is the highest desired capacity that open intents of an Auto Scaling group, but for one's, raise it to.
+func (in *Intents) aimed(asg, but string) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	most := 0
+	for _, i := range in.open {
+		if i.Token != but && asgOf(i.Group) == asg {
+			most = max(most, i.Target)
+		}
+	}
+	return most
+}
+
+// asgOf is the Auto Scaling group of a group, which may be one zone of it: name@zone.
+func asgOf(group string) string {
+	asg, _, _ := strings.Cut(group, "@")
+	return asg
 }
 
 // Forget removes intents whose calls have ended. They are forgotten here at once, and in the ConfigMap with the next

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"swell/nodegroups"
+	"swell/nodegroups/learn"
 	"swell/scaler/ledger"
 	"swell/scaler/plan"
 )
@@ -20,16 +21,6 @@ const mostPerCall = 100
 
 // tokenLife is how long a client token is relied on to give the same instances again; machine time.
 const tokenLife = time.Hour
-
-// Back-off of a group by what its launch failed of, in model time. Throttling slows and never marks.
-var backOff = map[nodegroups.FailureClass]time.Duration{
-	nodegroups.NoCapacity:   3 * time.Minute,
-	nodegroups.NoAddresses:  5 * time.Minute,
-	nodegroups.LimitReached: 10 * time.Minute,
-	nodegroups.NotAllowed:   10 * time.Minute,
-	nodegroups.BadTemplate:  10 * time.Minute,
-	nodegroups.Unclassified: time.Minute,
-}
 
 // declare writes the launches to the fence, split so that each is one call.
 func (a *Actor) declare(ctx context.Context, tick int64, launches []plan.Launch) ([]Intent, error) {
@@ -72,7 +63,7 @@ func (a *Actor) carryLaunches(ctx context.Context, tick int64, intents []Intent,
 	var open, ended []Intent
 	for _, in := range intents {
 		wg.Go(func() {
-			got, unavailable, err := a.launch(ctx, tick, in)
+			got, unavailable, err := a.launch(ctx, tick, &in)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -101,19 +92,20 @@ func (a *Actor) Open() map[string]int {
 }
 
 // launch makes one call and says what came of it. An error says that this is not known.
-func (a *Actor) launch(ctx context.Context, tick int64, in Intent) (nodegroups.Launched, []nodegroups.Unavailable, error) {
+func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.Launched, []nodegroups.Unavailable, error) {
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	got, err := a.cloud.Launch(call, in.Group, in.Zone, in.Count, in.Token)
-	e := outcome(entryOf(in), err)
+	got, err := a.ask(call, in)
+	e := outcome(entryOf(*in), err)
 	var failures []string
 	var unavailable []nodegroups.Unavailable
 	now := a.options.Clock.Now()
 	for _, f := range got.Failures {
 		reason := fmt.Sprintf("%s: %s", f.Code, f.Message)
 		failures = append(failures, reason)
-		if d, marked := backOff[f.Class]; marked {
-			unavailable = append(unavailable, nodegroups.Unavailable{Group: in.Group, Class: f.Class, Until: now.Add(d), Reason: reason})
+		launchFailures.WithLabelValues(string(f.Class)).Inc()
+		if d, marked := learn.FirstWait(f.Class); marked {
+			unavailable = append(unavailable, nodegroups.Unavailable{Group: in.Group, Zone: in.Zone, Class: f.Class, Until: now.Add(d), Reason: reason})
 		}
 	}
 	if len(failures) > 0 {

@@ -46,6 +46,8 @@ type Checkpoint struct {
 	Record *Record
 	// Backfilled is what the past was filled from; empty is nothing yet.
 	Backfilled string
+	// KeptUntil is how long it outlives its Balloon, machine time; zero is KeepGone. An Update with zero leaves it as it is.
+	KeptUntil time.Time
 }
 
 // Name of a Balloon's ConfigMap: readable, and unique by the hash of namespace and name.
@@ -121,6 +123,29 @@ func (c Checkpoints) former(ctx context.Context, namespace, balloon string) (*Re
 	return r, nil
 }
 
+// All are the checkpoints of the namespace by whose they are, namespace/name. One that cannot be read is an error
+// that names it.
+func (c Checkpoints) All(ctx context.Context) (map[string]Checkpoint, error) {
+	list, err := c.Kube.CoreV1().ConfigMaps(c.Namespace).List(ctx, metav1.ListOptions{LabelSelector: HistoryLabel})
+	if err != nil {
+		return nil, fmt.Errorf("listing the demand histories in namespace %s: %w; see that you may list ConfigMaps there", c.Namespace, err)
+	}
+	all := map[string]Checkpoint{}
+	for i := range list.Items {
+		m := &list.Items[i]
+		namespace, name, ok := strings.Cut(m.Annotations[BalloonAnnotation], "/")
+		if !ok {
+			continue
+		}
+		p, err := c.read(m, namespace, name)
+		if err != nil {
+			return nil, err
+		}
+		all[namespace+"/"+name] = p
+	}
+	return all, nil
+}
+
 // Append writes a tail to a Balloon's checkpoint, which is made where there is none.
 func (c Checkpoints) Append(ctx context.Context, namespace, balloon string, t Tail) error {
 	_, err := c.Update(ctx, namespace, balloon, func(p *Checkpoint) { p.Record.Add(t) })
@@ -187,6 +212,9 @@ func (c Checkpoints) object(m *corev1.ConfigMap, p Checkpoint, namespace, balloo
 	if p.Backfilled != "" {
 		m.Annotations[backfillAnnotation] = p.Backfilled
 	}
+	if !p.KeptUntil.IsZero() {
+		m.Annotations[KeptUntilAnnotation] = p.KeptUntil.UTC().Format(time.RFC3339)
+	}
 	m.BinaryData = map[string][]byte{demandKey: raw}
 	return m, nil
 }
@@ -202,7 +230,7 @@ func (c Checkpoints) Sweep(ctx context.Context, now time.Time, alive func(namesp
 	for i := range list.Items {
 		m := &list.Items[i]
 		namespace, name, ok := strings.Cut(m.Annotations[BalloonAnnotation], "/")
-		if !ok || alive(namespace, name) {
+		if !ok || alive(namespace, name) || kept(m.Annotations[KeptUntilAnnotation], now) {
 			continue
 		}
 		since, err := time.Parse(time.RFC3339, m.Annotations[goneAnnotation])

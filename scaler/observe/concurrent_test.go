@@ -23,7 +23,7 @@ func (s *slowly) set(g ...nodegroups.Group) {
 	s.groups = g
 }
 
-func (s *slowly) Groups(_ context.Context, _ map[string]string, _ string) ([]nodegroups.Group, []string, error) {
+func (s *slowly) Groups(_ context.Context, _ nodegroups.Selection) ([]nodegroups.Group, []string, error) {
 	s.mu.Lock()
 	answer := s.groups
 	s.mu.Unlock()
@@ -35,7 +35,7 @@ func (s *slowly) Groups(_ context.Context, _ map[string]string, _ string) ([]nod
 	return answer, nil, nil
 }
 
-var onePool = map[string]map[string]string{"good": nil}
+var onePool = map[string]nodegroups.Selection{"good": {Pool: "good"}}
 
 // A reading that was asked for before a launch cannot tell that the launched instance is not there.
 func TestAReadingUnderWayDoesNotHideALaunch(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 
 // Cloud is what observe needs of AWS.
 type Cloud interface {
-	// Groups are the Auto Scaling groups that carry all the tags, and what is wrong with some.
-	Groups(ctx context.Context, tags map[string]string, pool string) ([]nodegroups.Group, []string, error)
+	// Groups are the Auto Scaling groups that a pool selects, and what is wrong with some.
+	Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error)
 }
 
 // launchSeenWithin is how long, in model time, a launched instance may be missing from AWS's own lists.
@@ -46,13 +46,13 @@ func NewGroups(cloud Cloud) *Groups {
 	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, returned: map[string]bool{}}
 }
 
-// Read reads the groups of the pools, given by name with their tags. A pool that cannot be read keeps its last reading,
+// Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,
 // with its age, and gets a problem; the others are not held up.
-func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]map[string]string) error {
+func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]nodegroups.Selection) error {
 	var errs []error
 	fresh := map[string]reading{}
 	for _, pool := range sortedKeys(pools) {
-		found, wrong, err := g.cloud.Groups(ctx, pools[pool], pool)
+		found, wrong, err := g.cloud.Groups(ctx, pools[pool])
 		object := "CapacityPool " + pool
 		if err != nil {
 			errs = append(errs, fmt.Errorf("reading the groups of %s: %w", object, err))
@@ -178,6 +178,32 @@ func (g *Groups) Interrupted(n nodegroups.Interruption) bool {
 	}
 	g.interrupted = append(g.interrupted, n)
 	return true
+}
+
+// List is every group as it was last read.
+func (g *Groups) List() []nodegroups.Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	groups, _, _ := g.all()
+	return groups
+}
+
+// Of is the group that an instance which runs or will belongs to, and when the groups were last read.
+func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	groups, _, readAt := g.all()
+	for _, x := range groups {
+		if has(x, instanceID) {
+			return x.Name, true, readAt
+		}
+	}
+	for name, list := range g.launched {
+		if slices.ContainsFunc(list, func(i nodegroups.Instance) bool { return i.ID == instanceID }) {
+			return name, true, readAt
+		}
+	}
+	return "", false, readAt
 }
 
 // into fills the snapshot's part on groups: the last reading with the launches that it does not show yet, and a desired

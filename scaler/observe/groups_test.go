@@ -16,8 +16,8 @@ var at = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 // answers gives each pool's groups, or its error.
 type answers map[string]any
 
-func (a answers) Groups(_ context.Context, _ map[string]string, pool string) ([]nodegroups.Group, []string, error) {
-	switch v := a[pool].(type) {
+func (a answers) Groups(_ context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error) {
+	switch v := a[s.Pool].(type) {
 	case error:
 		return nil, nil, v
 	case []nodegroups.Group:
@@ -40,7 +40,7 @@ func snapshot(g *Groups) (plan.Snapshot, []plan.Problem) {
 	return s, problems
 }
 
-var pools = map[string]map[string]string{"good": {"k": "v"}, "bad": {"k": "w"}}
+var pools = map[string]nodegroups.Selection{"good": {Pool: "good", Tags: map[string]string{"k": "v"}}, "bad": {Pool: "bad", Tags: map[string]string{"k": "w"}}}
 
 func TestAPoolThatCannotBeReadDoesNotHoldUpOthers(t *testing.T) {
 	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}, "bad": errors.New("no group carries k=w; tag the groups")}
@@ -60,7 +60,7 @@ func TestAPoolThatCannotBeReadDoesNotHoldUpOthers(t *testing.T) {
 func TestALostReadingKeepsItsAge(t *testing.T) {
 	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}}
 	g := NewGroups(cloud)
-	one := map[string]map[string]string{"good": nil}
+	one := map[string]nodegroups.Selection{"good": {Pool: "good"}}
 	if err := g.Read(t.Context(), at, one); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestALostReadingKeepsItsAge(t *testing.T) {
 func TestWhatWasAskedForIsCountedOnceUntilAWSShowsIt(t *testing.T) {
 	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}}
 	g := NewGroups(cloud)
-	one := map[string]map[string]string{"good": nil}
+	one := map[string]nodegroups.Selection{"good": {Pool: "good"}}
 	count := func(want int, when string) {
 		t.Helper()
 		s, _ := snapshot(g)

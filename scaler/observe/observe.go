@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/v1alpha1"
+	"swell/nodegroups"
 	"swell/scaler/plan"
 )
 
@@ -24,8 +25,10 @@ type World struct {
 	Balloons []v1alpha1.Balloon
 	// Schedules by namespace/name.
 	Schedules map[string]v1alpha1.DiurnalSchedule
-	HPAs      []autoscalingv2.HorizontalPodAutoscaler
-	Problems  []plan.Problem
+	// Corrections are what real nodes contradict of the groups' templates.
+	Corrections []nodegroups.Correction
+	HPAs        []autoscalingv2.HorizontalPodAutoscaler
+	Problems    []plan.Problem
 }
 
 // Read reads the world from the caches behind c. apiAt is when the API server last answered.
@@ -63,6 +66,7 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 	s.DaemonPods = daemonPods(daemonSets.Items)
 	s.PodsAt = apiAt
 	w.Problems = groups.into(s)
+	s.Groups, w.Corrections = nodegroups.Correct(s.Groups, s.Nodes)
 	w.Pools, w.Balloons, w.HPAs = pools.Items, balloons.Items, hpas.Items
 	slices.SortFunc(w.Pools, func(a, b v1alpha1.CapacityPool) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(w.Balloons, func(a, b v1alpha1.Balloon) int {
@@ -74,13 +78,20 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 	return w, nil
 }
 
-// Tags of every pool's groups, by the pool's name.
-func (w World) Tags() map[string]map[string]string {
-	tags := map[string]map[string]string{}
+// Selections are what every pool uses of AWS's groups, by the pool's name.
+func (w World) Selections() map[string]nodegroups.Selection {
+	out := map[string]nodegroups.Selection{}
 	for _, p := range w.Pools {
-		tags[p.Name] = p.Spec.Groups.Tags
+		out[p.Name] = SelectionOf(p)
 	}
-	return tags
+	return out
+}
+
+// SelectionOf a pool is which groups it uses, and how.
+func SelectionOf(p v1alpha1.CapacityPool) nodegroups.Selection {
+	g := p.Spec.Groups
+	return nodegroups.Selection{Pool: p.Name, Tags: g.Tags, MultiZone: g.MultiZone == "SuspendAZRebalance", WarmPool: g.WarmPool == "Use",
+		Prepaid: p.Spec.Purchase.Prepaid == "Read", MayChange: p.Spec.Mode != v1alpha1.Observe}
 }
 
 // Policy is what the pools allow; pools that cannot be read are problems and only observed.

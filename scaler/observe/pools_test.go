@@ -36,7 +36,7 @@ func TestAPoolIsReadAsItIsWritten(t *testing.T) {
 	want := plan.Pool{
 		Name: "general", MinNodesPerZone: 1, MaxNodes: 200, MaxHourlyCost: 150.5, OnDemandBase: 6, SpotMax: 0.7, Fallback: false,
 		ScaleInAfter: 10 * time.Minute, ScaleInBelow: 0.4, DrainTimeout: 5 * time.Minute, MaxUnavailable: 0.125,
-		Freeze: plan.Freeze{Until: until.Time, All: true, Reason: "release"}, Holds: []plan.Hold{{Zone: "a", Nodes: 5, Until: until.Time}}, Observe: true,
+		Freeze: plan.Freeze{Until: until.Time, All: true, Reason: "release"}, Holds: []plan.Hold{{Zone: "a", Nodes: 5, Until: until.Time}}, Observe: true, PriceCapacity: true,
 	}
 	if len(problems) > 0 || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v\nproblems %v", got, want, problems)
@@ -48,7 +48,7 @@ func TestAPoolThatSaysNothingHasTheDefaults(t *testing.T) {
 	got, problems := Pool(capacityPool(func(s *v1alpha1.CapacityPoolSpec) {
 		s.ScaleIn.After.Duration, s.ScaleIn.DrainTimeout.Duration = 10*time.Minute, 10*time.Minute
 	}))
-	want := plan.Pool{Name: "general", SpotMax: 1, Fallback: true, ScaleInAfter: 10 * time.Minute, ScaleInBelow: 0.5, DrainTimeout: 10 * time.Minute, MaxUnavailable: 0.1}
+	want := plan.Pool{Name: "general", SpotMax: 1, Fallback: true, ScaleInAfter: 10 * time.Minute, ScaleInBelow: 0.5, DrainTimeout: 10 * time.Minute, MaxUnavailable: 0.1, PriceCapacity: true}
 	if len(problems) > 0 || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v\nproblems %v", got, want, problems)
 	}
@@ -98,7 +98,7 @@ func TestAPolicyHasAllPoolsAndTheirProblems(t *testing.T) {
 	if p.MaxAge != time.Minute || len(p.Pools) != 2 || !p.Pools[0].Observe || p.Pools[1].Observe || len(problems) != 1 || problems[0].Object != "CapacityPool bad" {
 		t.Errorf("%+v, %v", p, problems)
 	}
-	if tags := w.Tags(); tags["general"]["k"] != "v" || len(tags) != 2 {
-		t.Errorf("tags %v", tags)
+	if chosen := w.Selections(); chosen["general"].Tags["k"] != "v" || len(chosen) != 2 {
+		t.Errorf("selections %v", chosen)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -24,43 +24,64 @@ import (
 type engine struct {
 	framework  framework.Framework
 	namespaces cache.Indexer
+	claims     *feed
+	volumes    *feed
+	others     map[kind]cache.Indexer
 	view       *view
 }
 
+// kind of storage object that the plugins read from an indexer alone.
+type kind int
+
+const (
+	storageClasses kind = iota
+	csiNodes
+	csiDrivers
+	csiCapacities
+	attachments
+)
+
 // view is what the plugins see of the packer that uses the engine now.
-type view struct{ packer *Packer }
+type view struct {
+	packer *Packer
+	// listed are the nodes that PreFilter counts pods on.
+	listed []fwk.NodeInfo
+}
 
 var (
 	registerMetrics sync.Once
 	engines         sync.Pool
 )
 
-// borrowEngine gives an engine that sees p and its namespaces.
-func borrowEngine(p *Packer, namespaces []*corev1.Namespace) (*engine, error) {
+// borrowEngine gives an engine that sees p.
+func borrowEngine(p *Packer) (*engine, error) {
 	e, _ := engines.Get().(*engine)
 	if e == nil {
 		var err error
-		if e, err = newEngine(); err != nil {
+		if e, err = newEngine(nil); err != nil {
 			return nil, err
 		}
 	}
 	e.view.packer = p
-	items := make([]any, len(namespaces))
-	for i, n := range namespaces {
-		items[i] = n
-	}
-	if err := e.namespaces.Replace(items, ""); err != nil {
-		return nil, fmt.Errorf("giving the scheduler's plugins the namespaces: %w", err)
-	}
 	return e, nil
 }
 
 func (e *engine) giveBack() {
-	e.view.packer = nil
+	e.view.packer, e.view.listed = nil, nil
+	_ = e.setNamespaces(nil)
+	_ = e.setVolumes(Volumes{})
 	engines.Put(e)
 }
 
-func newEngine() (*engine, error) {
+// outside are the plugins of the default profile that are not run: dynamic resources need a tracker of claims and
+// slices, and pods that use them are refused by Refusal; topology spread is kept by spread.
+var outside = []string{names.DynamicResources, names.PodTopologySpread}
+
+// newEngine makes the default profile; with names the plugins that are left out, nil is outside.
+func newEngine(without []string) (*engine, error) {
+	if without == nil {
+		without = outside
+	}
 	// The framework observes into these metrics and fails on nil ones.
 	registerMetrics.Do(metrics.Register)
 	cfg, err := latest.Default()
@@ -68,17 +89,26 @@ func newEngine() (*engine, error) {
 		return nil, fmt.Errorf("reading the scheduler's default profile: %w", err)
 	}
 	profile := &cfg.Profiles[0]
-	// Claims and slices need a tracker of their own; pods that use them are refused by Refusal.
 	profile.Plugins.MultiPoint.Enabled = slices.DeleteFunc(profile.Plugins.MultiPoint.Enabled,
-		func(p config.Plugin) bool { return p.Name == names.DynamicResources })
+		func(p config.Plugin) bool { return slices.Contains(without, p.Name) })
 	factory := informers.NewSharedInformerFactory(nil, 0)
-	e := &engine{view: &view{}, namespaces: factory.Core().V1().Namespaces().Informer().GetIndexer()}
+	e := &engine{view: &view{}, claims: newFeed(&corev1.PersistentVolumeClaim{}), volumes: newFeed(&corev1.PersistentVolume{})}
+	// The volume binder keeps what it assumes in caches that live on events, so it is given informers that have some.
+	factory.InformerFor(&corev1.PersistentVolumeClaim{}, e.claims.informer)
+	factory.InformerFor(&corev1.PersistentVolume{}, e.volumes.informer)
+	e.namespaces = factory.Core().V1().Namespaces().Informer().GetIndexer()
+	storage := factory.Storage().V1()
+	e.others = map[kind]cache.Indexer{storageClasses: storage.StorageClasses().Informer().GetIndexer(),
+		csiNodes: storage.CSINodes().Informer().GetIndexer(), csiDrivers: storage.CSIDrivers().Informer().GetIndexer(),
+		csiCapacities: storage.CSIStorageCapacities().Informer().GetIndexer(),
+		attachments:   storage.VolumeAttachments().Informer().GetIndexer()}
 	// The context only keeps a recorder of metrics alive that is never written to.
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	e.framework, err = frameworkruntime.NewFramework(ctx, plugins.NewInTreeRegistry(), profile,
 		frameworkruntime.WithInformerFactory(factory),
 		frameworkruntime.WithSnapshotSharedLister(e.view),
+		frameworkruntime.WithSharedCSIManager(e.view),
 		frameworkruntime.WithParallelism(1))
 	if err != nil {
 		return nil, fmt.Errorf("making the scheduler's default profile: %w", err)
@@ -86,14 +116,34 @@ func newEngine() (*engine, error) {
 	return e, nil
 }
 
+func (e *engine) setNamespaces(all []*corev1.Namespace) error {
+	if err := e.namespaces.Replace(anys(all), ""); err != nil {
+		return fmt.Errorf("giving the scheduler's plugins the namespaces: %w", err)
+	}
+	return nil
+}
+
+func anys[T any](all []T) []any {
+	out := make([]any, len(all))
+	for i, x := range all {
+		out[i] = x
+	}
+	return out
+}
+
 func (v *view) NodeInfos() fwk.NodeInfoLister           { return v }
 func (v *view) StorageInfos() fwk.StorageInfoLister     { return v }
 func (v *view) PodGroupStates() fwk.PodGroupStateLister { return podGroups{} }
+func (v *view) CSINodes() fwk.CSINodeLister             { return csiLister{v} }
 
-// IsPVCUsedByPods is never asked: pods with claims are refused.
-func (v *view) IsPVCUsedByPods(string) bool { return false }
+func (v *view) IsPVCUsedByPods(key string) bool { return v.packer.claimUse[key] > 0 }
 
-func (v *view) List() ([]fwk.NodeInfo, error) { return v.packer.infos, nil }
+func (v *view) List() ([]fwk.NodeInfo, error) {
+	if v.listed != nil {
+		return v.listed, nil
+	}
+	return v.packer.infos, nil
+}
 
 func (v *view) HavePodsWithAffinityList() ([]fwk.NodeInfo, error) {
 	return v.having(func(n fwk.NodeInfo) bool { return len(n.GetPodsWithAffinity()) > 0 }), nil
@@ -120,21 +170,33 @@ func (v *view) having(has func(fwk.NodeInfo) bool) []fwk.NodeInfo {
 	return out
 }
 
+// csiLister gives the CSINodes of real nodes, and those that nodes to come are taken to have.
+type csiLister struct{ view *view }
+
+func (l csiLister) List() ([]*storagev1.CSINode, error) {
+	var out []*storagev1.CSINode
+	for _, n := range l.view.packer.nodes {
+		if c, err := l.Get(n.Name); err == nil {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+func (l csiLister) Get(name string) (*storagev1.CSINode, error) {
+	p := l.view.packer
+	if n := p.byName[name]; n != nil && n.csi != nil {
+		return n.csi, nil
+	}
+	found, exists, err := p.engine.others[csiNodes].GetByKey(name)
+	if c, ok := found.(*storagev1.CSINode); err == nil && exists && ok {
+		return c, nil
+	}
+	return nil, fmt.Errorf("looking up CSINode %q: it is not in the snapshot", name)
+}
+
 type podGroups struct{}
 
 func (podGroups) Get(namespace, name string) (fwk.PodGroupState, error) {
 	return nil, fmt.Errorf("looking up pod group %s/%s: groups are not part of the snapshot", namespace, name)
-}
-
-// namespacesOf makes up the namespaces that were not given, with the one label that every namespace has.
-func namespacesOf(given []*corev1.Namespace, seen map[string]bool) []*corev1.Namespace {
-	out := slices.Clone(given)
-	for _, n := range given {
-		delete(seen, n.Name)
-	}
-	for name := range seen {
-		out = append(out, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name,
-			Labels: map[string]string{corev1.LabelMetadataName: name}}})
-	}
-	return out
 }

@@ -180,12 +180,6 @@ func TestWhatIsNotModelledIsRefused(t *testing.T) {
 	p := packer(t, []*corev1.Node{testNode("a", "z1", "8")})
 	for name, with := range map[string]func(*corev1.Pod){
 		"claim": func(p *corev1.Pod) { p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu"}} },
-		"pvc": func(p *corev1.Pod) {
-			p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}}}
-		},
-		"ephemeral": func(p *corev1.Pod) {
-			p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
-		},
 	} {
 		pod := prepare(t, testPod(name, "x", "1", with))[0]
 		if n := p.Find(pod, anyNode); n != nil {

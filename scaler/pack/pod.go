@@ -3,6 +3,7 @@ package pack
 import (
 	"encoding/json"
 	"fmt"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,22 +16,21 @@ type Pod struct {
 	// At is the node that the pod is bound to, which is where it is and no demand of where it must be.
 	At      string
 	info    *framework.PodInfo
-	class   string
+	class   unique.Handle[string]
 	refused string
+	claims  []string
 	// cpu and memory requested, in millicores and bytes.
 	cpu, memory int64
+	// movable is the pod as it would come to another node, once that was asked.
+	movable *Pod
 }
 
 // NewPod prepares a pod. A pod without a UID gets its namespace and name for one, so that it can be taken back.
 // It fails only on affinity terms that the API server would not have let pass.
 func NewPod(pod *corev1.Pod) (*Pod, error) {
-	at := pod.Spec.NodeName
-	if at != "" || pod.UID == "" {
+	if pod.UID == "" {
 		copied := *pod
-		copied.Spec.NodeName = ""
-		if copied.UID == "" {
-			copied.UID = types.UID(pod.Namespace + "/" + pod.Name)
-		}
+		copied.UID = types.UID(pod.Namespace + "/" + pod.Name)
 		pod = &copied
 	}
 	info, err := framework.NewPodInfo(pod)
@@ -38,7 +38,33 @@ func NewPod(pod *corev1.Pod) (*Pod, error) {
 		return nil, fmt.Errorf("reading the affinity of pod %s/%s: %w; correct its selectors", pod.Namespace, pod.Name, err)
 	}
 	r := info.CalculateResource().Resource
-	return &Pod{Pod: pod, At: at, info: info, refused: Refusal(pod), cpu: r.GetMilliCPU(), memory: r.GetMemory()}, nil
+	return &Pod{Pod: pod, At: pod.Spec.NodeName, info: info, refused: Refusal(pod), claims: claimsOf(pod), cpu: r.GetMilliCPU(), memory: r.GetMemory()}, nil
+}
+
+// free is the pod as the scheduler would see it come: bound nowhere, and asking for what its spec says, not for what it was
+// granted in place.
+func (p *Pod) free() *Pod {
+	if p.At == "" {
+		return p
+	}
+	if p.movable == nil {
+		copied := *p.Pod
+		copied.Spec.NodeName, copied.Status = "", corev1.PodStatus{}
+		moved, err := NewPod(&copied)
+		if err != nil { // its affinity was read before
+			moved = p
+		}
+		p.movable = moved
+	}
+	return p.movable
+}
+
+// infoAt is the pod as it counts on a node: by what it was granted where it runs, by what it asks for elsewhere.
+func (p *Pod) infoAt(node string) *framework.PodInfo {
+	if p.At == "" || p.At == node {
+		return p.info
+	}
+	return p.free().info
 }
 
 // Key is namespace/name.
@@ -52,24 +78,16 @@ func (p *Pod) Refused() string { return p.refused }
 
 // Class is equal for pods that the filters cannot tell apart.
 func (p *Pod) Class() string {
-	if p.class == "" {
-		p.class = classOf(p.Pod)
+	if p.class == (unique.Handle[string]{}) {
+		p.class = unique.Make(classOf(p.Pod))
 	}
-	return p.class
+	return p.class.Value()
 }
 
 // Refusal is why a pod cannot be planned for, empty where it can: what is not modelled is never assumed to fit.
 func Refusal(pod *corev1.Pod) string {
 	if len(pod.Spec.ResourceClaims) > 0 {
 		return "it uses dynamic resource claims, which are not planned for"
-	}
-	for _, v := range pod.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil {
-			return fmt.Sprintf("its volume %s is a persistent volume claim, which is not planned for", v.Name)
-		}
-		if v.Ephemeral != nil {
-			return fmt.Sprintf("its volume %s is a generic ephemeral volume, which is not planned for", v.Name)
-		}
 	}
 	return ""
 }
@@ -87,9 +105,14 @@ func classOf(pod *corev1.Pod) string {
 	for _, c := range s.Containers {
 		seen.Containers = append(seen.Containers, seenContainer(c))
 	}
+	owner := ""
 	for _, v := range s.Volumes {
-		if v.GCEPersistentDisk != nil || v.AWSElasticBlockStore != nil || v.ISCSI != nil || v.RBD != nil || v.CSI != nil {
+		if v.GCEPersistentDisk != nil || v.AWSElasticBlockStore != nil || v.AzureDisk != nil || v.Cinder != nil || v.PortworxVolume != nil ||
+			v.ISCSI != nil || v.RBD != nil || v.CSI != nil || v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
 			seen.Volumes = append(seen.Volumes, v)
+		}
+		if v.Ephemeral != nil {
+			owner = pod.Name + "/" + string(pod.UID) // its claims carry its name and are its own
 		}
 	}
 	// Maps are written in the order of their keys, so that equal pods have equal text.
@@ -97,7 +120,8 @@ func classOf(pod *corev1.Pod) string {
 		Namespace string
 		Labels    map[string]string
 		Spec      corev1.PodSpec
-	}{pod.Namespace, pod.Labels, seen})
+		Owner     string
+	}{pod.Namespace, pod.Labels, seen, owner})
 	if err != nil {
 		return string(pod.UID)
 	}

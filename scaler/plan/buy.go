@@ -3,11 +3,11 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"swell/nodegroups"
+	"swell/scaler/pack"
 )
 
 // purchase is one instance to be launched.
@@ -20,6 +20,27 @@ type purchase struct {
 
 // lookAhead is how many of the pods that wait are tried on a node to see what it would hold.
 const lookAhead = 200
+
+// placeWaiting gives what has no room on nodes that are up room on those that are on their way, and leaves the others in the
+// order in which nodes are bought for them: within a priority the large ones first, since small ones fill what they leave.
+func (r *round) placeWaiting() {
+	waiting := r.unplaced
+	r.unplaced = nil
+	slices.SortStableFunc(waiting, func(a, b *need) int {
+		return cmp.Or(cmp.Compare(priority(b.pod.Pod), priority(a.pod.Pod)), compareBool(a.promised, b.promised), cmp.Compare(weight(b.pod), weight(a.pod)))
+	})
+	for _, n := range waiting {
+		if !r.placeComing(n) {
+			r.unplaced = append(r.unplaced, n)
+		}
+	}
+}
+
+// weight is a pod's requests in thousandths of a core, 4 GiB counting as one core.
+func weight(p *pack.Pod) int64 {
+	cpu, memory := p.Requests()
+	return max(1, cpu+memory>>22)
+}
 
 // buy opens nodes for what has no place, real pods first, and then for the floors of zones and groups. What is
 // left in unplaced has no group that can take it.
@@ -62,9 +83,11 @@ func (w *world) buy(g *group) int {
 type option struct {
 	g     *group
 	why   string // why not; empty is possible
+	paid  bool   // for anyhow
 	other bool   // not of the market that the pool wants next
 	zone  int    // nodes that the pool has in its zone
 	price float64
+	rank  int // among those of nearly one price; the least is taken
 }
 
 // choose finds the group that a new node for the pod is bought in, and says of each other group why not.
@@ -88,6 +111,7 @@ func (r *round) choose(n *need, rest []*need) (*group, []Alternative) {
 		o := &options[i]
 		if o.why == "" {
 			o.other, o.why = o.g.pool.market(o.g.Market, fitting[o.g.pool])
+			o.prepay()
 		}
 		if limit := o.g.limit(); o.why == "" && limit != "" {
 			o.why = limit
@@ -102,8 +126,15 @@ func (r *round) choose(n *need, rest []*need) (*group, []Alternative) {
 }
 
 func compareOptions(a, b option) int {
-	return cmp.Or(compareBool(a.why != "", b.why != ""), compareBool(a.other, b.other), cmp.Compare(a.zone, b.zone),
-		cmp.Compare(a.price, b.price), strings.Compare(a.g.Name, b.g.Name))
+	return cmp.Or(compareBool(a.why != "", b.why != ""), compareBool(!a.paid, !b.paid), compareBool(a.other, b.other), cmp.Compare(a.zone, b.zone),
+		cmp.Compare(a.price, b.price), cmp.Compare(a.rank, b.rank), strings.Compare(a.g.Name, b.g.Name))
+}
+
+// prepay puts a node that is paid for anyhow before all others, whatever market the pool wants next.
+func (o *option) prepay() {
+	if o.g.prepaid() {
+		o.paid, o.other, o.why = true, false, ""
+	}
 }
 
 func compareBool(a, b bool) int {
@@ -122,12 +153,16 @@ func alternatives(options []option, chosen *option) []Alternative {
 		why := o.why
 		switch {
 		case why != "":
+		case chosen.paid && !o.paid:
+			why = fmt.Sprintf("%s has on-demand instances that are paid for anyhow", chosen.g.Name)
 		case o.other:
 			why = fmt.Sprintf("%s, and %s can be had", o.g.Market, chosen.g.Market)
 		case o.zone > chosen.zone:
 			why = fmt.Sprintf("zone %s has %d nodes, %s has %d", o.g.Zone, o.zone, chosen.g.Zone, chosen.zone)
 		case o.price > chosen.price:
 			why = fmt.Sprintf("dearer for what it would hold, at %.4g an hour", o.g.HourlyPrice)
+		case o.rank > chosen.rank:
+			why = "costs nearly the same, and the launch is spread over such groups"
 		default:
 			why = "as good, and later by name"
 		}
@@ -141,8 +176,7 @@ func alternatives(options []option, chosen *option) []Alternative {
 func (p *pool) market(m nodegroups.Market, fitting map[nodegroups.Market]bool) (other bool, why string) {
 	spot, onDemand := p.inMarket(nodegroups.Spot), p.inMarket(nodegroups.OnDemand)
 	spotFits := p.spotFits(spot+1, spot+onDemand+1)
-	baseOpen := onDemand < p.OnDemandBase && fitting[nodegroups.OnDemand]
-	wantSpot := fitting[nodegroups.Spot] && spotFits && !baseOpen
+	wantSpot := fitting[nodegroups.Spot] && spotFits // which it does not while the base is open
 	switch {
 	case m == nodegroups.Spot && !spotFits:
 		return true, fmt.Sprintf("pool %s has %d spot nodes of %d, with a base of %d on-demand and at most %.4g %% spot above it",
@@ -189,12 +223,37 @@ func (r *round) price(options []option, rest []*need) {
 	}
 	for i := range options {
 		o := &options[i]
-		o.price = o.g.HourlyPrice
+		o.price = o.g.marginal()
 		switch {
-		case o.g.HourlyPrice <= 0:
-			o.price = math.Inf(1)
 		case o.why == "" && rivals[place{o.other, o.g.Zone}] > 1:
 			o.price /= r.holds(o.g, rest)
+		}
+	}
+	level(options)
+}
+
+// level makes the prices of a market's groups in a zone one where they are nearly the same and their pool spreads launches:
+// then the group with the fewest nodes is taken, failures and interruptions counting like nodes on top of each that it has.
+func level(options []option) {
+	type place struct {
+		pool  *pool
+		zone  string
+		paid  bool
+		other bool
+	}
+	least := map[place]float64{}
+	for _, o := range options {
+		p := place{o.g.pool, o.g.Zone, o.paid, o.other}
+		if have, seen := least[p]; o.why == "" && (!seen || o.price < have) {
+			least[p] = o.price
+		}
+	}
+	for i := range options {
+		o := &options[i]
+		cheapest, any := least[place{o.g.pool, o.g.Zone, o.paid, o.other}]
+		if any && o.why == "" && o.g.pool.PriceCapacity && o.price <= cheapest*(1+nearlySame) {
+			o.price = cheapest
+			o.rank = (o.g.staying() + 1) * (1 + o.g.RecentFailures + o.g.RecentInterruptions)
 		}
 	}
 }
@@ -207,8 +266,7 @@ func (r *round) holds(g *group, rest []*need) float64 {
 		for _, n := range rest[:min(len(rest), lookAhead)] {
 			if fits, _ := r.w.full.Fits(n.pod, at); fits {
 				r.w.full.Assume(n.pod, at)
-				cpu, memory := n.pod.Requests()
-				milli += max(1, cpu+memory>>22)
+				milli += weight(n.pod)
 			}
 		}
 	})
@@ -231,9 +289,9 @@ func (r *round) floors() []purchase {
 	r.problems = nil
 	var out []purchase
 	for _, g := range r.w.groups {
-		for g.staying() < g.Min {
+		for g.fewest() && g.stay() < g.Min {
 			if why := g.limit(); why != "" {
-				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances that stay: %s", g.staying(), g.Min, why), "lift the limit or lower the group's minimum"})
+				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances: %s", g.stay(), g.Min, why), "lift the limit or lower the group's minimum"})
 				break
 			}
 			out = append(out, purchase{group: g, floor: fmt.Sprintf("the group's minimum of %d", g.Min)})
@@ -246,6 +304,16 @@ func (r *round) floors() []purchase {
 		}
 	}
 	return out
+}
+
+// fewest says whether no other zone of the Auto Scaling group that can take one more has fewer nodes.
+func (g *group) fewest() bool {
+	for _, h := range g.sharing {
+		if h != g && h.limit() == "" && h.staying() < g.staying() {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *round) zoneFloor(p *pool, zone string) []purchase {
@@ -279,15 +347,15 @@ func (p *pool) inZoneOptions(zone string) []option {
 		if g.Zone != zone {
 			continue
 		}
-		o := option{g: g, price: g.HourlyPrice}
-		if g.HourlyPrice <= 0 {
-			o.price = math.Inf(1)
-		}
-		if o.other, o.why = p.market(g.Market, both); o.why == "" {
+		o := option{g: g, price: g.marginal()}
+		o.other, o.why = p.market(g.Market, both)
+		o.prepay()
+		if o.why == "" {
 			o.why = g.limit()
 		}
 		out = append(out, o)
 	}
+	level(out)
 	return out
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -15,11 +16,15 @@ func (w *world) filter(p *Plan) {
 		return fmt.Sprintf("launch %d in %s", l.Count, l.Group), pools[l.Pool].holdsBack(w.now, false)
 	})
 	p.Terminations = keep(p, p.Terminations, func(t Termination) (string, string) {
-		why := pools[t.Pool].holdsBack(w.now, true)
-		if why == "" {
-			why = w.stale
-		}
+		why := cmp.Or(pools[t.Pool].holdsBack(w.now, true), w.stale, w.policy.NoSale, pools[t.Pool].NoSale)
 		return "return " + t.Node + " to " + t.Group, why
+	})
+	p.Lost = keep(p, p.Lost, func(t Termination) (string, string) {
+		why := pools[t.Pool].holdsBack(w.now, false)
+		if why == "" {
+			why = w.stale // its Node may be there and not seen
+		}
+		return "return " + t.InstanceID + ", which did not join, to " + t.Group, why
 	})
 	p.Replacements = keep(p, p.Replacements, func(t Termination) (string, string) {
 		return "replace " + t.InstanceID + " of " + t.Group, pools[t.Pool].holdsBack(w.now, false)
@@ -44,7 +49,14 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 	var out []T
 	for _, a := range actions {
 		if action, why := judge(a); why != "" {
-			p.Suppressed = append(p.Suppressed, Suppressed{action, why})
+			x := Suppressed{Action: action, Reason: why}
+			switch a := any(a).(type) {
+			case Launch:
+				x.Launch = &a
+			case Termination:
+				x.Termination = &a
+			}
+			p.Suppressed = append(p.Suppressed, x)
 		} else {
 			out = append(out, a)
 		}
@@ -55,6 +67,8 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 // holdsBack is why the pool does nothing now; scaleIn asks for the return of nodes that nobody needs.
 func (p *pool) holdsBack(now time.Time, scaleIn bool) string {
 	switch {
+	case p.ObserveWhy != "":
+		return fmt.Sprintf("pool %s only observes: %s", p.Name, p.ObserveWhy)
 	case p.Observe:
 		return fmt.Sprintf("pool %s only observes", p.Name)
 	case p.Freeze.Until.After(now) && (scaleIn || p.Freeze.All):

@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -16,14 +18,18 @@ type group struct {
 	index       int
 	pool        *pool
 	instances   []*instance
-	unavailable string // why it cannot launch now; empty is that it can
-	alive       int    // instances that are not terminating
-	size        int    // alive, or as many as were asked for
-	leaving     int    // alive, but about to go
-	templates   int64  // nodes made from the template so far
-	base        int64  // those of them that are on their way already
-	bought      int    // by this plan
-	sold        int    // by this plan
+	sharing     []*group // the groups of the same Auto Scaling group, itself included: they share Min and Max
+	unavailable string   // why it cannot launch now; empty is that it can
+	halted      string   // why nothing may be bought in it at all, as frozen says
+	neighbours  []*group // the groups that share a subnet, itself included
+	broken      string   // why its launches are known to be no use, until somebody has looked at it
+	alive       int      // instances that are not terminating
+	size        int      // alive, or as many as were asked for
+	leaving     int      // alive, but about to go
+	templates   int64    // nodes made from the template so far
+	base        int64    // those of them that are on their way already
+	bought      int      // by this plan
+	sold        int      // by this plan
 }
 
 type instance struct {
@@ -56,7 +62,6 @@ func (w *world) readGroups(s Snapshot) {
 			continue
 		}
 		h := &group{Group: g, index: len(w.groups), pool: p, alive: g.Alive(), size: max(g.Alive(), g.Desired)}
-		h.unavailable = unavailable(w.now, g.Name, s.Unavailable)
 		for _, i := range g.Instances {
 			h.instances = append(h.instances, &instance{Instance: i})
 		}
@@ -67,6 +72,8 @@ func (w *world) readGroups(s Snapshot) {
 		p.groups = append(p.groups, h)
 		w.groups = append(w.groups, h)
 	}
+	w.shareGroups()
+	w.readUnavailable(s.Unavailable)
 	for _, p := range w.pools {
 		if len(p.groups) == 0 {
 			w.problem("pool "+p.Name, "has no groups", "tag the Auto Scaling groups with what spec.groups.tags asks for")
@@ -74,20 +81,16 @@ func (w *world) readGroups(s Snapshot) {
 	}
 }
 
-// unavailable is the reason that ends last.
-func unavailable(now time.Time, group string, all []nodegroups.Unavailable) string {
-	var until time.Time
-	why := ""
-	for _, u := range all {
-		if u.Group != group || !u.Until.After(now) {
-			continue
-		}
-		text := fmt.Sprintf("unavailable until %s (%s: %s)", u.Until.UTC().Format("15:04:05"), u.Class, u.Reason)
-		if c := u.Until.Compare(until); c > 0 || c == 0 && text < why {
-			until, why = u.Until, text
-		}
+// shareGroups finds the groups that are zones of one Auto Scaling group.
+func (w *world) shareGroups() {
+	byASG := map[string][]*group{}
+	name := func(g *group) string { return cmp.Or(g.ASG, g.Name) }
+	for _, g := range w.groups {
+		byASG[name(g)] = append(byASG[name(g)], g)
 	}
-	return why
+	for _, g := range w.groups {
+		g.sharing = byASG[name(g)]
+	}
 }
 
 // instanceOf finds the instance that a Node is.
@@ -166,33 +169,107 @@ func (p *pool) spotFits(spot, total int) bool {
 	return float64(spot) <= p.SpotMax*float64(max(0, total-p.OnDemandBase))+1e-9
 }
 
+// all is what the Auto Scaling group has after the plan, all its zones together.
+func (g *group) all() int {
+	n := 0
+	for _, h := range g.sharing {
+		n += h.total()
+	}
+	return n
+}
+
+// stay is what the Auto Scaling group has after the plan and the interruptions.
+func (g *group) stay() int {
+	n := 0
+	for _, h := range g.sharing {
+		n += h.staying()
+	}
+	return n
+}
+
+// sure is what the Auto Scaling group has for sure after the plan: of what it shows and what it says that it wants the
+// lesser, since either may be old.
+func (g *group) sure() int {
+	n := 0
+	for _, h := range g.sharing {
+		n += min(h.alive, h.Desired) - h.sold - h.leaving
+	}
+	return n
+}
+
+// marginal is what one more node costs an hour: nothing while it is paid for anyhow. Unknown is dearer than anything.
+func (g *group) marginal() float64 {
+	switch {
+	case g.prepaid():
+		return 0
+	case g.HourlyPrice <= 0:
+		return math.Inf(1)
+	}
+	return g.HourlyPrice
+}
+
+// prepaid says whether one more node is paid for anyhow.
+func (g *group) prepaid() bool { return g.Market == nodegroups.OnDemand && g.staying() < g.Prepaid }
+
+// saved is what the return of a node saves an hour.
+func (g *group) saved() float64 {
+	if g.Market == nodegroups.OnDemand && g.staying() <= g.Prepaid {
+		return 0
+	}
+	return g.HourlyPrice
+}
+
 // limit is why one more node of the group is not allowed now; empty is that it is.
 func (g *group) limit() string {
 	p := g.pool
-	nodes := 0
+	nodes, inZone := 0, 0
 	for _, h := range p.groups {
 		nodes += h.total()
+		if h.Zone == g.Zone {
+			inZone += h.total()
+		}
 	}
 	switch {
 	case g.unavailable != "":
 		return g.unavailable
-	case g.total() >= g.Max:
+	case g.halted != "":
+		return g.halted
+	case g.all() >= g.Max:
 		return fmt.Sprintf("at the group's maximum of %d", g.Max)
 	case p.MaxNodes > 0 && nodes >= p.MaxNodes:
 		return fmt.Sprintf("pool %s is at its maximum of %d nodes", p.Name, p.MaxNodes)
-	case p.MaxHourlyCost <= 0:
+	case p.MaxNodesPerZone > 0 && inZone >= p.MaxNodesPerZone:
+		return fmt.Sprintf("pool %s is at its maximum of %d nodes in zone %s", p.Name, p.MaxNodesPerZone, g.Zone)
+	case g.FreeAddresses != nil && g.addressesAsked() >= *g.FreeAddresses:
+		return fmt.Sprintf("its subnets have %d free addresses, and those are taken by nodes on their way", *g.FreeAddresses)
+	}
+	return g.costLimit()
+}
+
+func (g *group) costLimit() string {
+	p := g.pool
+	if p.MaxHourlyCost <= 0 {
 		return ""
-	case g.HourlyPrice <= 0:
-		return fmt.Sprintf("its price is not known, and pool %s has a limit of cost", p.Name)
 	}
 	cost, known := p.cost()
 	switch {
+	case g.HourlyPrice <= 0:
+		return fmt.Sprintf("its price is not known, and pool %s has a limit of cost", p.Name)
 	case !known:
 		return fmt.Sprintf("the cost of pool %s is not known, and it has a limit", p.Name)
 	case cost+g.HourlyPrice > p.MaxHourlyCost+1e-9:
 		return fmt.Sprintf("pool %s costs %.4g an hour of at most %.4g", p.Name, cost, p.MaxHourlyCost)
 	}
 	return ""
+}
+
+// addressesAsked counts the nodes that will still take an address of the group's subnets, one each at least.
+func (g *group) addressesAsked() int {
+	n := 0
+	for _, h := range g.neighbours {
+		n += h.size - h.alive + h.bought
+	}
+	return n
 }
 
 // floor is how many nodes of the pool a zone has at least, and why.

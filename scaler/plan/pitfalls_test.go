@@ -239,7 +239,7 @@ func TestGatedAndRefusedPodsBuyNothing(t *testing.T) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "d", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "d"}}}}
 	})
 	p := c.plan()
-	expect(t, p, len(p.Launches) == 0 && len(p.Unplaced) == 1 && strings.Contains(p.Unplaced[0].Reasons[0].Reason, "persistent volume claim"), "one is not ready, the other is refused with the reason")
+	expect(t, p, len(p.Launches) == 0 && len(p.Unplaced) == 1 && strings.Contains(p.Unplaced[0].Reasons[0].Reason, `persistentvolumeclaim "d" not found`), "one is not ready, the other is refused with the reason")
 }
 
 func TestAnUnknownPriceIsNotZero(t *testing.T) {

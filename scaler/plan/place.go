@@ -8,9 +8,10 @@ import (
 type round struct {
 	w        *world
 	bought   []purchase
-	at       map[*need]int // index of the node that a need was given
-	load     map[int]load  // of nodes that are not up yet
-	unplaced []*need       // real pods, then balloons
+	at       map[*need]int     // index of the node that a need was given
+	full     map[string]uint64 // classes without a place on nodes that are up, with their chances then
+	load     map[int]load      // of nodes that are not up yet
+	unplaced []*need           // real pods, then balloons
 	why      map[*need][]Alternative
 	popped   []popped
 	creates  []BalloonChange
@@ -26,7 +27,7 @@ type load struct{ pods, balloons int }
 // pack places real pods, lets balloons give way, sizes them and places them.
 func (w *world) pack(bought []purchase) *round {
 	w.reset()
-	r := &round{w: w, at: map[*need]int{}, load: map[int]load{}, alive: map[*demand]int{}, why: map[*need][]Alternative{}}
+	r := &round{w: w, at: map[*need]int{}, full: map[string]uint64{}, load: map[int]load{}, alive: map[*demand]int{}, why: map[*need][]Alternative{}}
 	for _, b := range bought {
 		b.node = w.buy(b.group)
 		r.bought = append(r.bought, b)
@@ -41,23 +42,19 @@ func (w *world) pack(bought []purchase) *round {
 			}
 		}
 	}
+	r.placeWaiting()
 	r.placeBalloons(r.sizeBalloons())
 	return r
 }
 
-// placeReal gives a real pod room that is free, else room that balloons hold, else room on a node that is on its way.
+// placeReal gives a real pod room that is free, else room that balloons hold.
 func (r *round) placeReal(n *need) {
 	if r.placeNominated(n) {
 		return
 	}
-	if at := r.w.full.Find(n.pod, r.w.up); at != nil {
-		r.assume(n, at.Index())
-		return
+	if !r.placeUp(n) && !r.makeRoom(n) {
+		r.unplaced = append(r.unplaced, n)
 	}
-	if r.makeRoom(n) || r.placeComing(n) {
-		return
-	}
-	r.unplaced = append(r.unplaced, n)
 }
 
 // placeNominated keeps a nominated pod where the scheduler is making room for it.
@@ -76,9 +73,24 @@ func (r *round) placeNominated(n *need) bool {
 	return r.popFor(n, at.Index())
 }
 
+// placeUp uses the nodes that are up. A pod alike that found none since there was room is not looked for again.
+func (r *round) placeUp(n *need) bool {
+	class, chances := n.pod.Class(), r.w.full.Chances(n.pod)
+	if at, tried := r.full[class]; tried && at == chances {
+		return false
+	}
+	at := r.w.full.Find(n.pod, r.w.up)
+	if at == nil {
+		r.full[class] = chances
+		return false
+	}
+	r.assume(n, at.Index())
+	return true
+}
+
 // placeComing uses the nodes that are not up yet, each filled before the next.
 func (r *round) placeComing(n *need) bool {
-	at := r.w.full.Find(n.pod, r.w.coming)
+	at := r.w.full.FindAmong(n.pod, r.w.comingNodes(), r.w.coming)
 	if at == nil {
 		return false
 	}
@@ -103,6 +115,20 @@ func (r *round) assume(n *need, index int) {
 		l.balloons++
 	}
 	r.load[index] = l
+}
+
+// comingNodes are the nodes that are not up yet: joining ones, and those made from templates, which stand last.
+func (w *world) comingNodes() []*pack.Node {
+	all := w.full.Nodes()
+	made := all[w.registered:]
+	if len(w.joins) == 0 {
+		return made
+	}
+	out := make([]*pack.Node, 0, len(w.joins)+len(made))
+	for _, index := range w.joins {
+		out = append(out, all[index])
+	}
+	return append(out, made...)
 }
 
 // up ranks nodes that are up, the least allocated first, as the scheduler does.

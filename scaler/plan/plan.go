@@ -17,15 +17,19 @@ const maxRounds = 20
 // balloons give way and are sized, then those still wanted are placed, and only then are nodes bought for what
 // found no place and returned where nobody needs them.
 func Make(now time.Time, s Snapshot, p Policy, m Memory) (Plan, Memory) {
-	w, err := newWorld(now, s, p)
-	if err != nil {
-		return Plan{Placed: map[string]string{}, Problems: []Problem{{Object: "snapshot", What: err.Error(),
-			Mend: "report this as a bug with the ledger's entry; nothing is planned meanwhile"}}}, Memory{UnneededSince: map[string]time.Time{}}
-	}
-	defer w.close()
+	var once Planner
+	defer once.forget()
+	return once.Make(now, s, p, m)
+}
+
+func (w *world) make(m Memory) (Plan, Memory) {
 	r := w.settle()
+	if len(r.bought) > 0 {
+		r = w.improve(r)
+	}
 	out := r.plan()
-	out.Terminations, m = r.sell(out.Launches, m)
+	out.Terminations, out.Kept, m = r.sell(out.Launches, m)
+	out.Lost = w.lost
 	w.filter(&out)
 	out.Problems = append(out.Problems, w.problems...)
 	out.sort()
@@ -76,6 +80,8 @@ func (p *Plan) sort() {
 	})
 	slices.SortFunc(p.Replacements, compareTerminations)
 	slices.SortFunc(p.Terminations, compareTerminations)
+	slices.SortFunc(p.Lost, compareTerminations)
+	slices.SortFunc(p.Kept, func(a, b Kept) int { return cmp.Compare(a.Node, b.Node) })
 	slices.SortFunc(p.Unplaced, func(a, b Unplaced) int { return cmp.Compare(a.Pod, b.Pod) })
 	slices.SortFunc(p.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.What, b.What), cmp.Compare(a.Mend, b.Mend))

@@ -19,46 +19,57 @@ type need struct {
 	balloon  *balloon // nil for real pods
 }
 
-// podSet is the snapshot's pods by what the planner does with them.
+// podSet is the snapshot's pods by what the planner does with them; bound ones are in the packers.
 type podSet struct {
-	bound, pendingDaemons, nominated, balloons []*pack.Pod
+	pendingDaemons, nominated, balloons []*pack.Pod
 }
 
 // readPods sorts the pods: bound ones stay, pending ones and those of leaving nodes need a place.
-func (w *world) readPods(s Snapshot) podSet {
+func (w *world) readPods(s Snapshot, all []*known) podSet {
 	var set podSet
-	leaving := map[string]*leave{}
+	leaving := map[string]bool{}
 	for i := range w.leaving {
-		leaving[w.leaving[i].name] = &w.leaving[i]
+		leaving[w.leaving[i].name] = true
+		w.liftOff(&w.leaving[i])
 	}
-	for _, p := range sortedPods(s.Pods) {
-		if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
-			continue
-		}
-		pod, err := pack.NewPod(p)
-		if err != nil {
-			w.problem("pod "+p.Namespace+"/"+p.Name, err.Error(), "correct the pod; it is left out of the plan")
-			continue
-		}
-		l := leaving[p.Spec.NodeName]
+	for _, k := range all {
 		switch {
-		case p.Labels[BalloonLabel] != "":
+		case k.err != nil:
+			w.problem("pod "+k.api.Namespace+"/"+k.api.Name, k.err.Error(), "correct the pod; it is left out of the plan")
+		case k.pod.Labels[BalloonLabel] != "":
 			// A balloon goes at once when it is deleted, and with its node.
-			if p.DeletionTimestamp == nil && (p.Spec.NodeName == "" || l == nil) {
-				set.balloons = append(set.balloons, pod)
+			if k.pod.DeletionTimestamp == nil && (k.pod.At == "" || !leaving[k.pod.At]) {
+				set.balloons = append(set.balloons, k.pod)
 			}
-		case p.Spec.NodeName == "":
-			w.readPending(pod, &set)
-		case l != nil && p.DeletionTimestamp == nil && !isDaemon(p) && !isStatic(p):
-			n := &need{pod: pod, leaves: true}
-			w.needs, l.needs = append(w.needs, n), append(l.needs, n)
-		default:
-			set.bound = append(set.bound, pod)
+		case k.pod.At == "":
+			w.readPending(k.pod, &set)
 		}
 	}
+	byName(set.pendingDaemons)
+	byName(set.nominated)
+	byName(set.balloons)
 	w.addPromised(s)
 	slices.SortStableFunc(w.needs, compareNeeds)
 	return set
+}
+
+// liftOff takes the pods that need another place off a node that is about to go.
+func (w *world) liftOff(l *leave) {
+	at := w.real.Node(l.name)
+	if at == nil {
+		return
+	}
+	pods := slices.Clone(at.Pods())
+	byName(pods)
+	for _, pod := range pods {
+		if !moves(pod) {
+			continue
+		}
+		w.real.Remove(pod)
+		w.full.Remove(pod)
+		n := &need{pod: pod, leaves: true}
+		w.needs, l.needs = append(w.needs, n), append(l.needs, n)
+	}
 }
 
 func (w *world) readPending(pod *pack.Pod, set *podSet) {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ func (r *round) makeRoom(n *need) bool {
 	tried := map[int]bool{}
 	// The estimate looks at CPU and memory; where something else is missing too, the next best node is tried.
 	for range 3 {
-		at := r.w.real.Find(n.pod, func(m *pack.Node) (int64, bool) {
+		at := r.w.real.FindAmong(n.pod, r.w.withBalloons(), func(m *pack.Node) (int64, bool) {
 			if r.w.nodes[m.Index()].kind != ready || tried[m.Index()] {
 				return 0, false
 			}
@@ -31,6 +32,22 @@ func (r *round) makeRoom(n *need) bool {
 		tried[at.Index()] = true
 	}
 	return false
+}
+
+// withBalloons are the nodes that have balloons of the snapshot, as the real packer holds them.
+func (w *world) withBalloons() []*pack.Node {
+	if w.ballooned == nil {
+		at := map[int]bool{}
+		for pod := range w.balloons {
+			if n := w.real.Node(pod.At); n != nil {
+				at[n.Index()] = true
+			}
+		}
+		for _, index := range slices.Sorted(maps.Keys(at)) {
+			w.ballooned = append(w.ballooned, w.real.Nodes()[index])
+		}
+	}
+	return w.ballooned
 }
 
 // cost ranks a node by the balloons that must give way on it: wanted ones, then all, then how full it is.

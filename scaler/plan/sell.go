@@ -8,39 +8,33 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"swell/nodegroups"
 	"swell/scaler/pack"
 )
 
-// protections are annotations by which a pod forbids that its node is emptied.
-var protections = map[string]string{
-	"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-	"karpenter.sh/do-not-disrupt":                    "true",
-	"capacity.swell/do-not-disrupt":                  "true",
-}
-
 // seller decides which nodes go.
 type seller struct {
-	r      *round
-	busy   map[int]bool    // nodes that a waiting pod was just given
-	buying map[string]bool // pool/zone where this plan launches
-	budget map[string]int  // pool/zone: nodes that may still start to drain
+	r         *round
+	busy      map[int]bool    // nodes that a waiting pod was just given
+	buying    map[string]bool // pool/zone where this plan launches
+	budget    map[string]int  // pool/zone: nodes that may still start to drain
+	evictions *evictions
+	kept      []Kept
 }
 
 // empty is a node that could go.
 type empty struct {
-	index          int
-	used           int64
-	pods, balloons int
-	since          time.Time
+	index    int
+	used     int64
+	pods     []*pack.Pod // those that move
+	balloons int
+	since    time.Time
 }
 
 // sell returns the nodes that nobody has needed for long enough. Each one that goes is taken out of the snapshot
 // before the next is looked at, so that no two count on each other's room.
-func (r *round) sell(launches []Launch, m Memory) ([]Termination, Memory) {
-	s := seller{r: r, busy: map[int]bool{}, buying: map[string]bool{}, budget: r.budgets()}
+func (r *round) sell(launches []Launch, m Memory) ([]Termination, []Kept, Memory) {
+	s := seller{r: r, busy: map[int]bool{}, buying: map[string]bool{}, budget: r.budgets(), evictions: newEvictions(r.w.budgets)}
 	for n, index := range r.at {
 		if n.balloon == nil {
 			s.busy[index] = true
@@ -49,32 +43,52 @@ func (r *round) sell(launches []Launch, m Memory) ([]Termination, Memory) {
 	for _, l := range launches {
 		s.buying[l.Pool+"/"+l.Zone] = true
 	}
+	for _, l := range r.w.leaving {
+		for _, n := range l.needs {
+			s.evictions.take([]*pack.Pod{n.pod})
+		}
+	}
 	unneeded := s.unneeded(m)
 	next := Memory{UnneededSince: map[string]time.Time{}}
 	var due []empty
 	for _, e := range unneeded {
 		st := r.w.nodes[e.index]
 		next.UnneededSince[st.name] = e.since
-		if r.w.now.Sub(e.since) >= st.group.pool.ScaleInAfter {
-			due = append(due, e)
+		if after := st.group.pool.ScaleInAfter; r.w.now.Sub(e.since) < after {
+			s.keep(e.index, fmt.Sprintf("unneeded since %s, and it goes after %s of that", e.since.UTC().Format("15:04:05"), after))
+			continue
 		}
+		due = append(due, e)
 	}
 	if r.w.stale != "" {
 		// What was not seen is not known to have lasted.
 		clear(next.UnneededSince)
 	}
-	return s.pick(due), next
+	if len(due) == 0 {
+		return nil, s.kept, next
+	}
+	s.holdSoon()
+	return s.pick(due), s.kept, next
+}
+
+func (s *seller) keep(index int, why string) {
+	st := s.r.w.nodes[index]
+	s.kept = append(s.kept, Kept{Node: st.name, Group: st.group.Name, Pool: st.group.Pool, Reason: why})
 }
 
 // unneeded are the nodes whose pods and balloons all fit elsewhere, each looked at for itself.
 func (s *seller) unneeded(m Memory) []empty {
 	var out []empty
 	for index, st := range s.r.w.nodes[:s.r.w.baseNodes] {
-		if st.kind != ready || st.group == nil || s.busy[index] {
+		if st.kind != ready || st.group == nil {
 			continue
 		}
-		e, ok := s.slack(index)
-		if !ok || !s.vacate(index, false) {
+		e, slack := s.slack(index)
+		if !slack {
+			continue
+		}
+		if why := s.needed(e); why != "" {
+			s.keep(index, why)
 			continue
 		}
 		e.since = s.r.w.now
@@ -86,7 +100,7 @@ func (s *seller) unneeded(m Memory) []empty {
 	return out
 }
 
-// slack says whether little enough is on a node, and nothing that must stay.
+// slack says whether little enough is on a node that it might go.
 func (s *seller) slack(index int) (empty, bool) {
 	e := empty{index: index}
 	at := s.r.w.real.Nodes()[index]
@@ -95,31 +109,70 @@ func (s *seller) slack(index int) (empty, bool) {
 		if !moves(p) {
 			continue
 		}
-		if mustStay(p) {
-			return e, false
-		}
-		e.pods++
+		e.pods = append(e.pods, p)
 		c, m := p.Requests()
 		cpu, memory = cpu+c, memory+m
 	}
 	e.balloons = len(s.r.held(index))
 	allCPU, allMemory := at.Allocatable()
 	e.used = max(share(cpu, allCPU), share(memory, allMemory))
-	return e, float64(e.used) < 1000*s.r.w.nodes[index].group.pool.ScaleInBelow || e.pods == 0
+	p := s.r.w.nodes[index].group.pool
+	return e, p.Consolidate || len(e.pods) == 0 || float64(e.used) < 1000*p.ScaleInBelow
+}
+
+// needed is why a node with slack is needed after all.
+func (s *seller) needed(e empty) string {
+	if why := s.nodeStays(e.index); why != "" {
+		return why
+	}
+	if s.busy[e.index] {
+		return "a pod that waits was just given a place on it"
+	}
+	for _, p := range e.pods {
+		if why := s.podStays(p); why != "" {
+			return "pod " + p.Key() + ": " + why
+		}
+	}
+	if !s.vacate(e.index, false) {
+		return "what is on it has no place on other nodes that are up"
+	}
+	return ""
+}
+
+// holdSoon gives a place to the balloons that will be wanted before a node that goes now could be had again, so that none
+// goes that they need.
+func (s *seller) holdSoon() {
+	w := s.r.w
+	for _, d := range w.demands {
+		if d.Pod == nil || d.Soon <= d.Want {
+			continue
+		}
+		for _, n := range w.soon(d) {
+			at := w.full.Find(n.pod, w.up)
+			if at == nil {
+				at = w.full.Find(n.pod, w.coming)
+			}
+			if at == nil {
+				break // they are alike: no node that is there is room for more of them
+			}
+			w.full.Assume(n.pod, at)
+		}
+	}
+}
+
+// soon makes up the balloons that are wanted soon and not now.
+func (w *world) soon(d *demand) []*need {
+	out := w.virtual(d, d.Soon-d.Want)
+	for _, n := range out {
+		n.pod.Name += "-soon"
+		n.pod.UID += "-soon"
+	}
+	return out
 }
 
 // moves says whether a pod goes elsewhere when its node goes.
 func moves(p *pack.Pod) bool {
 	return p.DeletionTimestamp == nil && !isDaemon(p.Pod) && !isStatic(p.Pod)
-}
-
-func mustStay(p *pack.Pod) bool {
-	for name, value := range protections {
-		if p.Annotations[name] == value {
-			return true
-		}
-	}
-	return metav1.GetControllerOf(p.Pod) == nil || p.Refused() != ""
 }
 
 // vacate moves everything off a node onto nodes that are up, without a launch, and says whether that can be done.
@@ -191,7 +244,7 @@ func (s *seller) lift(index int) (pods, balloons []*pack.Pod) {
 	return pods, balloons
 }
 
-// pick takes the due nodes one after the other: the emptiest first, then what the purchase policy can spare, then the dearest.
+// pick takes the due nodes one after the other.
 func (s *seller) pick(due []empty) []Termination {
 	var out []Termination
 	for len(due) > 0 {
@@ -199,48 +252,82 @@ func (s *seller) pick(due []empty) []Termination {
 		e := due[0]
 		due = due[1:]
 		st := s.r.w.nodes[e.index]
-		key := st.group.Pool + "/" + st.zone
-		if s.buying[key] || s.budget[key] <= 0 || !s.spare(st) || !s.vacate(e.index, true) {
+		if why := s.spared(e); why != "" {
+			s.keep(e.index, why)
 			continue
 		}
-		s.budget[key]--
+		s.budget[st.group.Pool+"/"+st.zone]--
+		s.evictions.take(e.pods)
 		st.group.sold++
 		out = append(out, Termination{Node: st.name, InstanceID: st.instance.ID, Group: st.group.Name, Pool: st.group.Pool, DrainTimeout: st.group.pool.DrainTimeout, Placed: true,
 			Reason: fmt.Sprintf("unneeded for %s: its pods use %.1f %% of it, and its %d pods and %d balloons fit on other nodes",
-				s.r.w.now.Sub(e.since).Round(time.Second), float64(e.used)/10, e.pods, e.balloons)})
+				s.r.w.now.Sub(e.since).Round(time.Second), float64(e.used)/10, len(e.pods), e.balloons)})
 	}
 	return out
 }
 
+// spared is why a node that is due stays for now; where it does not, what is on it has been moved.
+func (s *seller) spared(e empty) string {
+	st := s.r.w.nodes[e.index]
+	key := st.group.Pool + "/" + st.zone
+	switch {
+	case s.buying[key]:
+		return "nodes are bought in its zone"
+	case s.budget[key] <= 0:
+		return "as many nodes of its zone drain as scaleIn.maxUnavailablePerZone allows"
+	}
+	if why := s.floor(st); why != "" {
+		return why
+	}
+	if why := s.evictions.refuses(e.pods); why != "" {
+		return why
+	}
+	if !s.vacate(e.index, true) {
+		return "its place is needed for what other nodes hold that go, or for balloons that are wanted soon"
+	}
+	return ""
+}
+
+// compare is the order in which nodes go: those of a market that the pool has too much of, old images, the dearest (what
+// is paid for anyhow last), then the emptiest and those unneeded for longest.
 func (s *seller) compare(a, b empty) int {
 	x, y := s.r.w.nodes[a.index], s.r.w.nodes[b.index]
-	return cmp.Or(cmp.Compare(a.used, b.used), compareBool(!spareMarket(x.group), !spareMarket(y.group)),
-		cmp.Compare(y.group.HourlyPrice, x.group.HourlyPrice), strings.Compare(x.name, y.name))
+	return cmp.Or(compareBool(!spareMarket(x.group), !spareMarket(y.group)), compareBool(!x.instance.Outdated, !y.instance.Outdated),
+		cmp.Compare(y.group.saved(), x.group.saved()), cmp.Compare(a.used, b.used), a.since.Compare(b.since), strings.Compare(x.name, y.name))
 }
 
 // spareMarket says whether the pool has more of the group's market than its policy asks for first.
 func spareMarket(g *group) bool {
 	spot, onDemand := g.pool.inMarket(nodegroups.Spot), g.pool.inMarket(nodegroups.OnDemand)
+	if g.total() <= g.Prepaid {
+		return false
+	}
 	if g.Market == nodegroups.Spot {
 		return !g.pool.spotFits(spot, spot+onDemand)
 	}
 	return onDemand > g.pool.OnDemandBase && g.pool.spotFits(spot, spot+onDemand-1)
 }
 
-// spare says whether the floors allow that a node goes.
-func (s *seller) spare(st *node) bool {
+// floor is which floor forbids that a node goes; empty is none.
+func (s *seller) floor(st *node) string {
 	g, p := st.group, st.group.pool
-	if min(g.alive, g.Desired)-g.sold-g.leaving <= g.Min {
-		return false
+	if g.sure() <= g.Min {
+		return fmt.Sprintf("its group has its minimum of %d", g.Min)
 	}
-	if floor, _ := p.floor(s.r.w.now, g.Zone); p.inZone(g.Zone) <= floor {
-		return false
+	if floor, why := p.floor(s.r.w.now, g.Zone); p.inZone(g.Zone) <= floor {
+		return fmt.Sprintf("zone %s has the %d nodes that %s asks for", g.Zone, floor, why)
 	}
 	if g.Market == nodegroups.Spot {
-		return true
+		return ""
 	}
 	spot, onDemand := p.inMarket(nodegroups.Spot), p.inMarket(nodegroups.OnDemand)
-	return onDemand > p.OnDemandBase && p.spotFits(spot, spot+onDemand-1)
+	switch {
+	case onDemand <= p.OnDemandBase:
+		return fmt.Sprintf("it is one of the on-demand base of %d", p.OnDemandBase)
+	case !p.spotFits(spot, spot+onDemand-1):
+		return fmt.Sprintf("without it more than %.4g %% of the nodes above the base would be spot", 100*p.SpotMax)
+	}
+	return ""
 }
 
 // budgets are how many nodes of each pool's zones may start to drain, those that drain already counted.

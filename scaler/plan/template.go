@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -16,12 +17,18 @@ import (
 const podsPerNode = 110
 
 // templateNode is the node that an instance of a group becomes.
-func (w *world) templateNode(g *group, name string) *corev1.Node {
+func (w *world) templateNode(g *group, i *nodegroups.Instance, name string) *corev1.Node {
+	template := g.Template
+	if i != nil {
+		if own, known := g.Templates[i.Type]; known {
+			template = own
+		}
+	}
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name,
-		Labels: merged(g.Template.Labels, map[string]string{corev1.LabelHostname: name, corev1.LabelTopologyZone: g.Zone})}}
-	n.Spec.Taints = withoutStartup(g.Template.Taints)
+		Labels: merged(template.Labels, map[string]string{corev1.LabelHostname: name, corev1.LabelTopologyZone: g.Zone})}}
+	n.Spec.Taints = withoutStartup(template.Taints)
 	n.Status = w.template
-	n.Status.Allocatable = g.Template.Allocatable.DeepCopy()
+	n.Status.Allocatable = template.Allocatable.DeepCopy()
 	if n.Status.Allocatable == nil {
 		n.Status.Allocatable = corev1.ResourceList{}
 	}
@@ -32,8 +39,8 @@ func (w *world) templateNode(g *group, name string) *corev1.Node {
 }
 
 // joining is a Node that has registered and is not Ready, as it will be.
-func (w *world) joining(n *corev1.Node, g *group) *corev1.Node {
-	m := w.templateNode(g, n.Name)
+func (w *world) joining(n *corev1.Node, g *group, i *nodegroups.Instance) *corev1.Node {
+	m := w.templateNode(g, i, n.Name)
 	m.Labels = merged(m.Labels, n.Labels)
 	if _, reported := n.Status.Allocatable[corev1.ResourceCPU]; reported {
 		m.Status.Allocatable = n.Status.Allocatable
@@ -55,9 +62,10 @@ func (w *world) addTemplate(g *group, k kind, name string, i *nodegroups.Instanc
 	for w.real.Node(name) != nil {
 		name += "-"
 	}
-	n := w.templateNode(g, name)
-	// AddNode fails on a name that is taken alone.
-	_, _ = w.real.AddNode(n), w.full.AddNode(n)
+	n := w.templateNode(g, i, name)
+	limits := w.limitsFor(g, i)
+	// It fails on a name that is taken alone.
+	_, _ = w.real.AddNodeLike(n, limits), w.full.AddNodeLike(n, limits)
 	g.templates++
 	w.nodes = append(w.nodes, &node{name: name, zone: g.Zone, kind: k, group: g, instance: i, order: int64(g.index)<<32 + g.templates})
 	index := len(w.nodes) - 1
@@ -110,7 +118,7 @@ func (w *world) addDaemons(pending []*pack.Pod) {
 // daemonOf is the namespace and name of the DaemonSet that a pod belongs to, or its own where it has none: the
 // template of a DaemonSet may come without an owner.
 func daemonOf(p *corev1.Pod) string {
-	if o := metav1.GetControllerOf(p); o != nil {
+	if o := metav1.GetControllerOfNoCopy(p); o != nil {
 		if o.Kind != "DaemonSet" {
 			return ""
 		}
@@ -120,7 +128,7 @@ func daemonOf(p *corev1.Pod) string {
 }
 
 func isDaemon(p *corev1.Pod) bool {
-	o := metav1.GetControllerOf(p)
+	o := metav1.GetControllerOfNoCopy(p)
 	return o != nil && o.Kind == "DaemonSet"
 }
 
@@ -132,14 +140,10 @@ func isStatic(p *corev1.Pod) bool {
 
 func sortedPods(pods []*corev1.Pod) []*corev1.Pod {
 	out := slices.Clone(pods)
-	slices.SortFunc(out, func(a, b *corev1.Pod) int {
-		if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		return strings.Compare(string(a.UID), string(b.UID))
-	})
+	slices.SortFunc(out, comparePods)
 	return out
+}
+
+func comparePods(a, b *corev1.Pod) int {
+	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(string(a.UID), string(b.UID)))
 }

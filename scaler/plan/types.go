@@ -36,6 +36,8 @@ type Snapshot struct {
 	Interrupted []nodegroups.Interruption
 	// Balloons that are wanted after the pods that exist and are promised.
 	Balloons []BalloonDemand
+	// NeverReady are the ids of instances that have a Node which, as far as is known, was never Ready.
+	NeverReady []string
 	// Draining are the names of nodes that are being emptied on an earlier plan's word. They take nothing, and
 	// what they hold needs another place.
 	Draining []string
@@ -58,6 +60,8 @@ type Volumes struct {
 	Drivers []*storagev1.CSIDriver
 	// Attachments that exist count against a node's limit.
 	Attachments []*storagev1.VolumeAttachment
+	// Capacities of drivers that publish them; where a driver does and none is given, nothing can be made.
+	Capacities []*storagev1.CSIStorageCapacity
 }
 
 // Promised is a number of pods, alike, that do not exist yet.
@@ -116,6 +120,8 @@ type Pool struct {
 	Freeze          Freeze
 	Holds           []Hold
 	Observe         bool // plan and report, change nothing
+	// ObserveWhy is why the pool only observes although it was not asked to, such as another scaler on its groups.
+	ObserveWhy string
 	// PriceCapacity spreads launches over the groups of a market that cost nearly the same, those with fewer failures and
 	// interruptions first; otherwise the cheapest is bought.
 	PriceCapacity bool
@@ -154,6 +160,8 @@ type Plan struct {
 	Virtual      []VirtualRoom   // where virtual balloons have their places
 	Replacements []Termination   // interrupted instances to drain and return; their replacement is among Launches
 	Terminations []Termination   // nodes nobody needs: drain, then return
+	Lost         []Termination   // instances that did not become Ready nodes in time: return, after a drain where there is a Node
+	Kept         []Kept          // nodes with little on them that stay, each with its reason
 	Unplaced     []Unplaced
 	Problems     []Problem
 	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.
@@ -214,6 +222,11 @@ type Termination struct {
 	Placed bool
 }
 
+// Kept is a node that little enough is on to go, and why it stays. The reason carries no number that changes by itself.
+type Kept struct {
+	Node, Group, Pool, Reason string
+}
+
 // Unplaced is a pod that no node and no group can take.
 type Unplaced struct {
 	Pod     string // namespace/name
@@ -228,4 +241,7 @@ type Problem struct {
 // Suppressed is an action that was planned and taken out.
 type Suppressed struct {
 	Action, Reason string
+	// Launch or Termination is the action itself, where it was one.
+	Launch      *Launch
+	Termination *Termination
 }

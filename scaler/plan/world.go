@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"swell/nodegroups"
 	"swell/scaler/pack"
@@ -29,21 +31,27 @@ type world struct {
 	realBase, fullBase pack.Mark
 	nodes              []*node // by index in the packers
 	baseNodes          int
+	registered         int   // nodes that have an API object; those made from templates stand after them
+	joins              []int // those of them that are not up yet
 
 	byProvider map[string]owned
 
-	pools    []*pool
-	groups   []*group
-	daemons  []*corev1.Pod
-	needs    []*need // real pods without a place, in the order in which they are placed
-	pending  []*balloon
-	demands  []*demand
-	balloons map[*pack.Pod]*balloon // on nodes, where they stay or not
-	leaving  []leave
-	observed map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
-	problems []Problem
+	pools     []*pool
+	groups    []*group
+	daemons   []*corev1.Pod
+	budgets   []*policyv1.PodDisruptionBudget
+	needs     []*need // real pods without a place, in the order in which they are placed
+	pending   []*balloon
+	demands   []*demand
+	ballooned []*pack.Node           // once asked
+	balloons  map[*pack.Pod]*balloon // on nodes, where they stay or not
+	leaving   []leave
+	lost      []Termination     // what has not joined in time
+	observed  map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
+	problems  []Problem
 
-	template corev1.NodeStatus // what booting nodes take over from nodes that are up
+	limits   map[string]*storagev1.CSINode // volume limits that nodes to come are taken to have, by group and by instance type
+	template corev1.NodeStatus             // what booting nodes take over from nodes that are up
 }
 
 // kind is what a node is to the planner.
@@ -74,38 +82,34 @@ type leave struct {
 	needs  []*need
 }
 
-func newWorld(now time.Time, s Snapshot, p Policy) (*world, error) {
-	w := &world{now: now, policy: p, joinWithin: p.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}}
+// world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.
+func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error) {
+	w := &world{now: now, policy: policy, joinWithin: policy.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}}
 	if w.joinWithin == 0 {
 		w.joinWithin = defaultJoinWithin
 	}
-	w.stale = staleness(now, s, p)
-	w.daemons = sortedPods(s.DaemonPods)
+	w.stale = staleness(now, s, policy)
+	w.daemons, w.budgets = sortedPods(s.DaemonPods), s.Budgets
 	w.readGroups(s)
-	nodes := w.readNodes(s)
-	pods := w.readPods(s)
-	var err error
-	if w.real, err = pack.New(pack.Options{Namespaces: s.Namespaces}, nodes, pods.bound); err != nil {
+	all, err := p.read(s, w.readNodes(s))
+	if err != nil {
 		return nil, err
 	}
-	if w.full, err = w.real.Clone(); err != nil {
-		w.real.Close()
-		return nil, err
-	}
+	w.real, w.full = p.real, p.full
+	w.registered = len(w.nodes)
+	w.readLimits(s)
+	pods := w.readPods(s, all)
 	w.holdNominated(pods)
 	w.readBalloons(s, pods.balloons)
 	w.addDaemons(pods.pendingDaemons)
 	w.addBooting(s)
+	w.lost = w.findLost(s)
+	w.readHalts()
 	w.realBase, w.fullBase, w.baseNodes = w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes)
 	for _, g := range w.groups {
 		g.base = g.templates
 	}
 	return w, nil
-}
-
-func (w *world) close() {
-	w.real.Close()
-	w.full.Close()
 }
 
 func staleness(now time.Time, s Snapshot, p Policy) string {
@@ -147,11 +151,14 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 		case isReady(n):
 			st.kind = ready
 			n = withoutTaints(n, corev1.TaintNodeNotReady)
-		case st.group != nil && w.young(*st.instance):
+		case st.group != nil && w.mayJoin(st.group, *st.instance):
 			st.kind = booting
-			n = w.joining(n, st.group)
+			n = w.joining(n, st.group, st.instance)
 		case st.group != nil:
 			w.problem("node "+n.Name, "is not Ready, "+w.since(*st.instance)+" after its launch", "look at the kubelet's log; the node takes no pods until it is Ready")
+		}
+		if st.kind == booting {
+			w.joins = append(w.joins, len(w.nodes))
 		}
 		w.nodes = append(w.nodes, st)
 		out = append(out, n)
@@ -206,11 +213,12 @@ func (w *world) addBooting(s Snapshot) {
 			case notices[i.ID] != nil:
 				g.leaving++
 				w.leaving = append(w.leaving, leave{group: g, inst: &i.Instance, notice: notices[i.ID]})
-			case w.young(i.Instance):
+			case w.mayJoin(g, i.Instance):
 				w.addTemplate(g, booting, "booting-"+i.ID, &i.Instance)
 			default:
+				g.leaving++
 				w.problem("instance "+i.ID, fmt.Sprintf("of group %s has no Node %s after its launch", g.Name, w.since(i.Instance)),
-					"look at its console output; it is not counted on, and should be terminated by hand")
+					"look at its console output; it is not counted on, and is returned and replaced")
 			}
 		}
 		if g.unavailable != "" {
@@ -220,10 +228,6 @@ func (w *world) addBooting(s Snapshot) {
 			w.addTemplate(g, booting, fmt.Sprintf("asked-%s-%d", g.Name, k+1), nil)
 		}
 	}
-}
-
-func (w *world) young(i nodegroups.Instance) bool {
-	return i.LaunchedAt.IsZero() || w.now.Sub(i.LaunchedAt) < w.joinWithin
 }
 
 func (w *world) since(i nodegroups.Instance) string {

@@ -27,13 +27,14 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 		return nil, invalid(`1 validation error detected: Value '%s' at 'clientToken' failed to satisfy constraint: Member must satisfy regular expression pattern: [A-Za-z0-9\-_\/]+ and have length less than or equal to 64`, token)
 	case strategy != "" && strategy != "none" && strategy != "retry-with-group-configuration":
 		return nil, invalid("1 validation error detected: Value '%s' at 'retryStrategy' failed to satisfy constraint: Member must satisfy enum value set: [retry-with-group-configuration, none]", strategy)
-	case n > maxLaunch:
-		return nil, invalid("RequestedCapacity %d exceeds the limit of %d instances per launch.", n, maxLaunch)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	g, bad := e.find(r.call.Group)
 	if bad != nil {
+		return nil, bad
+	}
+	if bad := g.launchable(n); bad != nil {
 		return nil, bad
 	}
 	zone, subnet, bad := e.launchPlace(r, g)
@@ -55,8 +56,8 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 		return nil, invalid("The Launch process of AutoScalingGroup %s is suspended.", g.Name)
 	}
 	c := e.change(r.now)
-	ids, errs := e.launch(c, g, zone, subnet, n, token, "launch-instances")
-	grow := len(ids)
+	launched, errs := e.launch(c, g, zone, subnet, n, token, "launch-instances")
+	ids, grow := launched.ids, launched.units
 	if strategy == "retry-with-group-configuration" {
 		grow = n
 	}
@@ -65,10 +66,25 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 	c.do(record{Op: opToken, Token: token, Reply: &reply})
 	c.commit()
 	r.call.Instances = append(r.call.Instances, ids...)
-	if len(errs) > 0 && len(ids) < n {
+	if len(errs) > 0 && launched.units < n {
 		r.call.Code = errs[0].Code
 	}
 	return e.launchXML(g, zone, token, reply), nil
+}
+
+// launchable refuses what LaunchInstances does not do for a group.
+func (g *group) launchable(n int) *apiError {
+	if g.Market == mixed {
+		return invalid("LaunchInstances supports mixed instances policies with fully On-Demand or fully Spot purchasing options only.")
+	}
+	least := g.weight(g.InstanceTypes[0])
+	for _, t := range g.InstanceTypes {
+		least = min(least, g.weight(t))
+	}
+	if (n+least-1)/least > maxLaunch {
+		return invalid("RequestedCapacity %d exceeds the limit of %d instances per launch.", n, maxLaunch)
+	}
+	return nil
 }
 
 // launchPlace is the zone, and the subnet if one is named, that a call launches into. The lock is held.

@@ -243,7 +243,7 @@ func TestFaultsOfCalls(t *testing.T) {
 	w.order("deny", map[string]any{"action": "LaunchInstances"})
 	_, err = w.launch("general-1a-spot", 1, "t")
 	wantCode(t, err, "AccessDenied")
-	_, err = w.as.DescribePolicies(ctx, &autoscaling.DescribePoliciesInput{})
+	_, err = w.as.DescribeNotificationConfigurations(ctx, &autoscaling.DescribeNotificationConfigurationsInput{})
 	wantCode(t, err, "InvalidAction")
 	for name, o := range map[string]map[string]any{"throttle": {"share": 2}, "slow": {}, "interrupt": {"count": 9}, "capacity": {"zon": "x"}, "melt": {}} {
 		if code := w.order(name, o); code != 400 {

@@ -3,6 +3,7 @@ package aws
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,8 @@ type groupXML struct {
 	Policies          []string       `xml:"TerminationPolicies>member"`
 	ProtectNew        bool           `xml:"NewInstancesProtectedFromScaleIn"`
 	CapacityRebalance bool           `xml:"CapacityRebalance"`
+	WarmPool          *warmConfigXML `xml:"WarmPoolConfiguration,omitempty"`
+	WarmSize          *int           `xml:"WarmPoolSize,omitempty"`
 }
 
 type templateXML struct {
@@ -48,7 +51,8 @@ type mixedXML struct {
 }
 
 type overrideXML struct {
-	Type string `xml:"InstanceType"`
+	Type   string `xml:"InstanceType"`
+	Weight int    `xml:"WeightedCapacity,omitempty"`
 }
 
 type suspendedXML struct {
@@ -59,6 +63,7 @@ type suspendedXML struct {
 type memberXML struct {
 	ID             string      `xml:"InstanceId"`
 	Type           string      `xml:"InstanceType"`
+	Weight         int         `xml:"WeightedCapacity,omitempty"`
 	Group          string      `xml:"AutoScalingGroupName,omitempty"`
 	Zone           string      `xml:"AvailabilityZone"`
 	Lifecycle      string      `xml:"LifecycleState"`
@@ -138,19 +143,27 @@ func (e *Emulator) templateID(name string) string {
 }
 
 func (e *Emulator) groupXML(g *group, withInstances bool) groupXML {
-	template := templateXML{ID: e.templateID(g.LaunchTemplate), Name: g.LaunchTemplate, Version: "$Default"}
+	template := templateXML{ID: e.templateID(g.LaunchTemplate), Name: g.LaunchTemplate, Version: g.TemplateVersion}
 	out := groupXML{
-		Name: g.Name, ARN: fmt.Sprintf("arn:aws:autoscaling:%s:%s:autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/%s", e.fleet.Region, account, g.Name),
+		Name: g.Name, ARN: e.groupARN(g.Name),
 		Min: g.Min, Max: g.Max, Desired: g.desired, Cooldown: 300, Zones: append([]string{g.Zone}, g.MoreZones...), HealthCheckType: "EC2",
 		Created: timestamp(g.created), Subnets: strings.Join(g.Subnets, ","), Tags: e.tagsXML(g.Group), Policies: []string{"Default"},
+		CapacityRebalance: g.CapacityRebalance, WarmPool: g.warmXML(),
 	}
-	if len(g.InstanceTypes) > 1 {
+	if g.warm != nil {
+		n := len(e.state.warmInstances(g.Name))
+		out.WarmSize = &n
+	}
+	if len(g.InstanceTypes) > 1 || len(g.Weights) > 0 || g.Market == mixed {
 		out.Mixed = &mixedXML{Template: template, OnDemandPercent: 100, SpotStrategy: "price-capacity-optimized"}
 		if g.Market == "spot" {
 			out.Mixed.OnDemandPercent = 0
 		}
+		if g.Market == mixed {
+			out.Mixed.OnDemandBase, out.Mixed.OnDemandPercent = g.OnDemandBase, g.OnDemandPercent
+		}
 		for _, t := range g.InstanceTypes {
-			out.Mixed.Overrides = append(out.Mixed.Overrides, overrideXML{Type: t})
+			out.Mixed.Overrides = append(out.Mixed.Overrides, overrideXML{Type: t, Weight: g.Weights[t]})
 		}
 	} else {
 		out.LaunchTemplate = &template
@@ -160,7 +173,7 @@ func (e *Emulator) groupXML(g *group, withInstances bool) groupXML {
 	}
 	if withInstances {
 		for _, id := range e.state.order {
-			if i := e.state.instances[id]; i.Group == g.Name && i.State != stateTerminated {
+			if i := e.state.instances[id]; i.Group == g.Name && i.State != stateTerminated && !i.Warm {
 				out.Instances = append(out.Instances, e.memberXML(i, false))
 			}
 		}
@@ -171,7 +184,8 @@ func (e *Emulator) groupXML(g *group, withInstances bool) groupXML {
 func (e *Emulator) memberXML(i *instance, withGroup bool) memberXML {
 	m := memberXML{ID: i.ID, Type: i.Type, Zone: i.Zone, Health: "Healthy", Protected: i.Protected, Lifecycle: lifecycleOf(i)}
 	if g := e.state.groups[i.Group]; g != nil {
-		m.LaunchTemplate = templateXML{ID: e.templateID(g.LaunchTemplate), Name: g.LaunchTemplate, Version: "1"}
+		m.LaunchTemplate = templateXML{ID: e.templateID(g.LaunchTemplate), Name: g.LaunchTemplate, Version: strconv.Itoa(max(i.Version, 1))}
+		m.Weight = g.Weights[i.Type]
 	}
 	if withGroup {
 		m.Group, m.Health = i.Group, "HEALTHY"
@@ -180,13 +194,29 @@ func (e *Emulator) memberXML(i *instance, withGroup bool) memberXML {
 }
 
 func lifecycleOf(i *instance) string {
-	switch i.State {
-	case statePending:
-		return "Pending"
-	case stateRunning:
-		return "InService"
+	stage := "Terminating"
+	switch {
+	case i.State == statePending && !i.Leaving:
+		stage = "Pending"
+	case i.State == stateRunning && i.Leaving:
+		stage = "Terminating:Wait"
+	case i.State == stateRunning && len(i.Waits) > 0:
+		stage = "Pending:Wait"
+	case i.State == stateRunning && i.Warm:
+		stage = "Running"
+	case i.State == stateRunning:
+		stage = "InService"
+	case i.State == stateStopped:
+		stage = "Stopped"
 	}
-	return "Terminating"
+	if i.Warm {
+		return "Warmed:" + stage
+	}
+	return stage
+}
+
+func (e *Emulator) groupARN(name string) string {
+	return fmt.Sprintf("arn:aws:autoscaling:%s:%s:autoScalingGroup:00000000-0000-0000-0000-000000000000:autoScalingGroupName/%s", e.fleet.Region, account, name)
 }
 
 func (e *Emulator) tagsXML(g Group) []tagXML {

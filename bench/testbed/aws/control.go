@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Order is the body of a POST to /_control/capacity, throttle, deny, slow, interrupt, rebalance and reset.
+// Order is the body of a POST to /_control/capacity, throttle, deny, slow, interrupt, rebalance, maintenance, template and reset.
 type Order struct {
 	Fault
 	// For is how long the fault lasts, in the services' time; absent and without until, it lasts until a reset.
@@ -18,6 +18,13 @@ type Order struct {
 	// Count or Instances say whom an interruption or a rebalance recommendation is for.
 	Count     int      `json:"count,omitempty"`
 	Instances []string `json:"instances,omitempty"`
+	// Event of a maintenance order: instance-retirement, the default, instance-stop, instance-reboot, system-reboot or
+	// system-maintenance; In is how long until it begins, in the services' time; default 14 days.
+	Event string `json:"event,omitempty"`
+	In    string `json:"in,omitempty"`
+	// Template and Image of a template order: the launch template gets a new version with the image.
+	Template string `json:"template,omitempty"`
+	Image    string `json:"image,omitempty"`
 }
 
 // control answers what is under /_control/.
@@ -88,11 +95,48 @@ func (e *Emulator) Control(what string, o Order) ([]string, error) {
 			}
 		}
 		return ids, nil
+	case "maintenance":
+		return e.maintenance(c, o)
+	case "template":
+		t := e.state.templates[o.Template]
+		if t == nil || o.Image == "" {
+			return nil, fmt.Errorf("changing the launch template %q: give template, the name of one that a group uses, and image", o.Template)
+		}
+		next := t.with(t.resolve("$Latest"), o.Image, now)
+		c.do(record{Op: opTemplate, Template: &next})
+		return []string{}, nil
 	case "reset":
 		c.do(record{Op: opReset})
 		return []string{}, nil
 	}
-	return nil, fmt.Errorf("the order %q is not known: give capacity, throttle, deny, slow, interrupt, rebalance or reset", what)
+	return nil, fmt.Errorf("the order %q is not known: give capacity, throttle, deny, slow, interrupt, rebalance, maintenance, template or reset", what)
+}
+
+// maintenance schedules an event for the named instances. The lock is held.
+func (e *Emulator) maintenance(c *change, o Order) ([]string, error) {
+	if o.Event == "" {
+		o.Event = "instance-retirement"
+	}
+	if healthCodes[o.Event] == "" {
+		return nil, fmt.Errorf("scheduling the event %q: give instance-retirement, instance-stop, instance-reboot, system-reboot or system-maintenance", o.Event)
+	}
+	in := 14 * 24 * time.Hour
+	if o.In != "" {
+		d, err := time.ParseDuration(o.In)
+		if err != nil {
+			return nil, fmt.Errorf("reading the order's in: %w; write a duration such as 48h", err)
+		}
+		in = d
+	}
+	for _, id := range o.Instances {
+		if i := e.state.instances[id]; i == nil || !i.running() {
+			return nil, fmt.Errorf("scheduling maintenance of %s: it does not run; GET /_control/state lists what does", id)
+		}
+	}
+	for _, id := range o.Instances {
+		e.schedule(c, e.state.instances[id], o.Event, c.t.At.Add(e.fleet.shorten(in)))
+	}
+	return append([]string{}, o.Instances...), nil
 }
 
 // choose the spot instances that an order is for: the named ones, or the oldest whose Nodes have joined and that are not

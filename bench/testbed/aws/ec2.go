@@ -22,9 +22,14 @@ func init() {
 			"DescribeLaunchTemplateVersions": (*Emulator).describeTemplateVersions,
 			"DescribeSubnets":                (*Emulator).describeSubnets,
 			"DescribeSpotPriceHistory":       (*Emulator).describeSpotPrices,
+			"CreateLaunchTemplateVersion":    (*Emulator).createTemplateVersion,
+			"ModifyLaunchTemplate":           (*Emulator).modifyTemplate,
+			"DescribeInstanceStatus":         (*Emulator).describeInstanceStatus,
+			"DescribeReservedInstances":      (*Emulator).describeReserved,
+			"TerminateInstances":             (*Emulator).terminateInstances,
 		},
 		throttle: apiError{Status: http.StatusServiceUnavailable, Code: "RequestLimitExceeded", Message: "Request limit exceeded."},
-		denied:   apiError{Status: http.StatusForbidden, Code: "UnauthorizedOperation"},
+		denied:   apiError{Status: http.StatusForbidden, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. "},
 		write:    writeEC2,
 		fail:     failEC2,
 	}
@@ -42,13 +47,8 @@ func (e *Emulator) describeInstances(r *request) (any, *apiError) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, id := range ids {
-		if !instanceIDPattern.MatchString(id) {
-			return nil, refuse(http.StatusBadRequest, "InvalidInstanceID.Malformed", "Invalid id: %q", id)
-		}
-		if i := e.state.instances[id]; i == nil || !e.visible(i, r.now) {
-			return nil, refuse(http.StatusBadRequest, "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
-		}
+	if bad := e.knownInstances(ids, r.now); bad != nil {
+		return nil, bad
 	}
 	filters := r.filters("Filter.", ".Value.")
 	var found []*instance
@@ -139,6 +139,7 @@ func (e *Emulator) instanceTags(i *instance) map[string]string {
 		for k, v := range e.fleet.allTags(g.Group) {
 			tags[k] = v
 		}
+		tags["aws:ec2launchtemplate:id"], tags["aws:ec2launchtemplate:version"] = e.templateID(g.LaunchTemplate), strconv.Itoa(max(i.Version, 1))
 	}
 	tags["aws:autoscaling:groupName"] = i.Group
 	return tags
@@ -175,29 +176,6 @@ func (e *Emulator) describeOfferings(r *request) (any, *apiError) {
 		}
 	}
 	return out, nil
-}
-
-func (e *Emulator) describeTemplateVersions(r *request) (any, *apiError) {
-	id, name := r.form.Get("LaunchTemplateId"), r.form.Get("LaunchTemplateName")
-	for _, v := range r.list("LaunchTemplateVersion.") {
-		if v != "$Default" && v != "$Latest" && v != "1" {
-			return nil, refuse(http.StatusBadRequest, "InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", v)
-		}
-	}
-	for _, g := range e.fleet.Groups {
-		if g.LaunchTemplate != name && e.templateID(g.LaunchTemplate) != id {
-			continue
-		}
-		v := templateVersionXML{ID: e.templateID(g.LaunchTemplate), Name: g.LaunchTemplate, Version: 1, Default: true, Created: timestamp(e.state.groups[g.Name].created), Image: g.Image}
-		if len(g.InstanceTypes) == 1 {
-			v.Type, v.Market = g.InstanceTypes[0], spotOnly(g.Market)
-		}
-		return templateVersionsXML{Versions: []templateVersionXML{v}}, nil
-	}
-	if name != "" {
-		return nil, refuse(http.StatusBadRequest, "InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist.", name)
-	}
-	return nil, refuse(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id)
 }
 
 func (e *Emulator) describeSubnets(r *request) (any, *apiError) {

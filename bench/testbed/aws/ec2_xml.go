@@ -105,7 +105,7 @@ type spotPriceXML struct {
 	Zone    string `xml:"availabilityZone"`
 }
 
-var stateCodes = map[string]int{statePending: 0, stateRunning: 16, stateShuttingDown: 32, stateTerminated: 48}
+var stateCodes = map[string]int{statePending: 0, stateRunning: 16, stateShuttingDown: 32, stateTerminated: 48, stateStopped: 80}
 
 func (e *Emulator) ec2InstanceXML(i *instance) ec2InstanceXML {
 	out := ec2InstanceXML{ID: i.ID, Image: i.Image, StateCode: stateCodes[i.State], State: i.State, DNS: e.dnsName(i), IP: i.IP, Type: i.Type,

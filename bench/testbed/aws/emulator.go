@@ -37,6 +37,7 @@ type Emulator struct {
 	state   *state
 	journal *journal
 	dice    *rand.Rand
+	started time.Time
 	changed chan struct{} // closed and replaced at every change
 
 	stop context.CancelFunc
@@ -87,6 +88,7 @@ func New(o Options) (*Emulator, error) {
 // begin gives groups that start below their desired capacity a reason to launch at once.
 func (e *Emulator) begin() {
 	now := e.now()
+	e.started = now
 	for _, g := range e.state.groups {
 		g.created = now
 		g.repairCause = "self-repair"

@@ -36,13 +36,19 @@ type Fleet struct {
 	InServiceAfter time.Duration `yaml:"inServiceAfter,omitempty"`
 	// TerminateTakes is how long an instance shuts down; default 10 s.
 	TerminateTakes time.Duration `yaml:"terminateTakes,omitempty"`
+	// Reserved are the account's EC2 reservations.
+	Reserved []Reserved `yaml:"reserved,omitempty"`
+	// SavingsPlans are the account's commitments.
+	SavingsPlans []SavingsPlan `yaml:"savingsPlans,omitempty"`
+	// Quotas of EC2 by code; those that are left out are 100,000 vCPUs.
+	Quotas map[string]float64 `yaml:"quotas,omitempty"`
 }
 
 // Group is one Auto Scaling group of one zone and market.
 type Group struct {
 	Name   string `yaml:"name"`
 	Zone   string `yaml:"zone"`
-	Market string `yaml:"market"` // spot or on-demand
+	Market string `yaml:"market"` // spot, on-demand or mixed
 	Min    int    `yaml:"min"`
 	Max    int    `yaml:"max"`
 	// Desired is where the group starts; less than Min means Min.
@@ -54,8 +60,21 @@ type Group struct {
 	Taints         []string          `yaml:"taints,omitempty"` // key=value:Effect
 	Tags           map[string]string `yaml:"tags,omitempty"`
 	Subnets        []string          `yaml:"subnets,omitempty"`
-	// MoreZones make the group span zones, as a group should not.
+	// MoreZones make the group span zones; such a group balances them while its AZRebalance process is not suspended.
 	MoreZones []string `yaml:"moreZones,omitempty"`
+	// TemplateVersion is a number, $Latest or $Default, the default.
+	TemplateVersion string `yaml:"templateVersion,omitempty"`
+	// Weights are capacity units by instance type; what is left out is 1. Min, Max and Desired are in these units.
+	Weights map[string]int `yaml:"weights,omitempty"`
+	// OnDemandBase units of a mixed group are on-demand, and OnDemandPercent of those above it.
+	OnDemandBase    int       `yaml:"onDemandBase,omitempty"`
+	OnDemandPercent int       `yaml:"onDemandPercent,omitempty"`
+	Hooks           []Hook    `yaml:"hooks,omitempty"`
+	WarmPool        *WarmPool `yaml:"warmPool,omitempty"`
+	// Policies are the names of dynamic scaling policies, which do nothing here.
+	Policies []string `yaml:"policies,omitempty"`
+	// CapacityRebalance makes the group replace instances at a rebalance recommendation; it is told, not done.
+	CapacityRebalance bool `yaml:"capacityRebalance,omitempty"`
 	// NoResourceTags leaves the node-template resource tags out.
 	NoResourceTags bool `yaml:"noResourceTags,omitempty"`
 }
@@ -144,17 +163,37 @@ func (f *Fleet) fill() {
 		if g.Image == "" {
 			g.Image = "ami-0123456789abcdef0"
 		}
-		if len(g.Subnets) == 0 {
-			g.Subnets = []string{"subnet-" + g.Zone}
-		}
-		for _, id := range g.Subnets {
-			if _, ok := f.Subnets[id]; !ok {
-				f.Subnets[id] = Subnet{Zone: g.Zone, Addresses: 4091}
-			}
-		}
+		f.fillGroup(g)
 		if _, ok := f.Boot[g.Zone]; !ok {
 			f.Boot[g.Zone] = Boot{P50: 50 * time.Second, P95: 120 * time.Second}
 		}
+	}
+}
+
+func (f *Fleet) fillGroup(g *Group) {
+	if len(g.Subnets) == 0 {
+		g.Subnets = []string{"subnet-" + g.Zone}
+		for _, z := range g.MoreZones {
+			id := "subnet-" + z
+			g.Subnets = append(g.Subnets, id)
+			if _, ok := f.Subnets[id]; !ok {
+				f.Subnets[id] = Subnet{Zone: z, Addresses: 4091}
+			}
+		}
+	}
+	for _, id := range g.Subnets {
+		if _, ok := f.Subnets[id]; !ok {
+			f.Subnets[id] = Subnet{Zone: g.Zone, Addresses: 4091}
+		}
+	}
+	if g.TemplateVersion == "" {
+		g.TemplateVersion = "$Default"
+	}
+	for i := range g.Hooks {
+		g.Hooks[i].fill()
+	}
+	if g.WarmPool != nil && g.WarmPool.State == "" {
+		g.WarmPool.State = "Stopped"
 	}
 }
 
@@ -213,8 +252,8 @@ func (f Fleet) validateGroup(g Group) error {
 		return errors.New("name is missing: name the group")
 	case !strings.HasPrefix(g.Zone, f.Region):
 		return fmt.Errorf("zone of %s is %q: give a zone of region %s", g.Name, g.Zone, f.Region)
-	case g.Market != "spot" && g.Market != "on-demand":
-		return fmt.Errorf("market of %s is %q: give spot or on-demand", g.Name, g.Market)
+	case g.Market != "spot" && g.Market != "on-demand" && g.Market != mixed:
+		return fmt.Errorf("market of %s is %q: give spot, on-demand or mixed", g.Name, g.Market)
 	case g.Min < 0 || g.Max < 1 || g.Min > g.Max || g.Desired > g.Max:
 		return fmt.Errorf("max of %s: min %d, desired %d, max %d must be in this order, and max at least 1", g.Name, g.Min, g.Desired, g.Max)
 	case len(g.InstanceTypes) == 0:
@@ -226,6 +265,16 @@ func (f Fleet) validateGroup(g Group) error {
 		}
 		if p := f.Prices[t]; p.OnDemand <= 0 || p.Spot <= 0 {
 			return fmt.Errorf("instanceTypes of %s names %q, which has no price: add prices.%s.onDemand and .spot", g.Name, t, t)
+		}
+	}
+	for _, h := range g.Hooks {
+		if err := h.validate(); err != nil {
+			return fmt.Errorf("%w (group %s)", err, g.Name)
+		}
+	}
+	if g.WarmPool != nil {
+		if err := g.WarmPool.validate(); err != nil {
+			return fmt.Errorf("%w (group %s)", err, g.Name)
 		}
 	}
 	for _, t := range g.Taints {
@@ -240,6 +289,9 @@ func (f Fleet) validateGroup(g Group) error {
 	}
 	return nil
 }
+
+// mixed is the market of a group that buys both.
+const mixed = "mixed"
 
 const nodeTemplate = "k8s.io/cluster-autoscaler/node-template/"
 

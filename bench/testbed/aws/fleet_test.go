@@ -16,7 +16,7 @@ func TestFleetErrorsNameFileFieldAndMend(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
 		"unknown field":        {"market: spot, min: 0, max: 20, desired: 2", "markt: spot, min: 0, max: 20", "line 4: field markt not found"},
-		"wrong market":         {"market: spot, min: 0, max: 20, desired: 2", "market: cheap, max: 20", `groups[0].market of general-1a-spot is "cheap": give spot or on-demand`},
+		"wrong market":         {"market: spot, min: 0, max: 20, desired: 2", "market: cheap, max: 20", `groups[0].market of general-1a-spot is "cheap": give spot, on-demand or mixed`},
 		"max below min":        {"min: 1, max: 120", "min: 3, max: 2", "groups[1].max of general-1a-on-demand"},
 		"no price":             {"  m6i.4xlarge: {onDemand: 0.992, spot: 0.31}", "", "add prices.m6i.4xlarge.onDemand and .spot"},
 		"zone of elsewhere":    {"zone: ap-northeast-1a, market: spot", "zone: us-east-1a, market: spot", "groups[0].zone"},

@@ -9,12 +9,82 @@ import (
 	"time"
 )
 
-// launch starts up to n instances of a group in a zone. What could not be started is told once per cause.
-func (e *Emulator) launch(c *change, g *group, zone, subnet string, n int, token, cause string) ([]string, []launchError) {
-	var ids []string
+// launched instances and the capacity units that they are.
+type launched struct {
+	ids   []string
+	units int
+}
+
+// weight of an instance type in capacity units.
+func (g *group) weight(instanceType string) int {
+	if w := g.Weights[instanceType]; w > 0 {
+		return w
+	}
+	return 1
+}
+
+func (g *group) units(instances []*instance) int {
+	n := 0
+	for _, i := range instances {
+		n += g.weight(i.Type)
+	}
+	return n
+}
+
+// launchZone is the zone of the group with the fewest instances.
+func (e *Emulator) launchZone(g *group) string {
+	if len(g.MoreZones) == 0 {
+		return g.Zone
+	}
+	perZone := map[string]int{}
+	for _, i := range e.state.alive(g.Name) {
+		perZone[i.Zone]++
+	}
+	best := g.Zone
+	for _, z := range g.MoreZones {
+		if perZone[z] < perZone[best] {
+			best = z
+		}
+	}
+	return best
+}
+
+// nextMarket of a mixed group: the on-demand base first, then the on-demand share of what is above it.
+func (e *Emulator) nextMarket(g *group) string {
+	if g.Market != mixed {
+		return g.Market
+	}
+	onDemand, all := 0, 0
+	for _, i := range e.state.alive(g.Name) {
+		all += g.weight(i.Type)
+		if i.Market == "on-demand" {
+			onDemand += g.weight(i.Type)
+		}
+	}
+	above := max(all+1-g.OnDemandBase, 0)
+	if onDemand < g.OnDemandBase+(above*g.OnDemandPercent+99)/100 {
+		return "on-demand"
+	}
+	return "spot"
+}
+
+// launch starts n capacity units of a group in a zone, or where none is named in the one that lacks them, and takes from the
+// warm pool first unless the call is synchronous. What could not be started is told once per cause.
+func (e *Emulator) launch(c *change, g *group, zone, subnet string, n int, token, cause string) (launched, []launchError) {
+	var out launched
 	var errs []launchError
-	for range n {
-		i, failed := e.pick(g, zone, subnet, c.t.At)
+	for out.units < n {
+		at := zone
+		if at == "" {
+			at = e.launchZone(g)
+		}
+		if token == "" && g.warm != nil {
+			if ids := e.startWarm(c, g, at, 1, cause); len(ids) > 0 {
+				out.ids, out.units = append(out.ids, ids...), out.units+g.weight(e.state.instances[ids[0]].Type)
+				continue
+			}
+		}
+		i, failed := e.pick(g, at, subnet, c.t.At)
 		for _, f := range failed {
 			if !slices.Contains(errs, f) {
 				errs = append(errs, f)
@@ -25,14 +95,15 @@ func (e *Emulator) launch(c *change, g *group, zone, subnet string, n int, token
 		}
 		i.Token, i.Cause = token, cause
 		c.do(record{Op: opLaunch, Instance: i})
-		ids = append(ids, i.ID)
+		out.ids, out.units = append(out.ids, i.ID), out.units+g.weight(i.Type)
 	}
-	return ids, errs
+	return out, errs
 }
 
 // pick makes the next instance of the first type that can be had.
 func (e *Emulator) pick(g *group, zone, subnet string, now time.Time) (*instance, []launchError) {
 	var failed []launchError
+	market := e.nextMarket(g)
 	if subnet == "" {
 		subnet = e.roomiest(g, zone)
 	}
@@ -41,12 +112,16 @@ func (e *Emulator) pick(g *group, zone, subnet string, now time.Time) (*instance
 			Message: fmt.Sprintf("There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", subnet)}}
 	}
 	for _, t := range g.InstanceTypes {
-		if f := e.state.faultOf(FaultCapacity, now, zone, g.Market, t); f != nil && f.left() <= 0 {
+		if f := e.state.faultOf(FaultCapacity, now, zone, market, t); f != nil && f.left() <= 0 {
 			failed = append(failed, launchError{Type: t, Subnet: subnet, Code: f.code("InsufficientInstanceCapacity"), Message: f.message(
 				fmt.Sprintf("We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity.", t, zone))})
 			continue
 		}
-		return e.newInstance(g, zone, subnet, t, now), failed
+		if code, text := e.overQuota(market, t); code != "" {
+			failed = append(failed, launchError{Type: t, Subnet: subnet, Code: code, Message: text})
+			continue
+		}
+		return e.newInstance(g, zone, subnet, market, t, now), failed
 	}
 	return nil, failed
 }
@@ -61,15 +136,16 @@ func (e *Emulator) roomiest(g *group, zone string) string {
 	return best
 }
 
-func (e *Emulator) newInstance(g *group, zone, subnet, instanceType string, now time.Time) *instance {
+func (e *Emulator) newInstance(g *group, zone, subnet, market, instanceType string, now time.Time) *instance {
+	version := e.state.templates[g.LaunchTemplate].resolve(g.TemplateVersion)
 	n := len(e.state.order)
 	i := &instance{
-		ID: fmt.Sprintf("i-0%016x", e.hash("instance", uint64(n))), Group: g.Name, Zone: zone, Market: g.Market, Type: instanceType,
-		Image: g.Image, Subnet: subnet, IP: fmt.Sprintf("10.%d.%d.%d", n/60000, n/240%250, n%240+10),
-		Price: e.fleet.price(g.Market, instanceType), State: statePending, LaunchedAt: now,
+		ID: fmt.Sprintf("i-0%016x", e.hash("instance", uint64(n))), Group: g.Name, Zone: zone, Market: market, Type: instanceType,
+		Image: version.Image, Version: version.Number, Subnet: subnet, IP: fmt.Sprintf("10.%d.%d.%d", n/60000, n/240%250, n%240+10),
+		Price: e.fleet.price(market, instanceType), State: statePending, LaunchedAt: now,
 	}
 	boot := e.bootTime(zone, uint64(e.state.perZone[zone]))
-	if f := e.state.faultOf(FaultSlow, now, zone, g.Market, instanceType); f != nil {
+	if f := e.state.faultOf(FaultSlow, now, zone, market, instanceType); f != nil {
 		boot = time.Duration(float64(boot) * f.Factor)
 	}
 	i.BootsAt = now.Add(e.fleet.shorten(boot))

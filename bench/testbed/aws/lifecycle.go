@@ -26,16 +26,24 @@ func (e *Emulator) Step() time.Time {
 	}
 	for _, id := range e.state.order {
 		i := e.state.instances[id]
-		if i.State == statePending && due(e.inServiceAt(i)) {
+		if i.Warm && !i.Ready && i.State == statePending && due(i.BootsAt) {
+			c.do(record{Op: opWarmed, ID: id, Cause: e.warmState(i)})
+		}
+		if !i.Warm && i.State == statePending && due(e.inServiceAt(i)) {
 			c.do(record{Op: opInService, ID: id})
 			e.notify(c, i, stateRunning)
+			if !i.Leaving {
+				e.await(c, i, hookLaunching, "")
+			}
 		}
-		if i.alive() && !i.Joined && due(i.BootsAt) {
+		e.expire(c, i, due)
+		if i.running() && !i.Warm && !i.Joined && due(i.BootsAt) {
 			c.do(record{Op: opRunning, ID: id})
 		}
-		if i.alive() && due(i.LostAt) {
-			e.terminate(c, i, "interruption")
+		if i.running() && due(i.LostAt) {
+			e.end(c, i, "interruption")
 		}
+		e.maintain(c, i, due)
 		if i.State == stateShuttingDown && due(i.GoneAt) {
 			c.do(record{Op: opTerminated, ID: id})
 			e.notify(c, i, stateTerminated)
@@ -43,6 +51,8 @@ func (e *Emulator) Step() time.Time {
 	}
 	for _, g := range e.fleet.Groups {
 		e.repair(c, e.state.groups[g.Name], due)
+		e.rebalance(c, e.state.groups[g.Name], due)
+		e.tendWarm(c, e.state.groups[g.Name], due)
 	}
 	c.commit()
 	if len(c.events) > 0 {
@@ -63,8 +73,8 @@ func (e *Emulator) inServiceAt(i *instance) time.Time {
 // repair brings a group back to its desired capacity, some time after it left it.
 func (e *Emulator) repair(c *change, g *group, due func(time.Time) bool) {
 	alive := e.state.alive(g.Name)
-	missing := g.desired - len(alive)
-	if missing == 0 {
+	missing := g.desired - g.units(alive)
+	if missing == 0 || missing < 0 && !g.canShrink(alive, -missing) {
 		g.repairAt, g.repairCause = time.Time{}, "self-repair"
 		return
 	}
@@ -84,8 +94,8 @@ func (e *Emulator) repair(c *change, g *group, due func(time.Time) bool) {
 	if slices.Contains(g.suspended, "Launch") {
 		return
 	}
-	ids, errs := e.launch(c, g, g.Zone, "", missing, "", g.repairCause)
-	if len(ids) < missing {
+	launched, errs := e.launch(c, g, "", "", missing, "", g.repairCause)
+	if launched.units < missing {
 		// the real service backs off as well before it tries again
 		g.repairAt = c.t.At.Add(e.fleet.shorten(time.Minute))
 		c.do(failedActivity(g, errs, c.t.At))
@@ -101,20 +111,86 @@ func failedActivity(g *group, errs []launchError, at time.Time) record {
 	return record{Op: opActivity, Activity: a}
 }
 
-// shrink terminates the oldest instances that are not protected.
+// shrink terminates the oldest instances that are not protected, in the zone that has the most. With weights it never goes
+// below the desired capacity.
 func (e *Emulator) shrink(c *change, g *group, alive []*instance, n int) {
-	for _, i := range alive {
-		if n == 0 {
+	for {
+		perZone := map[string]int{}
+		for _, i := range alive {
+			perZone[i.Zone]++
+		}
+		at := -1
+		for k, i := range alive {
+			if !i.Protected && g.weight(i.Type) <= n && (at < 0 || perZone[i.Zone] > perZone[alive[at].Zone]) {
+				at = k
+			}
+		}
+		if at < 0 {
 			return
 		}
-		if !i.Protected {
-			e.terminate(c, i, g.repairCause)
-			n--
-		}
+		n -= g.weight(alive[at].Type)
+		e.terminate(c, alive[at], g.repairCause)
+		alive = slices.Delete(slices.Clone(alive), at, at+1)
 	}
 }
 
+func (g *group) canShrink(alive []*instance, n int) bool {
+	return slices.ContainsFunc(alive, func(i *instance) bool { return !i.Protected && g.weight(i.Type) <= n })
+}
+
+// rebalance launches in the zone that lacks instances where another has two more; repair then ends one of the other's.
+func (e *Emulator) rebalance(c *change, g *group, due func(time.Time) bool) {
+	if len(g.MoreZones) == 0 || slices.Contains(g.suspended, "AZRebalance") || slices.Contains(g.suspended, "Launch") || slices.Contains(g.suspended, "Terminate") {
+		return
+	}
+	alive := e.state.alive(g.Name)
+	perZone := map[string]int{}
+	for _, i := range alive {
+		perZone[i.Zone]++
+	}
+	least, most := g.Zone, 0
+	for _, z := range append([]string{g.Zone}, g.MoreZones...) {
+		if perZone[z] < perZone[least] {
+			least = z
+		}
+		most = max(most, perZone[z])
+	}
+	if g.units(alive) != g.desired || most-perZone[least] < 2 {
+		g.balanceAt = time.Time{}
+		return
+	}
+	if g.balanceAt.IsZero() {
+		g.balanceAt = c.t.At.Add(e.fleet.shorten(e.fleet.RepairAfter))
+	}
+	if !due(g.balanceAt) {
+		return
+	}
+	g.balanceAt = c.t.At.Add(e.fleet.shorten(time.Minute))
+	launched, errs := e.launch(c, g, least, "", 1, "", "az-rebalance")
+	if launched.units == 0 {
+		c.do(failedActivity(g, errs, c.t.At))
+		return
+	}
+	g.repairAt, g.repairCause = c.t.At, "az-rebalance"
+}
+
+func (e *Emulator) warmState(i *instance) string {
+	if g := e.state.groups[i.Group]; g != nil && g.warm != nil {
+		return g.warm.State
+	}
+	return "Stopped"
+}
+
+// terminate ends an instance, after its group's lifecycle hooks where it has some.
 func (e *Emulator) terminate(c *change, i *instance, cause string) {
+	if i.Leaving || e.await(c, i, hookTerminating, cause) {
+		return
+	}
+	e.end(c, i, cause)
+}
+
+// end shuts an instance down at once.
+func (e *Emulator) end(c *change, i *instance, cause string) {
 	c.do(record{Op: opTerminating, ID: i.ID, Cause: cause, Until: c.t.At.Add(e.fleet.shorten(e.fleet.TerminateTakes))})
 	e.notify(c, i, stateShuttingDown)
 }

@@ -104,9 +104,12 @@ func (e *Emulator) answer(s *service, action string, req *request) (any, *apiErr
 		usual := s.throttle
 		if f.Kind == FaultDeny {
 			usual = s.denied
-			usual.Message = fmt.Sprintf("User: arn:aws:iam::%s:user/emulated is not authorized to perform: %s:%s", account, s.name, action)
+			usual.Message = fmt.Sprintf("%sUser: %s is not authorized to perform: %s:%s because no identity-based policy allows the %s:%s action", usual.Message, callerARN, s.name, action, s.name, action)
 		}
 		return nil, &apiError{Status: usual.Status, Code: f.code(usual.Code), Message: f.message(usual.Message)}
+	}
+	if s == &ec2Service && req.form.Get("DryRun") == "true" {
+		return nil, refuse(http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 	}
 	return handle(e, req)
 }
@@ -117,9 +120,16 @@ func (r *request) read() (*service, string, *apiError) {
 	if err != nil {
 		return &autoscalingService, "", refuse(http.StatusBadRequest, "MalformedQueryString", "The request body could not be read.")
 	}
+	if r.http.URL.Path == "/DescribeSavingsPlans" {
+		r.body = body
+		return &savingsService, "DescribeSavingsPlans", signed(r.http)
+	}
 	if target := r.http.Header.Get("X-Amz-Target"); target != "" {
 		r.body = body
 		name, action, _ := strings.Cut(target, ".")
+		if name == "ServiceQuotasV20190624" {
+			return &quotasService, action, signed(r.http)
+		}
 		if name != "AmazonSQS" {
 			return &sqsService, action, refuse(http.StatusBadRequest, "UnknownOperationException", "The target %s is not known.", target)
 		}
@@ -136,6 +146,10 @@ func (r *request) read() (*service, string, *apiError) {
 		return &autoscalingService, action, signed(r.http)
 	case "2016-11-15":
 		return &ec2Service, action, signed(r.http)
+	case "2011-06-15":
+		return &stsService, action, signed(r.http)
+	case "2010-05-08":
+		return &iamService, action, signed(r.http)
 	}
 	return &autoscalingService, action, refuse(http.StatusBadRequest, "NoSuchVersion", "The requested version (%s) is not valid.", form.Get("Version"))
 }

@@ -198,21 +198,9 @@ func (e *Emulator) uuid(what string, n int) string {
 	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", uint32(a), uint16(a>>32), a>>52, b>>52, b&(1<<48-1))
 }
 
-// announce sends an event as EventBridge's rules do. The lock is held.
+// announce sends an event of EC2 about an instance. The lock is held.
 func (e *Emulator) announce(c *change, i *instance, kind string, detail map[string]string) {
-	body, _ := json.Marshal(struct {
-		Version    string            `json:"version"`
-		ID         string            `json:"id"`
-		DetailType string            `json:"detail-type"`
-		Source     string            `json:"source"`
-		Account    string            `json:"account"`
-		Time       string            `json:"time"`
-		Region     string            `json:"region"`
-		Resources  []string          `json:"resources"`
-		Detail     map[string]string `json:"detail"`
-	}{"0", e.uuid("event", e.state.sent), kind, "aws.ec2", account, c.t.At.UTC().Format(time.RFC3339), e.fleet.Region,
-		[]string{fmt.Sprintf("arn:aws:ec2:%s:%s:instance/%s", e.fleet.Region, account, i.ID)}, detail})
-	e.send(c, string(body))
+	e.publish(c, kind, "aws.ec2", []string{fmt.Sprintf("arn:aws:ec2:%s:%s:instance/%s", e.fleet.Region, account, i.ID)}, detail)
 }
 
 func (e *Emulator) deleteMessage(r *request) (any, *apiError) {

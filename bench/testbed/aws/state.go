@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ const (
 	stateRunning      = "running"
 	stateShuttingDown = "shutting-down"
 	stateTerminated   = "terminated"
+	stateStopped      = "stopped"
 )
 
 // instance is one EC2 instance.
@@ -39,9 +41,23 @@ type instance struct {
 	GoneAt time.Time `json:"gone_at,omitzero"`
 	// Ended is why it was terminated.
 	Ended string `json:"ended,omitempty"`
+	// Version of the launch template that it came from.
+	Version int `json:"version,omitempty"`
+	// Warm is in its group's warm pool; Ready is prepared there.
+	Warm  bool `json:"warm,omitempty"`
+	Ready bool `json:"ready,omitempty"`
+	// Waits are the lifecycle actions that it waits for; Leaving says that they are those of its termination.
+	Waits   []wait `json:"waits,omitempty"`
+	Leaving bool   `json:"leaving,omitempty"`
+	// Scheduled are the maintenance events that EC2 has planned for it.
+	Scheduled []scheduled `json:"scheduled,omitempty"`
 }
 
-func (i *instance) alive() bool { return i.State == statePending || i.State == stateRunning }
+// running is whether it runs or soon will, whatever its group thinks of it.
+func (i *instance) running() bool { return i.State == statePending || i.State == stateRunning }
+
+// alive is whether it counts towards its group's capacity.
+func (i *instance) alive() bool { return i.running() && !i.Leaving && !i.Warm }
 
 // group is the changing part of an Auto Scaling group.
 type group struct {
@@ -52,6 +68,12 @@ type group struct {
 	repairAt    time.Time
 	repairCause string
 	created     time.Time
+	hooks       []Hook
+	warm        *WarmPool // nil without one
+	warmLeaving bool
+	warmRetry   time.Time
+	// balanceAt is when zones may next be balanced.
+	balanceAt time.Time
 }
 
 // activity is one scaling activity.
@@ -110,6 +132,11 @@ type record struct {
 	Fault     *Fault       `json:"fault,omitempty"`
 	Activity  *activity    `json:"activity,omitempty"`
 	Message   *message     `json:"message,omitempty"`
+	Waits     []wait       `json:"waits,omitempty"`
+	Hook      *Hook        `json:"hook,omitempty"`
+	WarmPool  *WarmPool    `json:"warm_pool,omitempty"`
+	Template  *template    `json:"template,omitempty"`
+	Scheduled *scheduled   `json:"scheduled,omitempty"`
 }
 
 const (
@@ -128,6 +155,13 @@ const (
 	opActivity    = "activity"
 	opSend        = "send"
 	opDelete      = "delete"
+	opWait        = "wait"
+	opHook        = "hook"
+	opWarmPool    = "warm-pool"
+	opWarmed      = "warmed"
+	opUnwarm      = "unwarm"
+	opTemplate    = "template"
+	opScheduled   = "scheduled"
 )
 
 // transaction is one line of the state log: changes that happened together.
@@ -164,13 +198,17 @@ type state struct {
 	faults     []*Fault
 	messages   []*message
 	sent       int
-	events     int // lines of instances.jsonl
+	templates  map[string]*template // by name
+	events     int                  // lines of instances.jsonl
 }
 
 func newState(f Fleet) *state {
-	s := &state{fleet: f, groups: map[string]*group{}, instances: map[string]*instance{}, perZone: map[string]int{}, tokens: map[string]launchReply{}}
+	s := &state{fleet: f, groups: map[string]*group{}, instances: map[string]*instance{}, perZone: map[string]int{}, tokens: map[string]launchReply{}, templates: map[string]*template{}}
 	for _, g := range f.Groups {
-		s.groups[g.Name] = &group{Group: g, desired: g.Desired, repairCause: "initial"}
+		s.groups[g.Name] = &group{Group: g, desired: g.Desired, repairCause: "initial", hooks: slices.Clone(g.Hooks), warm: g.WarmPool}
+		if s.templates[g.LaunchTemplate] == nil {
+			s.templates[g.LaunchTemplate] = firstTemplate(g)
+		}
 	}
 	return s
 }
@@ -207,6 +245,12 @@ func (s *state) apply(at time.Time, r record) []Event {
 		s.messages, s.sent = append(s.messages, &m), s.sent+1
 	case opDelete:
 		s.messages = slices.DeleteFunc(s.messages, func(m *message) bool { return m.ID == r.ID })
+	case opHook, opWarmPool, opTemplate:
+		s.applySetting(r)
+	case opWait, opWarmed, opUnwarm, opScheduled:
+		if i := s.instances[r.ID]; i != nil {
+			s.applyStage(at, i, r)
+		}
 	default:
 		return s.applyInstance(at, r)
 	}
@@ -237,14 +281,72 @@ func (s *state) applyInstance(at time.Time, r record) []Event {
 	case opTerminating:
 		i.State, i.GoneAt, i.Ended = stateShuttingDown, r.Until, r.Cause
 		s.endActivity("launch-"+i.ID, at)
-		s.activities = append(s.activities, &activity{ID: "terminate-" + i.ID, Group: i.Group, Instance: i.ID, What: "Terminating EC2 instance: " + i.ID,
-			Cause: r.Cause, Status: "InProgress", Start: at})
+		i.Waits = nil
+		s.beginTermination(i, at)
 	case opTerminated:
 		i.State, cause = stateTerminated, i.Ended
 		s.endActivity("terminate-"+i.ID, at)
 	}
 	s.events++
 	return []Event{{At: at, Event: r.Op, Instance: i.ID, Group: i.Group, Zone: i.Zone, Market: i.Market, Type: i.Type, PricePerHour: i.Price, Token: i.Token, Cause: cause}}
+}
+
+// beginTermination starts the scaling activity of an instance's end, unless it is under way.
+func (s *state) beginTermination(i *instance, at time.Time) {
+	if i.Leaving {
+		return
+	}
+	i.Leaving = true
+	s.activities = append(s.activities, &activity{ID: "terminate-" + i.ID, Group: i.Group, Instance: i.ID, What: "Terminating EC2 instance: " + i.ID,
+		Cause: i.Ended, Status: "InProgress", Start: at})
+}
+
+// applySetting makes the changes of a group's settings.
+func (s *state) applySetting(r record) {
+	if r.Op == opTemplate {
+		t := *r.Template
+		s.templates[t.Name] = &t
+		return
+	}
+	g := s.groups[r.Group]
+	if g == nil {
+		return
+	}
+	if r.Op == opWarmPool {
+		g.warm, g.warmLeaving = r.WarmPool, r.Yes
+		return
+	}
+	g.hooks = slices.DeleteFunc(slices.Clone(g.hooks), func(h Hook) bool { return h.Name == r.Hook.Name })
+	if !r.Yes {
+		g.hooks = append(g.hooks, *r.Hook)
+		slices.SortFunc(g.hooks, func(a, b Hook) int { return cmp.Compare(a.Name, b.Name) })
+	}
+}
+
+// applyStage moves an instance between waiting, the warm pool and service.
+func (s *state) applyStage(at time.Time, i *instance, r record) {
+	switch r.Op {
+	case opWait:
+		i.Waits = r.Waits
+		if r.Yes && !i.Leaving {
+			i.Ended = r.Cause
+			s.endActivity("launch-"+i.ID, at)
+			s.beginTermination(i, at)
+		}
+	case opWarmed:
+		i.Ready, i.State = true, stateStopped
+		if r.Cause == "Running" {
+			i.State = stateRunning
+		}
+		s.endActivity("launch-"+i.ID, at)
+	case opUnwarm:
+		i.Warm, i.Ready, i.State, i.Cause, i.LaunchedAt, i.BootsAt = false, false, statePending, r.Cause, at, r.Until
+		s.activities = append(s.activities, &activity{ID: "launch-" + i.ID, Group: i.Group, Instance: i.ID, What: "Launching a new EC2 instance from warm pool: " + i.ID,
+			Cause: r.Cause, Status: "InProgress", Start: at})
+	case opScheduled:
+		i.Scheduled = slices.DeleteFunc(slices.Clone(i.Scheduled), func(e scheduled) bool { return e.ID == r.Scheduled.ID })
+		i.Scheduled = append(i.Scheduled, *r.Scheduled)
+	}
 }
 
 func (s *state) endActivity(id string, at time.Time) {
@@ -261,6 +363,17 @@ func (s *state) alive(group string) []*instance {
 	var out []*instance
 	for _, id := range s.order {
 		if i := s.instances[id]; i.Group == group && i.alive() {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// leaving instances of a group: those that wait for the lifecycle actions of their termination.
+func (s *state) leaving(group string) []*instance {
+	var out []*instance
+	for _, id := range s.order {
+		if i := s.instances[id]; i.Group == group && i.running() && i.Leaving {
 			out = append(out, i)
 		}
 	}

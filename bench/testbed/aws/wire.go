@@ -36,30 +36,34 @@ func encode(name string, v any) string {
 	return b.String()
 }
 
-// writeQuery answers in the AWS query protocol, as Auto Scaling does.
-func writeQuery(w http.ResponseWriter, action, id string, result any) {
-	inner := ""
-	if result != nil {
-		inner = encode(action+"Result", result)
+// queryWriter answers in the AWS query protocol of a namespace, as Auto Scaling, STS and IAM do.
+func queryWriter(namespace string) func(w http.ResponseWriter, action, id string, result any) {
+	return func(w http.ResponseWriter, action, id string, result any) {
+		inner := ""
+		if result != nil {
+			inner = encode(action+"Result", result)
+		}
+		writeXML(w, http.StatusOK, fmt.Sprintf(`<%sResponse xmlns="%s">%s<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%sResponse>`,
+			action, namespace, inner, id, action))
 	}
-	writeXML(w, http.StatusOK, fmt.Sprintf(`<%sResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">%s<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%sResponse>`,
-		action, inner, id, action))
 }
 
-func failQuery(w http.ResponseWriter, id string, err *apiError) {
-	sender := "Sender"
-	if err.Status >= 500 {
-		sender = "Receiver"
+func queryFailer(namespace string) func(w http.ResponseWriter, id string, err *apiError) {
+	return func(w http.ResponseWriter, id string, err *apiError) {
+		sender := "Sender"
+		if err.Status >= 500 {
+			sender = "Receiver"
+		}
+		body := struct {
+			XMLName xml.Name
+			Type    string `xml:"Error>Type"`
+			Code    string `xml:"Error>Code"`
+			Message string `xml:"Error>Message"`
+			ID      string `xml:"RequestId"`
+		}{XMLName: xml.Name{Space: namespace, Local: "ErrorResponse"}, Type: sender, Code: err.Code, Message: err.Message, ID: id}
+		raw, _ := xml.Marshal(body)
+		writeXML(w, err.Status, string(raw))
 	}
-	body := struct {
-		XMLName xml.Name `xml:"http://autoscaling.amazonaws.com/doc/2011-01-01/ ErrorResponse"`
-		Type    string   `xml:"Error>Type"`
-		Code    string   `xml:"Error>Code"`
-		Message string   `xml:"Error>Message"`
-		ID      string   `xml:"RequestId"`
-	}{Type: sender, Code: err.Code, Message: err.Message, ID: id}
-	raw, _ := xml.Marshal(body)
-	writeXML(w, err.Status, string(raw))
 }
 
 // writeEC2 answers in EC2's dialect: no wrapper, and the request id within.

@@ -1,0 +1,321 @@
+package aws
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Reserved is an EC2 reservation that is paid for whether or not its instances run.
+type Reserved struct {
+	Type  string `yaml:"type"`
+	Count int    `yaml:"count"`
+	// Zone that it is for; empty is the whole region.
+	Zone string `yaml:"zone,omitempty"`
+	// For is how long it lasts from the start; default a year.
+	For time.Duration `yaml:"for,omitempty"`
+}
+
+// SavingsPlan is a commitment to spend an amount an hour.
+type SavingsPlan struct {
+	// Kind is Compute or EC2Instance.
+	Kind string `yaml:"kind"`
+	// Family that an EC2Instance plan is for, such as m6i.
+	Family string `yaml:"family,omitempty"`
+	// Commitment in the prices' currency an hour.
+	Commitment float64 `yaml:"commitment"`
+}
+
+// The codes of EC2's quotas on the vCPUs of standard instance types.
+const (
+	QuotaOnDemand = "L-1216C47A"
+	QuotaSpot     = "L-34B43A08"
+)
+
+var quotaNames = map[string]string{
+	QuotaOnDemand: "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+	QuotaSpot:     "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests",
+}
+
+func (f Fleet) quota(code string) float64 {
+	if v, ok := f.Quotas[code]; ok {
+		return v
+	}
+	return 100000
+}
+
+// overQuota is the error of one more instance, or empty. The lock is held.
+func (e *Emulator) overQuota(market, instanceType string) (code, message string) {
+	used := e.fleet.InstanceTypes[instanceType].VCPU
+	for _, id := range e.state.order {
+		if i := e.state.instances[id]; i.Market == market && (i.running() || i.State == stateShuttingDown) {
+			used += e.fleet.InstanceTypes[i.Type].VCPU
+		}
+	}
+	if market == "spot" && float64(used) > e.fleet.quota(QuotaSpot) {
+		return "MaxSpotInstanceCountExceeded", "Max spot instance count exceeded"
+	}
+	if limit := e.fleet.quota(QuotaOnDemand); market != "spot" && float64(used) > limit {
+		return "VcpuLimitExceeded", fmt.Sprintf("You have requested more vCPU capacity than your current vCPU limit of %.0f allows for the instance bucket that the specified instance type belongs to. "+
+			"Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.", limit)
+	}
+	return "", ""
+}
+
+type reservedXML struct {
+	ID       string `xml:"reservedInstancesId"`
+	Type     string `xml:"instanceType"`
+	Zone     string `xml:"availabilityZone,omitempty"`
+	Scope    string `xml:"scope"`
+	Count    int    `xml:"instanceCount"`
+	State    string `xml:"state"`
+	Product  string `xml:"productDescription"`
+	Class    string `xml:"offeringClass"`
+	Offering string `xml:"offeringType"`
+	Start    string `xml:"start"`
+	End      string `xml:"end"`
+	Duration int64  `xml:"duration"`
+}
+
+func (e *Emulator) describeReserved(r *request) (any, *apiError) {
+	filters := r.filters("Filter.", ".Value.")
+	var out struct {
+		Reserved []reservedXML `xml:"reservedInstancesSet>item"`
+	}
+	for n, x := range e.fleet.Reserved {
+		lasts := x.For
+		if lasts == 0 {
+			lasts = 365 * 24 * time.Hour
+		}
+		end := e.started.Add(e.fleet.shorten(lasts))
+		item := reservedXML{ID: e.uuid("reserved", n), Type: x.Type, Zone: x.Zone, Scope: "Region", Count: x.Count, State: "active", Product: "Linux/UNIX", Class: "standard",
+			Offering: "No Upfront", Start: timestamp(e.started), End: timestamp(end), Duration: int64(lasts / time.Second)}
+		if x.Zone != "" {
+			item.Scope = "Availability Zone"
+		}
+		if !r.now.Before(end) {
+			item.State = "retired"
+		}
+		ok := true
+		for _, f := range filters {
+			v, known := map[string]string{"state": item.State, "scope": item.Scope, "instance-type": item.Type, "availability-zone": item.Zone}[f.Name]
+			if !known {
+				return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "The filter '%s' is invalid", f.Name)
+			}
+			ok = ok && slices.Contains(f.Values, v)
+		}
+		if ok {
+			out.Reserved = append(out.Reserved, item)
+		}
+	}
+	return out, nil
+}
+
+func (e *Emulator) describeAccountLimits(*request) (any, *apiError) {
+	return struct {
+		MaxGroups int `xml:"MaxNumberOfAutoScalingGroups"`
+		MaxConfig int `xml:"MaxNumberOfLaunchConfigurations"`
+		Groups    int `xml:"NumberOfAutoScalingGroups"`
+		Config    int `xml:"NumberOfLaunchConfigurations"`
+	}{500, 200, len(e.fleet.Groups), 0}, nil
+}
+
+type policyXML struct {
+	Group   string `xml:"AutoScalingGroupName"`
+	Name    string `xml:"PolicyName"`
+	ARN     string `xml:"PolicyARN"`
+	Type    string `xml:"PolicyType"`
+	Enabled bool   `xml:"Enabled"`
+}
+
+func (e *Emulator) describePolicies(r *request) (any, *apiError) {
+	name := r.form.Get("AutoScalingGroupName")
+	size, bad := r.number("MaxRecords", 50, 1, 100)
+	if bad != nil {
+		return nil, bad
+	}
+	if name != "" {
+		e.mu.Lock()
+		_, bad := e.find(name)
+		e.mu.Unlock()
+		if bad != nil {
+			return nil, bad
+		}
+	}
+	var found []policyXML
+	for _, g := range e.fleet.Groups {
+		for _, p := range g.Policies {
+			if matches(name, g.Name) {
+				found = append(found, policyXML{Group: g.Name, Name: p, Type: "TargetTrackingScaling", Enabled: true,
+					ARN: fmt.Sprintf("arn:aws:autoscaling:%s:%s:scalingPolicy:00000000-0000-0000-0000-000000000000:autoScalingGroupName/%s:policyName/%s", e.fleet.Region, account, g.Name, p)})
+			}
+		}
+	}
+	key := func(p policyXML) string { return p.Group + "\x00" + p.Name }
+	slices.SortFunc(found, func(a, b policyXML) int { return strings.Compare(key(a), key(b)) })
+	found, next, bad := page(found, key, "DescribePolicies", r.form.Get("NextToken"), size)
+	return struct {
+		Policies  []policyXML `xml:"ScalingPolicies>member"`
+		NextToken string      `xml:"NextToken,omitempty"`
+	}{found, next}, bad
+}
+
+func (e *Emulator) describeScheduledActions(*request) (any, *apiError) {
+	return struct {
+		Actions []string `xml:"ScheduledUpdateGroupActions>member"`
+	}{}, nil
+}
+
+func (e *Emulator) describeRefreshes(r *request) (any, *apiError) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, bad := e.find(r.form.Get("AutoScalingGroupName")); bad != nil {
+		return nil, bad
+	}
+	return struct {
+		Refreshes []string `xml:"InstanceRefreshes>member"`
+	}{}, nil
+}
+
+var stsService, iamService, quotasService, savingsService service
+
+func init() {
+	stsService = service{
+		name:     "sts",
+		actions:  map[string]func(*Emulator, *request) (any, *apiError){"GetCallerIdentity": (*Emulator).callerIdentity},
+		throttle: apiError{Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"},
+		denied:   apiError{Status: http.StatusForbidden, Code: "AccessDenied"},
+		write:    queryWriter("https://sts.amazonaws.com/doc/2011-06-15/"), fail: queryFailer("https://sts.amazonaws.com/doc/2011-06-15/"),
+	}
+	iamService = service{
+		name:     "iam",
+		actions:  map[string]func(*Emulator, *request) (any, *apiError){"SimulatePrincipalPolicy": (*Emulator).simulatePolicy},
+		throttle: apiError{Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"},
+		denied:   apiError{Status: http.StatusForbidden, Code: "AccessDenied"},
+		write:    queryWriter("https://iam.amazonaws.com/doc/2010-05-08/"), fail: queryFailer("https://iam.amazonaws.com/doc/2010-05-08/"),
+	}
+	quotasService = service{
+		name: "servicequotas",
+		actions: map[string]func(*Emulator, *request) (any, *apiError){
+			"ListServiceQuotas": (*Emulator).listQuotas, "GetServiceQuota": (*Emulator).getQuota,
+		},
+		throttle: apiError{Status: http.StatusBadRequest, Code: "TooManyRequestsException", Message: "Rate exceeded"},
+		denied:   apiError{Status: http.StatusBadRequest, Code: "AccessDeniedException"},
+		write:    writeJSON11, fail: failJSON11,
+	}
+	savingsService = service{
+		name:     "savingsplans",
+		actions:  map[string]func(*Emulator, *request) (any, *apiError){"DescribeSavingsPlans": (*Emulator).describeSavingsPlans},
+		throttle: apiError{Status: http.StatusTooManyRequests, Code: "ThrottlingException", Message: "Rate exceeded"},
+		denied:   apiError{Status: http.StatusForbidden, Code: "AccessDeniedException"},
+		write:    writeJSON11, fail: failJSON11,
+	}
+}
+
+func (e *Emulator) callerIdentity(*request) (any, *apiError) {
+	return struct {
+		ARN     string `xml:"Arn"`
+		User    string `xml:"UserId"`
+		Account string `xml:"Account"`
+	}{callerARN, "AIDACKCEVSQ6C2EXAMPLE", account}, nil
+}
+
+const callerARN = "arn:aws:iam::" + account + ":user/emulated"
+
+type decisionXML struct {
+	Action   string `xml:"EvalActionName"`
+	Resource string `xml:"EvalResourceName"`
+	Decision string `xml:"EvalDecision"`
+}
+
+// simulatePolicy allows what no deny fault refuses.
+func (e *Emulator) simulatePolicy(r *request) (any, *apiError) {
+	actions := r.list("ActionNames.member.")
+	if r.form.Get("PolicySourceArn") == "" || len(actions) == 0 {
+		return nil, invalid("1 validation error detected: Value null at 'policySourceArn' failed to satisfy constraint: Member must not be null")
+	}
+	var out struct {
+		Results   []decisionXML `xml:"EvaluationResults>member"`
+		Truncated bool          `xml:"IsTruncated"`
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range actions {
+		service, action, ok := strings.Cut(a, ":")
+		if !ok {
+			return nil, refuse(http.StatusBadRequest, "InvalidInput", "Invalid action name %s", a)
+		}
+		d := decisionXML{Action: a, Resource: "*", Decision: "allowed"}
+		for _, f := range e.state.faults {
+			if f.Kind == FaultDeny && f.in(r.now) && matches(f.Service, service) && matches(f.Action, action) {
+				d.Decision = "implicitDeny"
+			}
+		}
+		out.Results = append(out.Results, d)
+	}
+	return out, nil
+}
+
+type quotaJSON struct {
+	ServiceCode, ServiceName, QuotaCode, QuotaName, QuotaArn, Unit string
+	Value                                                          float64
+	Adjustable, GlobalQuota                                        bool
+}
+
+func (e *Emulator) quotaJSON(code string) quotaJSON {
+	return quotaJSON{ServiceCode: "ec2", ServiceName: "Amazon Elastic Compute Cloud (Amazon EC2)", QuotaCode: code, QuotaName: quotaNames[code], Unit: "None", Adjustable: true,
+		QuotaArn: fmt.Sprintf("arn:aws:servicequotas:%s:%s:ec2/%s", e.fleet.Region, account, code), Value: e.fleet.quota(code)}
+}
+
+func (e *Emulator) quotaInput(r *request) (in struct{ ServiceCode, QuotaCode string }, bad *apiError) {
+	if err := json.Unmarshal(r.body, &in); err != nil {
+		return in, refuse(http.StatusBadRequest, "SerializationException", "The body is not valid JSON: %v", err)
+	}
+	if in.ServiceCode != "ec2" {
+		return in, refuse(http.StatusBadRequest, "NoSuchResourceException", "The request failed because the specified service does not exist.")
+	}
+	return in, nil
+}
+
+func (e *Emulator) listQuotas(r *request) (any, *apiError) {
+	if _, bad := e.quotaInput(r); bad != nil {
+		return nil, bad
+	}
+	return map[string]any{"Quotas": []quotaJSON{e.quotaJSON(QuotaOnDemand), e.quotaJSON(QuotaSpot)}}, nil
+}
+
+func (e *Emulator) getQuota(r *request) (any, *apiError) {
+	in, bad := e.quotaInput(r)
+	if bad != nil {
+		return nil, bad
+	}
+	if quotaNames[in.QuotaCode] == "" {
+		return nil, refuse(http.StatusBadRequest, "NoSuchResourceException", "The request failed because the specified quota does not exist.")
+	}
+	return map[string]any{"Quota": e.quotaJSON(in.QuotaCode)}, nil
+}
+
+func (e *Emulator) describeSavingsPlans(*request) (any, *apiError) {
+	plans := []map[string]any{}
+	for n, p := range e.fleet.SavingsPlans {
+		plan := map[string]any{"savingsPlanId": e.uuid("plan", n), "savingsPlanType": p.Kind, "state": "active", "commitment": fmt.Sprintf("%.8f", p.Commitment), "currency": "USD",
+			"paymentOption": "No Upfront", "productTypes": []string{"EC2"}, "region": e.fleet.Region, "start": timestamp(e.started), "termDurationInSeconds": 31536000}
+		if p.Family != "" {
+			plan["ec2InstanceFamily"] = p.Family
+		}
+		plans = append(plans, plan)
+	}
+	return map[string]any{"savingsPlans": plans}, nil
+}
+
+func writeJSON11(w http.ResponseWriter, _, _ string, result any) {
+	writeJSON(w, http.StatusOK, "application/x-amz-json-1.1", result)
+}
+
+func failJSON11(w http.ResponseWriter, _ string, err *apiError) {
+	w.Header().Set("X-Amzn-Errortype", err.Code)
+	writeJSON(w, err.Status, "application/x-amz-json-1.1", map[string]string{"__type": err.Code, "Message": err.Message, "message": err.Message})
+}

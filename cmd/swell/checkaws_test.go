@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	emulator "swell/bench/testbed/aws"
+	"swell/nodegroups/aws"
+)
+
+// account is an emulated AWS account, and the files that swell check aws is given.
+type account struct {
+	t            *testing.T
+	e            *emulator.Emulator
+	config, pool string
+}
+
+func newAccount(t *testing.T, tag, more string) account {
+	t.Helper()
+	fleet, err := emulator.ReadFleet("../../bench/testbed/aws/testdata/fleet.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := emulator.New(emulator.Options{Fleet: fleet, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	t.Cleanup(e.Close)
+	dir := t.TempDir()
+	a := account{t: t, e: e, config: filepath.Join(dir, "scaler.yaml"), pool: filepath.Join(dir, "pools.yaml")}
+	for file, text := range map[string]string{
+		a.config: fmt.Sprintf("aws: {region: ap-northeast-1, endpoint: %q, queueURL: %q}\nledgerDir: %s\n", server.URL, server.URL+"/123456789012/interruptions", dir),
+		a.pool: "apiVersion: capacity.swell/v1alpha1\nkind: Balloon\nmetadata: {name: b}\nspec: {max: 4}\n---\napiVersion: capacity.swell/v1alpha1\nkind: CapacityPool\n" +
+			"metadata: {name: general}\nspec: {groups: {tags: {swell/pool: " + tag + "}}" + more + "}\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+func (a account) check(args ...string) (code int, stdout, stderr string) {
+	a.t.Helper()
+	var out, errs bytes.Buffer
+	code = run(append([]string{"check", "aws", "--config", a.config, "--pools", a.pool}, args...), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func (a account) findings() (code int, found map[string]aws.FindingStatus) {
+	a.t.Helper()
+	code, stdout, _ := a.check("--json")
+	var out awsOutput
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+		a.t.Fatalf("%v in %s", err, stdout)
+	}
+	if (code == 0) != out.OK || out.OK != (out.Problems == 0) {
+		a.t.Errorf("exit code %d, ok %t, problems %d", code, out.OK, out.Problems)
+	}
+	found = map[string]aws.FindingStatus{}
+	for _, f := range out.Findings {
+		key := f.Check + " " + f.At
+		if found[key] != aws.FindingProblem {
+			found[key] = f.Status
+		}
+		if f.Status == aws.FindingProblem && f.Mend == "" && !strings.Contains(f.What, ";") {
+			a.t.Errorf("no mend: %+v", f)
+		}
+	}
+	return code, found
+}
+
+func TestCheckAWSOfASoundAccount(t *testing.T) {
+	a := newAccount(t, "other", "")
+	code, found := a.findings()
+	if code != 0 {
+		t.Fatalf("exit code %d, %v", code, found)
+	}
+	for _, want := range []string{"clock ap-northeast-1", "permission ec2:DescribeInstances", "permission ec2:DescribeSubnets", "group other-1d", "subnets other-1d"} {
+		if found[want] == "" || found[want] == aws.FindingProblem {
+			t.Errorf("%s is %q", want, found[want])
+		}
+	}
+	_, stdout, _ := a.check()
+	if !strings.Contains(stdout, "not proven") {
+		t.Error("what cannot be known is not told of")
+	}
+}
+
+func TestCheckAWSTellsWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		tag, more, at string
+		fault         emulator.Fault
+	}{
+		"a subnet that runs short": {tag: "general", at: "subnets general-1c-spot"},
+		"a group of zones":         {tag: "wide", at: "group wide"},
+		"a tag that none has":      {tag: "typo", at: "group pool general"},
+		"a missing permission":     {tag: "other", at: "permission ec2:DescribeInstanceTypes", fault: emulator.Fault{Action: "DescribeInstanceTypes"}},
+		"more nodes than groups":   {tag: "other", more: ", limits: {maxNodes: 50}", at: "group pool general"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAccount(t, c.tag, c.more)
+			if c.fault.Action != "" {
+				if _, err := a.e.Control("deny", emulator.Order{Fault: c.fault}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if code, found := a.findings(); code != exitFailed || found[c.at] != aws.FindingProblem {
+				t.Errorf("exit code %d, %s is %q of %v", code, c.at, found[c.at], found)
+			}
+		})
+	}
+}
+
+func TestCheckAWSNeverTakesTheUnknownForOK(t *testing.T) {
+	a := newAccount(t, "other", "")
+	for _, action := range []string{"DescribePolicies", "DescribeScheduledActions", "DescribeInstanceRefreshes", "DescribeSubnets", "GetCallerIdentity", "ListServiceQuotas", "GetQueueAttributes"} {
+		if _, err := a.e.Control("deny", emulator.Order{Fault: emulator.Fault{Action: action}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, found := a.findings()
+	for _, at := range []string{"permission autoscaling:LaunchInstances", "quota vCPUs", "subnets other-1d"} {
+		if found[at] != aws.NotProven {
+			t.Errorf("%s is %q, want not proven", at, found[at])
+		}
+	}
+}
+
+func TestCheckAWSOfBadUsage(t *testing.T) {
+	a := newAccount(t, "other", "")
+	for _, args := range [][]string{{"check", "aws"}, {"check", "aws", "--config", a.pool, "--pools", a.pool}, {"check", "aws", "--config", a.config, "--pools", a.config}, {"check", "aws", "--config", a.config, "--pools", "missing"}} {
+		var out, errs bytes.Buffer
+		if code := run(args, &out, &errs); code != exitUsage {
+			t.Errorf("%v: exit code %d, %s", args, code, &errs)
+		}
+	}
+}

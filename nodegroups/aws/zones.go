@@ -1,0 +1,77 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	corev1 "k8s.io/api/core/v1"
+
+	"swell/nodegroups"
+)
+
+// rebalance is the process of an Auto Scaling group that moves instances between zones.
+const rebalance = "AZRebalance"
+
+// perZone makes one group of each zone that the group spans. Auto Scaling must not move instances between them: while its
+// AZRebalance process runs and may be suspended, it is; if that fails, there is no group to plan with. A pool that changes
+// nothing gets its groups, and the problem.
+func (c *Client) perZone(ctx context.Context, s nodegroups.Selection, g nodegroups.Group, d astypes.AutoScalingGroup) ([]nodegroups.Group, *Problem) {
+	if len(d.AvailabilityZones) == 1 {
+		c.mu.Lock()
+		c.named[g.Name] = true
+		c.mu.Unlock()
+		return []nodegroups.Group{g}, nil
+	}
+	var problem *Problem
+	if !slices.ContainsFunc(d.SuspendedProcesses, func(p astypes.SuspendedProcess) bool { return awssdk.ToString(p.ProcessName) == rebalance }) {
+		problem = c.suspendRebalance(ctx, s, g.Name)
+		if problem != nil && s.MayChange {
+			return nil, problem
+		}
+	}
+	var out []nodegroups.Group
+	for _, zone := range slices.Sorted(slices.Values(d.AvailabilityZones)) {
+		z := g
+		z.Name, z.ASG, z.Zone = nodegroups.NameInZone(g.Name, zone), g.Name, zone
+		z.Instances = slices.DeleteFunc(slices.Clone(g.Instances), func(i nodegroups.Instance) bool { return i.Zone != zone })
+		// the service's desired capacity is of all zones: of one zone it is what there is
+		z.Desired = z.Alive()
+		z.Template = inZone(g.Template, zone)
+		z.Templates = map[string]nodegroups.Template{}
+		for name, t := range g.Templates {
+			z.Templates[name] = inZone(t, zone)
+		}
+		out = append(out, z)
+	}
+	return out, problem
+}
+
+func inZone(t nodegroups.Template, zone string) nodegroups.Template {
+	t.Labels = maps.Clone(t.Labels)
+	t.Labels[corev1.LabelTopologyZone] = zone
+	return t
+}
+
+func (c *Client) suspendRebalance(ctx context.Context, s nodegroups.Selection, name string) *Problem {
+	if !s.MayChange {
+		return &Problem{name, "it spans zones and its AZRebalance process is not suspended", "nothing while the pool observes; on Enforce swell suspends it"}
+	}
+	_, err := c.autoscaling.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: &name, ScalingProcesses: []string{rebalance}})
+	if err != nil {
+		return &Problem{name, fmt.Sprintf("it spans zones and its AZRebalance process could not be suspended (%v)", c.explain(err, "suspending AZRebalance")),
+			"suspend AZRebalance of the group, or allow autoscaling:SuspendProcesses"}
+	}
+	c.options.Log.Info("suspended a process", "group", name, "process", rebalance)
+	return nil
+}
+
+// subnetsOf a group by id.
+func subnetsOf(d astypes.AutoScalingGroup) []string {
+	return strings.FieldsFunc(awssdk.ToString(d.VPCZoneIdentifier), func(r rune) bool { return r == ',' || r == ' ' })
+}

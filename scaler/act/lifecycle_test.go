@@ -1,0 +1,65 @@
+package act
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"swell/nodegroups"
+)
+
+// waiting is AWS with a lifecycle action that counts what it is told.
+type waiting struct {
+	cloud
+	beats, completed *atomic.Int32
+}
+
+func (w waiting) Heartbeat(context.Context, nodegroups.Interruption) error {
+	w.beats.Add(1)
+	return nil
+}
+
+func (w waiting) Complete(context.Context, nodegroups.Interruption) error {
+	w.completed.Add(1)
+	return nil
+}
+
+// A group that ends an instance by itself and waits with a hook goes on only when the node is empty: its pods went as their
+// budget allowed, and the desired capacity is not lowered a second time.
+func TestALifecycleActionEndsWhenTheNodeIsEmpty(t *testing.T) {
+	p := newPlace(t)
+	p.deploy(2)
+	none, one := intstr.FromInt32(0), intstr.FromInt32(1)
+	p.budget(policyv1.PodDisruptionBudgetSpec{MaxUnavailable: &none}, 0)
+	w := waiting{p.aws.client(), &atomic.Int32{}, &atomic.Int32{}}
+	p.scaler.cloud = w
+	n := nodegroups.Interruption{InstanceID: p.termination(0).InstanceID, Kind: nodegroups.TerminationHook, ASG: group, Hook: "h"}
+	end := func() { p.scaler.EndLifecycle(t.Context(), 1, p.node, n) }
+	end()
+	until(t, "an eviction is refused and the action is kept waiting", func() (bool, string) { end(); return p.evictions()[429] > 0 && w.beats.Load() > 1, "" })
+	if on, _ := p.pods(); on != 2 || w.completed.Load() != 0 {
+		t.Fatalf("%d pods are on the node, %d times completed: want both pods there and the action open", on, w.completed.Load())
+	}
+	b, err := p.kube.PolicyV1().PodDisruptionBudgets(p.ns).Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Spec.MaxUnavailable = &one
+	if _, err := p.kube.PolicyV1().PodDisruptionBudgets(p.ns).Update(t.Context(), b, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the action is completed", func() (bool, string) { end(); return w.completed.Load() > 0, "" })
+	if on, _ := p.pods(); on != 0 {
+		t.Errorf("completed with %d pods on the node", on)
+	}
+	p.ended()
+	end()
+	p.ended()
+	if w.completed.Load() != 1 || len(p.aws.seen("TerminateInstanceInAutoScalingGroup")) != 0 {
+		t.Errorf("completed %d times, returned %v: want once, and no return", w.completed.Load(), p.aws.seen("TerminateInstanceInAutoScalingGroup"))
+	}
+}

@@ -1,0 +1,59 @@
+package act
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"swell/nodegroups"
+)
+
+// ask launches by token or, where that is not allowed, raises the group's desired capacity to a number that was written to
+// the fence before. An intent that has its number asks for that alone.
+func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error) {
+	if in.Target > 0 {
+		return a.raise(ctx, in, nil)
+	}
+	if _, known := a.noToken.Load(asgOf(in.Group)); !known { // launches by token need not wait for one another
+		got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
+		if err != nil || got.RaiseTo == 0 {
+			return got, err
+		}
+		a.noToken.Store(asgOf(in.Group), true)
+	}
+	turn := a.turn(in.Group)
+	turn.Lock()
+	defer turn.Unlock()
+	got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
+	if err != nil || got.RaiseTo == 0 {
+		a.noToken.Delete(asgOf(in.Group)) // it may be by now
+		return got, err
+	}
+	// what others ask for and has not been answered comes on top
+	target := got.RaiseTo + max(0, a.intents.aimed(asgOf(in.Group), in.Token)-got.RaiseFrom)
+	target = min(target, max(got.RaiseMost, got.RaiseTo))
+	if err := a.intents.Aim(ctx, in.Token, target); err != nil {
+		return nodegroups.Launched{}, err
+	}
+	in.Target = target
+	return a.raise(ctx, in, got.Failures)
+}
+
+// raise asks for the intent's number; failures are why that is less than was wanted.
+func (a *Actor) raise(ctx context.Context, in *Intent, failures []nodegroups.LaunchFailure) (nodegroups.Launched, error) {
+	r, ok := a.cloud.(Raiser)
+	if !ok {
+		return nodegroups.Launched{}, fmt.Errorf("raising group %s to %d: this scaler's cloud cannot; let it call autoscaling:LaunchInstances", in.Group, in.Target)
+	}
+	got, err := r.Raise(ctx, asgOf(in.Group), in.Target)
+	got.Failures = append(failures, got.Failures...)
+	if err == nil && len(got.Failures) == 0 {
+		got.Raised = max(got.Raised, 1) // reached before, by a call whose answer was lost: the groups are to be read again
+	}
+	return got, err
+}
+
+func (a *Actor) turn(group string) *sync.Mutex {
+	turn, _ := a.turns.LoadOrStore(asgOf(group), &sync.Mutex{})
+	return turn.(*sync.Mutex)
+}

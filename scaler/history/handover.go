@@ -1,0 +1,34 @@
+package history
+
+import "time"
+
+// KeptUntilAnnotation on a checkpoint is a time until which it outlives its Balloon, as when it was moved here ahead of it.
+const KeptUntilAnnotation = "capacity.swell/kept-until"
+
+// Take takes the rows of another record, as an older cluster's, into those that nobody sampled here, and its shares from
+// before the first of these. It gives how many rows became known; a second time none do.
+func (r *Record) Take(o *Record) int {
+	was := len(r.shares)
+	minutes, _ := o.Minutes()
+	coarse, _ := o.Coarse()
+	// the coarse rows first: those that the minutes would be made into are another rounding of the same
+	filled := 0
+	if coarse.Len() > 0 {
+		filled += r.Fill(coarse)
+	}
+	if minutes.Len() > 0 {
+		filled += r.Fill(minutes)
+	}
+	if was == 0 {
+		for _, s := range o.shares {
+			r.noteShare(s.from, s.share)
+		}
+	}
+	return filled
+}
+
+// kept says that a checkpoint is not to be swept yet.
+func kept(until string, now time.Time) bool {
+	t, err := time.Parse(time.RFC3339, until)
+	return err == nil && now.Before(t)
+}
