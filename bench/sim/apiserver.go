@@ -104,6 +104,13 @@ func (w *world) answer(q apiRequest) (any, error) {
 	case "POST pods eviction":
 		return w.evict(q)
 	case "GET nodes ":
+		if q.name == "" {
+			list := corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"}}
+			for _, n := range w.store.sortedNodes() {
+				list.Items = append(list.Items, *n)
+			}
+			return list, nil
+		}
 		if n := w.store.nodes[q.name]; n != nil {
 			return n, nil
 		}
