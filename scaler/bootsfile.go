@@ -1,12 +1,9 @@
 package scaler
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,15 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/nodegroups/learn"
-)
-
-const (
-	// BootsConfigMap has what was learned of instances, in the namespace of the histories' checkpoints.
-	BootsConfigMap = "swell-scaler-boots"
-	// BootsKey and CapacityKey are gzipped JSON: learn.Boots and learn.Capacity.
-	BootsKey    = "boots.json.gz"
-	CapacityKey = "capacity.json.gz"
-	mostBoots   = 16 << 20 // bytes of JSON, far above what is ever written
+	"swell/scaler/learned"
 )
 
 // bootsFile is how what was learned of instances is kept.
@@ -38,43 +27,21 @@ func (l *Loop) loadBoots(ctx context.Context, now time.Time) {
 	if ns == "" {
 		return
 	}
-	m, err := l.kube.CoreV1().ConfigMaps(ns).Get(ctx, BootsConfigMap, metav1.GetOptions{})
+	m, err := l.kube.CoreV1().ConfigMaps(ns).Get(ctx, learned.ConfigMap, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return
 	}
 	if err == nil {
-		err = mergeBoots(m, now, l.leads.boots, l.capacity)
+		err = learned.Read(m.BinaryData, now, l.leads.boots, l.capacity)
 	}
 	if err != nil {
-		l.options.Log.Warn("loading boot times", "configMap", ns+"/"+BootsConfigMap, "error", err)
+		l.options.Log.Warn("loading boot times", "configMap", ns+"/"+learned.ConfigMap, "error", err)
 	}
-}
-
-// mergeBoots adds what a ConfigMap has.
-func mergeBoots(m *corev1.ConfigMap, now time.Time, boots *learn.Boots, capacity *learn.Capacity) error {
-	for key, merge := range map[string]func([]byte) error{BootsKey: boots.Merge, CapacityKey: func(raw []byte) error { return capacity.Merge(now, raw) }} {
-		packed := m.BinaryData[key]
-		if len(packed) == 0 {
-			continue
-		}
-		z, err := gzip.NewReader(bytes.NewReader(packed))
-		var raw []byte
-		if err == nil {
-			raw, err = io.ReadAll(io.LimitReader(z, mostBoots))
-		}
-		if err == nil {
-			err = merge(raw)
-		}
-		if err != nil {
-			return fmt.Errorf("reading %s of ConfigMap %s/%s: %w", key, m.Namespace, m.Name, err)
-		}
-	}
-	return nil
 }
 
 // saveBoots writes what was learned beside the loop, when its turn has come.
 func (l *Loop) saveBoots(ctx context.Context, now time.Time) {
-	ns, turn := l.options.Config.History.Checkpoints, saveTurn(BootsConfigMap, now)
+	ns, turn := l.options.Config.History.Checkpoints, saveTurn(learned.ConfigMap, now)
 	if ns == "" || !l.boots.dirty || l.boots.saving || turn == l.boots.turn {
 		return
 	}
@@ -107,7 +74,7 @@ func (l *Loop) writeBoots(ctx context.Context, ns string, boots, capacity []byte
 	var err error
 	for range 3 {
 		var m *corev1.ConfigMap
-		m, err = maps.Get(ctx, BootsConfigMap, metav1.GetOptions{})
+		m, err = maps.Get(ctx, learned.ConfigMap, metav1.GetOptions{})
 		fresh := apierrors.IsNotFound(err)
 		if err != nil && !fresh {
 			break
@@ -117,9 +84,9 @@ func (l *Loop) writeBoots(ctx context.Context, ns string, boots, capacity []byte
 			return err2
 		}
 		if fresh {
-			m = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: BootsConfigMap, Labels: map[string]string{"app.kubernetes.io/managed-by": "swell-scaler"}}}
-		} else if err2 := mergeBoots(m, time.Time{}, all, learn.NewCapacity()); err2 != nil {
-			return err2 // not overwritten: it may be repaired
+			m = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: learned.ConfigMap, Labels: map[string]string{"app.kubernetes.io/managed-by": "swell-scaler"}}}
+		} else if err2 := learned.Read(m.BinaryData, time.Time{}, all, learn.NewCapacity()); err2 != nil {
+			return fmt.Errorf("writing boot times to ConfigMap %s/%s: %w", ns, m.Name, err2) // not overwritten: it may be repaired
 		}
 		if err2 := all.Merge(boots); err2 != nil {
 			return err2
@@ -128,7 +95,11 @@ func (l *Loop) writeBoots(ctx context.Context, ns string, boots, capacity []byte
 		if err2 != nil {
 			return fmt.Errorf("writing boot times: %w", err2)
 		}
-		m.BinaryData = map[string][]byte{BootsKey: packed(merged), CapacityKey: packed(capacity)}
+		m.BinaryData = learned.Data(merged, capacity)
+		if m.Labels == nil {
+			m.Labels = map[string]string{}
+		}
+		m.Labels[learned.Label] = "true"
 		if fresh {
 			_, err = maps.Create(ctx, m, metav1.CreateOptions{})
 		} else {
@@ -141,13 +112,5 @@ func (l *Loop) writeBoots(ctx context.Context, ns string, boots, capacity []byte
 			break
 		}
 	}
-	return fmt.Errorf("writing boot times to ConfigMap %s/%s: %w; let swell-scaler get, create and update ConfigMaps there", ns, BootsConfigMap, err)
-}
-
-func packed(raw []byte) []byte {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	_, _ = z.Write(raw) // a buffer takes all
-	_ = z.Close()
-	return b.Bytes()
+	return fmt.Errorf("writing boot times to ConfigMap %s/%s: %w; let swell-scaler get, create and update ConfigMaps there", ns, learned.ConfigMap, err)
 }

@@ -16,6 +16,7 @@ import (
 	"swell/api/v1alpha1"
 	"swell/nodegroups"
 	"swell/scaler/observe"
+	"swell/scaler/plan"
 )
 
 // interruptionAnnotation on a Node is the notice that its instance is about to be lost. It outlives the scaler that was told,
@@ -87,7 +88,10 @@ func (l *Loop) keepNotice(ctx context.Context, n nodegroups.Interruption) (kept 
 		l.options.Log.Info("interruption", "instance", n.InstanceID, "group", group, "kind", string(n.Kind), "deadline", n.Deadline)
 		defer l.Kick()
 	}
-	if observedOnly(pools.Items, l.groups.List(), group) { // nothing is changed
+	if l.enforced.Load() == nil {
+		return false, nil // whether anything may be changed is known after the first tick
+	}
+	if l.observedOnly(pools.Items, l.groups.List(), group) { // nothing is changed
 		return true, nil
 	}
 	for i := range nodes.Items {
@@ -122,9 +126,20 @@ type lifecycle interface {
 	Complete(ctx context.Context, n nodegroups.Interruption) error
 }
 
-func observedOnly(pools []v1alpha1.CapacityPool, groups []nodegroups.Group, group string) bool {
+// notePolicy keeps for notices which pools may be changed.
+func (l *Loop) notePolicy(p plan.Policy) {
+	enforced := map[string]bool{}
+	for _, pool := range p.Pools {
+		enforced[pool.Name] = !pool.Observe
+	}
+	l.enforced.Store(&enforced)
+}
+
+// observedOnly says that nothing of a group may be changed: its pool observes, was refused by the last policy, or is not known.
+func (l *Loop) observedOnly(pools []v1alpha1.CapacityPool, groups []nodegroups.Group, group string) bool {
+	enforced := l.enforced.Load()
 	for _, g := range groups {
-		if g.Name != group {
+		if g.Name != group || enforced == nil || !(*enforced)[g.Pool] {
 			continue
 		}
 		return slices.ContainsFunc(pools, func(p v1alpha1.CapacityPool) bool { return p.Name == g.Pool && p.Spec.Mode == v1alpha1.Observe })
@@ -184,7 +199,7 @@ func (l *Loop) readNotices(ctx context.Context, now time.Time, world *observe.Wo
 		if !known {
 			continue
 		}
-		observed := observedOnly(world.Pools, s.Groups, group)
+		observed := l.observedOnly(world.Pools, s.Groups, group)
 		if !ok {
 			if n, ok = l.handlers(now, node); ok && !observed {
 				if _, err := l.annotate(ctx, node.Name, n); err != nil {

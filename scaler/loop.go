@@ -80,17 +80,19 @@ type Loop struct {
 	boots     bootsFile
 	// bootMetricsAt is when the quantiles of boots were last given out.
 	bootMetricsAt time.Time
-	holiday       func(time.Time) bool // nil is none
-	outputs       map[string]*output
-	leftovers     leftovers
-	version       string // of the API server, with its minor number and when it was asked for
-	minor         int
-	versionAt     time.Time
-	sampledTurn   int64
-	sweptAt       time.Time
-	said          map[string]time.Time // problems by object, with when they were last recorded
-	statusAt      time.Time
-	written       map[string]string
+	// enforced are the pools that the last policy lets be changed; nil before the first.
+	enforced    atomic.Pointer[map[string]bool]
+	holiday     func(time.Time) bool // nil is none
+	outputs     map[string]*output
+	leftovers   leftovers
+	version     string // of the API server, with its minor number and when it was asked for
+	minor       int
+	versionAt   time.Time
+	sampledTurn int64
+	sweptAt     time.Time
+	said        map[string]time.Time // problems by object, with when they were last recorded
+	statusAt    time.Time
+	written     map[string]string
 
 	handsLock sync.Mutex
 	hands     hands
@@ -256,7 +258,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 		l.options.Log.Warn("taking back drains", "error", err)
 	}
-	if err := l.groups.Read(ctx, now, world.Selections()); err != nil {
+	if err := l.groups.Read(ctx, now, l.selections(world)); err != nil {
 		l.options.Log.Warn("reading groups", "error", err)
 	}
 	return nil
@@ -279,12 +281,12 @@ func (l *Loop) Tick(ctx context.Context) error {
 	}
 	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
+	policy, problems, waits := l.policy(ctx, now, &world)
+	l.notePolicy(policy)
 	l.readNotices(ctx, now, &world)
 	l.learnBoots(ctx, now, &world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
-	policy, problems := l.allow(ctx, now, &world)
-	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, world)...)
 	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
 	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
 	l.memory = memory
@@ -296,8 +298,8 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
-	if out.Reread {
-		if err := l.groups.Read(ctx, l.clock.Now(), world.Selections()); err != nil {
+	if out.Reread || waits {
+		if err := l.groups.Read(ctx, l.clock.Now(), l.selections(world)); err != nil {
 			out.Errors = append(out.Errors, err)
 		}
 	}

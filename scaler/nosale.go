@@ -10,13 +10,15 @@ import (
 	"swell/scaler/plan"
 )
 
-// allow is what pools allow now, with why nothing may be returned.
-func (l *Loop) allow(ctx context.Context, now time.Time, world *observe.World) (plan.Policy, []plan.Problem) {
+// policy is what pools allow now, what was ordered by hand and what other scalers leave included, with why nothing may be
+// returned; waits says that groups are to be read once more before all of it holds.
+func (l *Loop) policy(ctx context.Context, now time.Time, world *observe.World) (policy plan.Policy, problems []plan.Problem, waits bool) {
 	unread := world.Budgets(ctx, l.client)
-	policy, problems := world.Policy(l.options.Config.Observe.MaxAge.Duration)
+	policy, problems = world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	problems = append(problems, world.Windows(now, &policy)...)
 	policy.NoSale = cmp.Or(l.takingOver(*world), unread)
-	return policy, problems
+	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, *world)...)
+	return policy, problems, l.enforce(&policy, *world)
 }
 
 // takingOver is why nothing may be returned yet: what a predecessor saw last, or what a cache held while nobody acted on it,

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/v1alpha1"
+	"swell/scaler/observe"
 )
 
 // errUnread says that a cache has nothing of a kind yet.
@@ -31,11 +32,18 @@ type optional struct {
 	wait  time.Duration
 
 	mu    sync.Mutex
-	kinds map[reflect.Type]cache.Informer
+	kinds map[reflect.Type]watched
+	kick  func() // on a change of storage that may change a plan; nil is none
+}
+
+// watched is an optional kind, with until when its first readers wait.
+type watched struct {
+	cache.Informer
+	until time.Time
 }
 
 func newOptional(c client.Client, caches cache.Cache) *optional {
-	return &optional{Client: c, cache: caches, wait: readWithin, kinds: map[reflect.Type]cache.Informer{}}
+	return &optional{Client: c, cache: caches, wait: readWithin, kinds: map[reflect.Type]watched{}}
 }
 
 func (o *optional) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
@@ -49,7 +57,7 @@ func (o *optional) Get(ctx context.Context, key client.ObjectKey, object client.
 }
 
 func (o *optional) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
-	var kind client.Object
+	kind := storageOf(list)
 	switch list.(type) {
 	case *corev1.ResourceQuotaList:
 		kind = &corev1.ResourceQuota{}
@@ -69,21 +77,46 @@ func (o *optional) read(ctx context.Context, object client.Object) error {
 	kind := reflect.TypeOf(object)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	informer, asked := o.kinds[kind], o.kinds[kind] != nil
-	if !asked {
-		var err error
-		if informer, err = o.cache.GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
-			return fmt.Errorf("watching %ss: %w", kind.Elem().Name(), err)
+	if _, asked := o.kinds[kind]; !asked {
+		if err := o.watch(ctx, kind, object); err != nil {
+			return err
 		}
-		o.kinds[kind] = informer
 	}
-	for began := time.Now(); !asked && !informer.HasSynced() && time.Since(began) < o.wait; {
+	w := o.kinds[kind]
+	for !w.HasSynced() && time.Now().Before(w.until) {
 		if !sleep(ctx, 10*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
-	if !informer.HasSynced() {
+	if !w.HasSynced() {
 		return fmt.Errorf("watching %ss: %w; give its role list and watch on them", kind.Elem().Name(), errUnread)
+	}
+	return nil
+}
+
+// watch begins to watch a kind, and with one of storage all of it, so that they are waited for together.
+func (o *optional) watch(ctx context.Context, kind reflect.Type, object client.Object) error {
+	all := []client.Object{object}
+	if storageKinds[kind] {
+		all = all[:0]
+		for _, other := range observe.Storage() {
+			all = append(all, other)
+		}
+	}
+	until := time.Now().Add(o.wait)
+	for _, x := range all {
+		t := reflect.TypeOf(x)
+		if _, asked := o.kinds[t]; asked {
+			continue
+		}
+		informer, err := o.cache.GetInformer(ctx, x, cache.BlockUntilSynced(false))
+		if err == nil && storageKinds[t] && o.kick != nil {
+			err = kickOn(informer, o.kick)
+		}
+		if err != nil {
+			return fmt.Errorf("watching %ss: %w", t.Elem().Name(), err)
+		}
+		o.kinds[t] = watched{informer, until}
 	}
 	return nil
 }

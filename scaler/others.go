@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"swell/api/v1alpha1"
+	"swell/nodegroups"
 	"swell/scaler/guard"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -27,7 +28,12 @@ type others struct {
 	mu       sync.Mutex
 	statuses []corev1.ConfigMap
 	err      error
+	// enforced are the pools that the last plan did not only observe: in their groups processes may be suspended.
+	enforced map[string]bool
 }
+
+// takeWhy is why a pool whose groups span zones waits: nothing is planned in them while AZRebalance runs.
+const takeWhy = "its groups span zones and are taken over with the next reading"
 
 var poolEnforcing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "swell_pool_enforcing",
 	Help: "1 for a CapacityPool whose plans are carried out, 0 for one that only observes, by the reason."}, []string{"pool", "reason"})
@@ -100,6 +106,36 @@ func (l *Loop) refuse(p *plan.Policy, world observe.World) []plan.Problem {
 	return problems
 }
 
+// enforce notes which pools' groups may be changed from now on. Groups that span zones must be read once with this leave before
+// the pool is enforced; waits says that one is to be.
+func (l *Loop) enforce(p *plan.Policy, world observe.World) (waits bool) {
+	enforced := map[string]bool{}
+	for i := range p.Pools {
+		pool := &p.Pools[i]
+		enforced[pool.Name] = !pool.Observe
+		if !pool.Observe && observe.SelectionOf(world.Pools[i]).MultiZone && !l.groups.Taken(pool.Name) {
+			pool.Observe, pool.ObserveWhy, waits = true, takeWhy, true
+		}
+	}
+	l.guard.mu.Lock()
+	defer l.guard.mu.Unlock()
+	l.guard.enforced = enforced
+	return waits
+}
+
+// selections are what the pools use of AWS's groups. Whether another scaler acts on these is known only once they were read, so
+// that nothing is changed before the first plan, nor while a pool is refused or the configuration observes.
+func (l *Loop) selections(world observe.World) map[string]nodegroups.Selection {
+	l.guard.mu.Lock()
+	defer l.guard.mu.Unlock()
+	out := world.Selections()
+	for name, s := range out {
+		s.MayChange = s.MayChange && l.guard.enforced[name] && l.options.Config.Mode != v1alpha1.Observe
+		out[name] = s
+	}
+	return out
+}
+
 // conflicts are a pool's, in words.
 func conflicts(seen guard.Seen, world observe.World, pool, cluster string) string {
 	var words []string
@@ -129,6 +165,8 @@ func (l *Loop) handConditions(pool *v1alpha1.CapacityPool, policy plan.Policy, n
 		switch {
 		case l.options.Config.Mode == v1alpha1.Observe:
 			not("ClusterObserves", "the scaler's configuration has mode: Observe; nothing is changed")
+		case p.ObserveWhy == takeWhy:
+			not("TakingOver", takeWhy)
 		case p.ObserveWhy != "":
 			not("OtherScaler", p.ObserveWhy+"; end the other scaler or take these groups from it, or give spec.groups.otherScalers: Ignore")
 		case pool.Spec.Mode == v1alpha1.Observe:

@@ -20,7 +20,9 @@ import (
 // Watch makes every change that may change a plan ask for one. Kinds that only some Balloons need are watched from when
 // one is first needed; a role that leaves them out holds up nothing else.
 func (l *Loop) Watch(ctx context.Context, c cache.Cache) error {
-	l.client = newOptional(l.client, c)
+	o := newOptional(l.client, c)
+	o.kick = l.Kick
+	l.client = o
 	for _, w := range []struct {
 		object  client.Object
 		matters func(old, current any) bool
@@ -151,7 +153,7 @@ func (l *Loop) readGroups(ctx context.Context) {
 		now := l.clock.Now()
 		world, err := observe.Read(ctx, l.client, l.groups, now)
 		if err == nil {
-			err = l.groups.Read(ctx, now, world.Selections())
+			err = l.groups.Read(ctx, now, l.selections(world))
 		}
 		if err != nil && ctx.Err() == nil {
 			l.options.Log.Warn("reading groups", "error", err)

@@ -165,7 +165,7 @@ func (f handoverFlags) bring(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	moved, err := handover.Import(cmd.Context(), kube, file, handover.Options{Namespace: f.checkpoints, DryRun: f.dryRun, KeptUntil: time.Now().Add(f.keep)})
+	moved, err := handover.Import(cmd.Context(), kube, file, handover.Options{Namespace: f.checkpoints, DryRun: f.dryRun, KeptUntil: time.Now().Add(f.keep), Now: time.Now()})
 	if err != nil {
 		return fmt.Errorf("%s: %w; what was imported before stays, and may be imported again", cmd.CommandPath(), err)
 	}

@@ -61,7 +61,7 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 func (k *checker) simulated(ctx context.Context, pools []Checked) {
 	actions := []string{"autoscaling:LaunchInstances", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.MultiZone }) {
-		actions = append(actions, "autoscaling:SuspendProcesses")
+		actions = append(actions, "autoscaling:SuspendProcesses", "autoscaling:CreateOrUpdateTags")
 	}
 	if k.options.QueueURL != "" {
 		actions = append(actions, "sqs:ReceiveMessage", "sqs:DeleteMessage")

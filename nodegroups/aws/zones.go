@@ -15,8 +15,13 @@ import (
 	"swell/nodegroups"
 )
 
-// rebalance is the process of an Auto Scaling group that moves instances between zones.
-const rebalance = "AZRebalance"
+const (
+	// rebalance is the process of an Auto Scaling group that moves instances between zones.
+	rebalance = "AZRebalance"
+	// suspendedTag marks a group of which swell suspended this process: what somebody else suspended is not swell's to resume.
+	suspendedTag = "swell/suspended"
+	groupType    = "auto-scaling-group"
+)
 
 // perZone makes one group of each zone that the group spans. Auto Scaling must not move instances between them: while its
 // AZRebalance process runs and may be suspended, it is; if that fails, there is no group to plan with. A pool that changes
@@ -29,7 +34,7 @@ func (c *Client) perZone(ctx context.Context, s nodegroups.Selection, g nodegrou
 		return []nodegroups.Group{g}, nil
 	}
 	var problem *Problem
-	if !slices.ContainsFunc(d.SuspendedProcesses, func(p astypes.SuspendedProcess) bool { return awssdk.ToString(p.ProcessName) == rebalance }) {
+	if !rebalanceSuspended(d) {
 		problem = c.suspendRebalance(ctx, s, g.Name)
 		if problem != nil && s.MayChange {
 			return nil, problem
@@ -62,7 +67,14 @@ func (c *Client) suspendRebalance(ctx context.Context, s nodegroups.Selection, n
 	if !s.MayChange {
 		return &Problem{name, "it spans zones and its AZRebalance process is not suspended", "nothing while the pool observes; on Enforce swell suspends it"}
 	}
-	_, err := c.autoscaling.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: &name, ScalingProcesses: []string{rebalance}})
+	// the mark goes first: a mark without the process suspended does no harm, the other way round it is never resumed
+	_, err := c.autoscaling.CreateOrUpdateTags(ctx, &autoscaling.CreateOrUpdateTagsInput{Tags: []astypes.Tag{{ResourceId: &name, ResourceType: awssdk.String(groupType),
+		Key: awssdk.String(suspendedTag), Value: awssdk.String(rebalance), PropagateAtLaunch: awssdk.Bool(false)}}})
+	if err != nil {
+		return &Problem{name, fmt.Sprintf("it spans zones and could not be marked before its AZRebalance process is suspended (%v)", c.explain(err, "tagging the group")),
+			"suspend AZRebalance of the group, or allow autoscaling:CreateOrUpdateTags"}
+	}
+	_, err = c.autoscaling.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: &name, ScalingProcesses: []string{rebalance}})
 	if err != nil {
 		return &Problem{name, fmt.Sprintf("it spans zones and its AZRebalance process could not be suspended (%v)", c.explain(err, "suspending AZRebalance")),
 			"suspend AZRebalance of the group, or allow autoscaling:SuspendProcesses"}

@@ -12,10 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"swell/scaler/history"
+	"swell/scaler/learned"
 )
-
-// LearnedLabel is on ConfigMaps of what swell-scaler has learned and is not of one workload.
-const LearnedLabel = "capacity.swell/learned"
 
 // Export is what a cluster has learned. Shares are those of its Balloons, by namespace/name.
 func Export(ctx context.Context, kube kubernetes.Interface, namespace string, shares map[string]string, now time.Time) (File, error) {
@@ -33,7 +31,7 @@ func Export(ctx context.Context, kube kubernetes.Interface, namespace string, sh
 		b.Namespace, b.Name = split(key)
 		f.Balloons = append(f.Balloons, b)
 	}
-	maps, err := kube.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: LearnedLabel})
+	maps, err := kube.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: learned.Label})
 	if err != nil {
 		return File{}, fmt.Errorf("listing what was learned in namespace %s: %w; see that you may list ConfigMaps there", namespace, err)
 	}
@@ -61,6 +59,8 @@ type Options struct {
 	DryRun bool
 	// KeptUntil is how long a history waits for its Balloon; machine time.
 	KeptUntil time.Time
+	// Now decides which marks of capacity are long over; model time.
+	Now time.Time
 }
 
 // Import merges a file into a cluster. What was sampled or learned there already stays; a second import changes nothing.
@@ -100,7 +100,7 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 		moved = append(moved, m)
 	}
 	for _, l := range f.Learned {
-		m, err := learned(ctx, kube, l, o)
+		m, err := learnedMap(ctx, kube, l, o)
 		if err != nil {
 			return moved, err
 		}
@@ -109,25 +109,60 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 	return moved, nil
 }
 
-// learned makes a ConfigMap of what was learned where there is none: what the new cluster has learned by itself is truer there.
-func learned(ctx context.Context, kube kubernetes.Interface, l Learned, o Options) (Moved, error) {
+// learnedMap makes a ConfigMap of what was learned, or merges it into that which is there. One whose content is not known stays
+// as it is there.
+func learnedMap(ctx context.Context, kube kubernetes.Interface, l Learned, o Options) (Moved, error) {
 	maps, done := kube.CoreV1().ConfigMaps(o.Namespace), Moved{What: "learned", Name: l.Name, Done: "made"}
-	_, err := maps.Get(ctx, l.Name, metav1.GetOptions{})
-	if err == nil {
-		done.Done = "nothing new"
-		return done, nil
-	}
-	if apierrors.IsNotFound(err) && o.DryRun {
-		return done, nil
-	}
-	if apierrors.IsNotFound(err) {
-		_, err = maps.Create(ctx, &corev1.ConfigMap{Data: l.Data, BinaryData: l.BinaryData, ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: l.Name,
-			Labels: map[string]string{"app.kubernetes.io/managed-by": "swell-scaler", LearnedLabel: "true"}}}, metav1.CreateOptions{})
+	var err error
+	for range 3 {
+		var m *corev1.ConfigMap
+		m, err = maps.Get(ctx, l.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			if err = nil; !o.DryRun {
+				_, err = maps.Create(ctx, &corev1.ConfigMap{Data: l.Data, BinaryData: l.BinaryData, ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: l.Name,
+					Labels: map[string]string{"app.kubernetes.io/managed-by": "swell-scaler", learned.Label: "true"}}}, metav1.CreateOptions{})
+			}
+		case err == nil:
+			var news bool
+			if news, err = mergeLearned(m, l, o.Now); !news {
+				done.Done = "nothing new"
+				break
+			}
+			if done.Done = "merged"; !o.DryRun {
+				_, err = maps.Update(ctx, m, metav1.UpdateOptions{})
+			}
+		}
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+			break
+		}
 	}
 	if err != nil {
-		return done, fmt.Errorf("importing ConfigMap %s/%s: %w; see that you may get and create ConfigMaps there", o.Namespace, l.Name, err)
+		return done, fmt.Errorf("importing ConfigMap %s/%s: %w; see that you may get, create and update ConfigMaps there", o.Namespace, l.Name, err)
 	}
 	return done, nil
+}
+
+// mergeLearned adds to a ConfigMap what a file has, and says whether that was news.
+func mergeLearned(m *corev1.ConfigMap, l Learned, now time.Time) (bool, error) {
+	if l.Name != learned.ConfigMap {
+		return false, nil
+	}
+	merged, news, err := learned.Merge(m.BinaryData, l.BinaryData, now)
+	if err != nil || !news {
+		return false, err
+	}
+	if m.BinaryData == nil {
+		m.BinaryData = map[string][]byte{}
+	}
+	for key, raw := range merged {
+		m.BinaryData[key] = raw
+	}
+	if m.Labels == nil {
+		m.Labels = map[string]string{}
+	}
+	m.Labels[learned.Label] = "true"
+	return true, nil
 }
 
 func split(key string) (namespace, name string) {

@@ -36,9 +36,10 @@ type Groups struct {
 
 // reading is one pool's groups as AWS last showed them.
 type reading struct {
-	groups   []nodegroups.Group
-	problems []plan.Problem
-	at       time.Time
+	groups    []nodegroups.Group
+	problems  []plan.Problem
+	at        time.Time
+	mayChange bool // as it was selected
 }
 
 // NewGroups has read nothing yet.
@@ -59,7 +60,7 @@ func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]nodeg
 			fresh[pool] = reading{problems: []plan.Problem{{Object: object, What: "its groups cannot be read", Mend: err.Error()}}}
 			continue
 		}
-		r := reading{groups: found, at: now}
+		r := reading{groups: found, at: now, mayChange: pools[pool].MayChange}
 		for _, w := range wrong {
 			r.problems = append(r.problems, plan.Problem{Object: object, What: w, Mend: "correct the group or its tags"})
 		}
@@ -69,13 +70,20 @@ func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]nodeg
 	defer g.mu.Unlock()
 	for pool, r := range fresh {
 		if old := g.pools[pool]; r.at.IsZero() || old.at.After(r.at) {
-			r.groups, r.at = old.groups, old.at
+			r.groups, r.at, r.mayChange = old.groups, old.at, old.mayChange
 			fresh[pool] = r
 		}
 	}
 	g.pools = fresh
 	g.forgetSeen(now)
 	return errors.Join(errs...)
+}
+
+// Taken says that a pool's groups were last read with the leave to change what their use needs.
+func (g *Groups) Taken(pool string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pools[pool].mayChange
 }
 
 // all are the groups of all pools, each group once, with the age of the oldest reading.

@@ -66,6 +66,9 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 	s.DaemonPods = daemonPods(daemonSets.Items)
 	s.PodsAt = apiAt
 	w.Problems = groups.into(s)
+	if err := w.readVolumes(ctx, c); err != nil {
+		return World{}, err
+	}
 	s.Groups, w.Corrections = nodegroups.Correct(s.Groups, s.Nodes)
 	w.Pools, w.Balloons, w.HPAs = pools.Items, balloons.Items, hpas.Items
 	slices.SortFunc(w.Pools, func(a, b v1alpha1.CapacityPool) int { return cmp.Compare(a.Name, b.Name) })

@@ -50,8 +50,12 @@ func (p *Packer) newClass(pod *Pod) *class {
 	if !p.namespaces.known[pod.Namespace] {
 		p.addNamespace(pod.Namespace)
 	}
-	p.engine.foresee(pod.Pod)
 	c := &class{pod: pod, state: framework.NewCycleState(), cursor: p.events.seen(), claimChanges: p.claimChanges}
+	if p.volumes.Unread != "" && len(pod.claims) > 0 {
+		c.refuse(fwk.NewStatus(fwk.UnschedulableAndUnresolvable, p.volumes.Unread))
+		return c
+	}
+	p.engine.foresee(pod.Pod)
 	p.engine.view.listed = p.counted(pod)
 	result, status, _ := p.engine.framework.RunPreFilterPlugins(context.Background(), c.state, pod.Pod)
 	p.engine.view.listed = nil

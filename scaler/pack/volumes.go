@@ -8,6 +8,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/component-helpers/storage/ephemeral"
@@ -24,16 +25,47 @@ type Volumes struct {
 	Attachments []*storagev1.VolumeAttachment
 	// Capacities of drivers that publish them; where a driver does and none is given, nothing can be made.
 	Capacities []*storagev1.CSIStorageCapacity
+	// Unread is why these are not known, empty where they are. Pods with claims are refused with it.
+	Unread string
 }
 
 func (v Volumes) equal(w Volumes) bool {
 	return slices.Equal(v.Claims, w.Claims) && slices.Equal(v.Volumes, w.Volumes) && slices.Equal(v.Classes, w.Classes) &&
 		slices.Equal(v.Nodes, w.Nodes) && slices.Equal(v.Drivers, w.Drivers) && slices.Equal(v.Attachments, w.Attachments) &&
-		slices.Equal(v.Capacities, w.Capacities)
+		slices.Equal(v.Capacities, w.Capacities) && v.Unread == w.Unread
 }
 
-// SetVolumes gives the storage objects in place of those before. Objects are taken to be equal only where they are the same.
+// keeping is v with w's objects where v has the same in other words: lists of a cache are made anew for every reading.
+func (v Volumes) keeping(w Volumes) Volumes {
+	v.Claims, v.Volumes, v.Classes = keep(v.Claims, w.Claims), keep(v.Volumes, w.Volumes), keep(v.Classes, w.Classes)
+	v.Nodes, v.Drivers = keep(v.Nodes, w.Nodes), keep(v.Drivers, w.Drivers)
+	v.Attachments, v.Capacities = keep(v.Attachments, w.Attachments), keep(v.Capacities, w.Capacities)
+	return v
+}
+
+func keep[P interface {
+	comparable
+	metav1.Object
+}](now, had []P) []P {
+	if slices.Equal(now, had) {
+		return had
+	}
+	known := make(map[types.UID]P, len(had))
+	for _, x := range had {
+		known[x.GetUID()] = x
+	}
+	out := slices.Clone(now)
+	for i, x := range now {
+		if k, ok := known[x.GetUID()]; ok && x.GetUID() != "" && x.GetResourceVersion() != "" && x.GetResourceVersion() == k.GetResourceVersion() {
+			out[i] = k
+		}
+	}
+	return out
+}
+
+// SetVolumes gives the storage objects in place of those before. Objects of one UID and version are one.
 func (p *Packer) SetVolumes(v Volumes) error {
+	v = v.keeping(p.volumes)
 	if p.volumes.equal(v) {
 		return nil
 	}

@@ -62,6 +62,8 @@ type Volumes struct {
 	Attachments []*storagev1.VolumeAttachment
 	// Capacities of drivers that publish them; where a driver does and none is given, nothing can be made.
 	Capacities []*storagev1.CSIStorageCapacity
+	// Unread is why these are not known, empty where they are. Pods with claims are refused with it.
+	Unread string
 }
 
 // Promised is a number of pods, alike, that do not exist yet.

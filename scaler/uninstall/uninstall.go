@@ -19,6 +19,7 @@ import (
 	"swell/api/v1alpha1"
 	"swell/scaler/byhand"
 	"swell/scaler/history"
+	"swell/scaler/learned"
 	"swell/scaler/plan"
 )
 
@@ -31,6 +32,10 @@ type Options struct {
 	Namespace string
 	// DryRun changes nothing.
 	DryRun bool
+	// KeepSuspended leaves AZRebalance suspended where swell suspended it.
+	KeepSuspended bool
+	// Definitions of swell's kinds are deleted too, and with them every object of these kinds.
+	Definitions bool
 	// Histories are deleted too; without, they stay for a scaler that is installed again.
 	Histories bool
 }
@@ -48,7 +53,11 @@ var ErrRunning = errors.New("swell-scaler still runs")
 type Remover struct {
 	Kube    kubernetes.Interface
 	Dynamic dynamic.Interface
+	// Groups may be nil where no pool uses groups that span zones.
+	Groups  Groups
 	Options Options
+	// Running says who acts still, where a dry run found somebody; empty is nobody.
+	Running string
 	done    []Done
 }
 
@@ -59,7 +68,7 @@ func (r *Remover) Run(ctx context.Context) ([]Done, error) {
 	if err := r.stopped(ctx); err != nil {
 		return r.done, err
 	}
-	for _, step := range []func(context.Context) error{r.intents, r.nodes, r.buffers, r.balloons, r.maps} {
+	for _, step := range []func(context.Context) error{r.intents, r.groups, r.nodes, r.buffers, r.balloons, r.maps, r.definitions} {
 		if err := step(ctx); err != nil {
 			return r.done, err
 		}
@@ -91,11 +100,16 @@ func (r *Remover) stopped(ctx context.Context) error {
 	if s.HolderIdentity == nil || *s.HolderIdentity == "" || s.RenewTime == nil || s.LeaseDurationSeconds == nil {
 		return nil
 	}
-	if ends := s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second); r.Options.DryRun || time.Now().After(ends) {
+	if ends := s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second); time.Now().After(ends) {
 		return nil
 	}
-	return fmt.Errorf("%w (%s renewed Lease %s/swell-scaler at %s): scale its Deployment to 0, or take its release away, and run this again",
+	err = fmt.Errorf("%w (%s renewed Lease %s/swell-scaler at %s): scale its Deployment to 0, or take its release away, and run this again",
 		ErrRunning, *s.HolderIdentity, r.Options.Namespace, s.RenewTime.UTC().Format(time.RFC3339))
+	if r.Options.DryRun {
+		r.Running = err.Error()
+		return nil
+	}
+	return err
 }
 
 // intents must be empty: a launch whose outcome is not known may have given instances.
@@ -203,6 +217,6 @@ func (r *Remover) maps(ctx context.Context) error {
 // own says whether a ConfigMap goes.
 func (r *Remover) own(m *corev1.ConfigMap) bool {
 	_, demand := m.Labels[history.HistoryLabel]
-	_, learned := m.Labels["capacity.swell/learned"]
-	return m.Name == IntentsName || m.Name == byhand.Name || (demand || learned) && r.Options.Histories
+	_, known := m.Labels[learned.Label]
+	return m.Name == IntentsName || m.Name == byhand.Name || (demand || known) && r.Options.Histories
 }

@@ -15,6 +15,8 @@ func init() {
 			"DescribeAutoScalingGroups":           (*Emulator).describeGroups,
 			"DescribeAutoScalingInstances":        (*Emulator).describeGroupInstances,
 			"DescribeTags":                        (*Emulator).describeTags,
+			"CreateOrUpdateTags":                  (*Emulator).createTags,
+			"DeleteTags":                          (*Emulator).deleteTags,
 			"DescribeScalingActivities":           (*Emulator).describeActivities,
 			"SetDesiredCapacity":                  (*Emulator).setDesiredCapacity,
 			"TerminateInstanceInAutoScalingGroup": (*Emulator).terminateInGroup,
@@ -142,8 +144,10 @@ func (e *Emulator) describeTags(r *request) (any, *apiError) {
 	}
 	filters := r.filters("Filters.member.", ".Values.member.")
 	var found []tagXML
-	for _, g := range e.fleet.Groups {
-		for _, t := range e.tagsXML(g) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, g := range e.state.groups {
+		for _, t := range e.tagsXML(g.Group) {
 			if tagMeets(t, filters) {
 				found = append(found, t)
 			}

@@ -67,7 +67,7 @@ func (e *Emulator) tendWarm(c *change, g *group, due func(time.Time) bool) {
 	}
 	g.warmRetry = time.Time{}
 	for range missing {
-		i, failed := e.pick(g, e.launchZone(g), "", c.t.At)
+		i, failed := e.pick(g, e.launchZones(g)[0], "", c.t.At)
 		if i == nil {
 			g.warmRetry = c.t.At.Add(e.fleet.shorten(time.Minute))
 			due(g.warmRetry)
@@ -79,21 +79,20 @@ func (e *Emulator) tendWarm(c *change, g *group, due func(time.Time) bool) {
 	}
 }
 
-// startWarm takes up to n instances out of the warm pool of a zone, oldest first, and returns their ids.
-func (e *Emulator) startWarm(c *change, g *group, zone string, n int, cause string) []string {
-	var ids []string
-	for _, i := range e.state.warmInstances(g.Name) {
-		if len(ids) == n {
-			break
-		}
-		if i.Zone != zone || i.State != stateStopped && !(i.State == stateRunning && i.Ready) {
+// startWarm takes the oldest prepared instance out of the warm pool, of the first zone that has one; nil is none.
+func (e *Emulator) startWarm(c *change, g *group, zones []string, cause string) *instance {
+	pool := e.state.warmInstances(g.Name)
+	for _, zone := range zones {
+		n := slices.IndexFunc(pool, func(i *instance) bool { return i.Zone == zone && i.Ready })
+		if n < 0 {
 			continue
 		}
-		boot := time.Duration(float64(e.bootTime(zone, uint64(e.state.perZone[zone]))) * warmStart)
+		i := pool[n]
+		boot := time.Duration(float64(e.bootTime(zone, e.hash(i.ID, 0))) * warmStart)
 		c.do(record{Op: opUnwarm, ID: i.ID, Cause: cause, Until: c.t.At.Add(e.fleet.shorten(boot))})
-		ids = append(ids, i.ID)
+		return i
 	}
-	return ids
+	return nil
 }
 
 type warmPoolXML struct {

@@ -42,6 +42,8 @@ type world struct {
 	dir string
 	e   *emulator.Emulator
 	url string
+	// change of the fleet before the start; nil is none
+	change func(*emulator.Fleet)
 
 	mu  sync.Mutex
 	now time.Time
@@ -69,6 +71,9 @@ func (w *world) start() {
 	fleet, err := emulator.ReadFleet("testdata/fleet.yaml")
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.change != nil {
+		w.change(&fleet)
 	}
 	w.e, err = emulator.New(emulator.Options{Fleet: fleet, Dir: w.dir, Seed: 7, Now: w.clock, Manual: true})
 	if err != nil {

@@ -31,22 +31,15 @@ func (g *group) units(instances []*instance) int {
 	return n
 }
 
-// launchZone is the zone of the group with the fewest instances.
-func (e *Emulator) launchZone(g *group) string {
-	if len(g.MoreZones) == 0 {
-		return g.Zone
-	}
+// launchZones are the zones of the group, the one with the fewest instances first.
+func (e *Emulator) launchZones(g *group) []string {
+	zones := append([]string{g.Zone}, g.MoreZones...)
 	perZone := map[string]int{}
 	for _, i := range e.state.alive(g.Name) {
 		perZone[i.Zone]++
 	}
-	best := g.Zone
-	for _, z := range g.MoreZones {
-		if perZone[z] < perZone[best] {
-			best = z
-		}
-	}
-	return best
+	slices.SortStableFunc(zones, func(a, b string) int { return perZone[a] - perZone[b] })
+	return zones
 }
 
 // nextMarket of a mixed group: the on-demand base first, then the on-demand share of what is above it.
@@ -74,17 +67,24 @@ func (e *Emulator) launch(c *change, g *group, zone, subnet string, n int, token
 	var out launched
 	var errs []launchError
 	for out.units < n {
-		at := zone
-		if at == "" {
-			at = e.launchZone(g)
+		zones := []string{zone}
+		if zone == "" {
+			zones = e.launchZones(g)
 		}
 		if token == "" && g.warm != nil {
-			if ids := e.startWarm(c, g, at, 1, cause); len(ids) > 0 {
-				out.ids, out.units = append(out.ids, ids...), out.units+g.weight(e.state.instances[ids[0]].Type)
+			if i := e.startWarm(c, g, zones, cause); i != nil {
+				out.ids, out.units = append(out.ids, i.ID), out.units+g.weight(i.Type)
 				continue
 			}
 		}
-		i, failed := e.pick(g, at, subnet, c.t.At)
+		var i *instance
+		var failed []launchError
+		for _, z := range zones {
+			one, more := e.pick(g, z, subnet, c.t.At)
+			if i, failed = one, append(failed, more...); i != nil {
+				break
+			}
+		}
 		for _, f := range failed {
 			if !slices.Contains(errs, f) {
 				errs = append(errs, f)

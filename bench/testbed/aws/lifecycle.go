@@ -28,6 +28,7 @@ func (e *Emulator) Step() time.Time {
 		i := e.state.instances[id]
 		if i.Warm && !i.Ready && i.State == statePending && due(i.BootsAt) {
 			c.do(record{Op: opWarmed, ID: id, Cause: e.warmState(i)})
+			e.notify(c, i, i.State)
 		}
 		if !i.Warm && i.State == statePending && due(e.inServiceAt(i)) {
 			c.do(record{Op: opInService, ID: id})

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -238,4 +240,13 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, body any) 
 		panic(fmt.Sprintf("encoding an answer: %v", err)) // only plain structs get here
 	}
 	writeAll(w, status, contentType, append(raw, '\n'))
+}
+
+// Operations of every service that the emulator answers, sorted.
+func Operations() map[string][]string {
+	out := map[string][]string{}
+	for _, s := range []*service{&autoscalingService, &ec2Service, &sqsService, &stsService, &iamService, &quotasService, &savingsService} {
+		out[s.name] = slices.Sorted(maps.Keys(s.actions))
+	}
+	return out
 }

@@ -118,25 +118,26 @@ type message struct {
 
 // record is one change of the state; which fields it has depends on Op.
 type record struct {
-	Op        string       `json:"op"`
-	Instance  *instance    `json:"instance,omitempty"`
-	ID        string       `json:"id,omitempty"`
-	Group     string       `json:"group,omitempty"`
-	Number    int          `json:"number,omitempty"`
-	Yes       bool         `json:"yes,omitempty"`
-	Until     time.Time    `json:"until,omitzero"`
-	Cause     string       `json:"cause,omitempty"`
-	Processes []string     `json:"processes,omitempty"`
-	Token     string       `json:"token,omitempty"`
-	Reply     *launchReply `json:"reply,omitempty"`
-	Fault     *Fault       `json:"fault,omitempty"`
-	Activity  *activity    `json:"activity,omitempty"`
-	Message   *message     `json:"message,omitempty"`
-	Waits     []wait       `json:"waits,omitempty"`
-	Hook      *Hook        `json:"hook,omitempty"`
-	WarmPool  *WarmPool    `json:"warm_pool,omitempty"`
-	Template  *template    `json:"template,omitempty"`
-	Scheduled *scheduled   `json:"scheduled,omitempty"`
+	Op        string            `json:"op"`
+	Instance  *instance         `json:"instance,omitempty"`
+	ID        string            `json:"id,omitempty"`
+	Group     string            `json:"group,omitempty"`
+	Number    int               `json:"number,omitempty"`
+	Yes       bool              `json:"yes,omitempty"`
+	Until     time.Time         `json:"until,omitzero"`
+	Cause     string            `json:"cause,omitempty"`
+	Processes []string          `json:"processes,omitempty"`
+	Tags      map[string]string `json:"tags,omitempty"`
+	Token     string            `json:"token,omitempty"`
+	Reply     *launchReply      `json:"reply,omitempty"`
+	Fault     *Fault            `json:"fault,omitempty"`
+	Activity  *activity         `json:"activity,omitempty"`
+	Message   *message          `json:"message,omitempty"`
+	Waits     []wait            `json:"waits,omitempty"`
+	Hook      *Hook             `json:"hook,omitempty"`
+	WarmPool  *WarmPool         `json:"warm_pool,omitempty"`
+	Template  *template         `json:"template,omitempty"`
+	Scheduled *scheduled        `json:"scheduled,omitempty"`
 }
 
 const (
@@ -149,6 +150,7 @@ const (
 	opDesired     = "desired"
 	opProtect     = "protect"
 	opSuspend     = "suspend"
+	opTags        = "tags"
 	opToken       = "token"
 	opFault       = "fault"
 	opReset       = "reset"
@@ -230,6 +232,10 @@ func (s *state) apply(at time.Time, r record) []Event {
 	case opSuspend:
 		if g := s.groups[r.Group]; g != nil {
 			g.suspended = r.Processes
+		}
+	case opTags:
+		if g := s.groups[r.Group]; g != nil {
+			g.Tags = r.Tags
 		}
 	case opToken:
 		s.tokens[r.Token] = *r.Reply

@@ -1,0 +1,70 @@
+package aws_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+
+	emulator "swell/bench/testbed/aws"
+	"swell/nodegroups/aws"
+)
+
+var wideTags = map[string]string{"swell/pool": "wide"}
+
+func (w *world) suspensions() []aws.Suspended {
+	w.t.Helper()
+	got, err := w.c.Suspensions(ctx, wideTags)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got
+}
+
+func TestRebalanceThatSwellSuspendedIsMarkedAndResumed(t *testing.T) {
+	w := newWorld(t)
+	w.selected(wide)
+	if got := w.suspensions(); len(got) != 1 || got[0] != (aws.Suspended{Group: "wide", Ours: true}) {
+		t.Fatalf("%+v, want the group wide, marked as ours", got)
+	}
+	for range 2 {
+		if err := w.c.Resume(ctx, "wide"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.suspensions(); len(got) != 0 {
+		t.Errorf("%+v are left", got)
+	}
+	w.selected(wide)
+	if got := w.suspensions(); len(got) != 1 || !got[0].Ours {
+		t.Errorf("%+v once it is used again", got)
+	}
+}
+
+func TestRebalanceThatSomebodyElseSuspendedIsNotTakenForOurs(t *testing.T) {
+	w := newWorld(t)
+	group := "wide"
+	if _, err := w.plain().SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: &group, ScalingProcesses: []string{"AZRebalance"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.selected(wide)
+	if got := w.suspensions(); len(got) != 1 || got[0].Ours {
+		t.Errorf("%+v, want the group wide, not ours", got)
+	}
+}
+
+// Without its mark nobody would ever resume it.
+func TestNothingIsSuspendedThatCannotBeMarked(t *testing.T) {
+	w := newWorld(t)
+	w.order("deny", emulator.Order{Fault: emulator.Fault{Action: "CreateOrUpdateTags"}})
+	groups, problems := w.selected(wide)
+	if len(groups) != 0 || len(problems) != 1 || !strings.Contains(problems[0].Mend, "CreateOrUpdateTags") || w.seen["SuspendProcesses"] != 0 {
+		t.Errorf("%d groups, problems %v, %d suspensions", len(groups), problems, w.seen["SuspendProcesses"])
+	}
+}
+
+// plain is a client of Auto Scaling as anybody has one.
+func (w *world) plain() *autoscaling.Client {
+	return autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: &w.url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+}

@@ -1,0 +1,220 @@
+package scaler
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	kubefake "k8s.io/client-go/kubernetes/fake"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"swell/api/v1alpha1"
+	"swell/nodegroups"
+	"swell/nodegroups/learn"
+	"swell/scaler/guard"
+	"swell/scaler/observe"
+)
+
+// oneGroup is a cloud with one group of two instances.
+type oneGroup struct {
+	Cloud
+	group     nodegroups.Group
+	completed atomic.Int32
+}
+
+func (c *oneGroup) Groups(context.Context, nodegroups.Selection) ([]nodegroups.Group, []string, error) {
+	return []nodegroups.Group{c.group}, nil, nil
+}
+
+func (c *oneGroup) Heartbeat(context.Context, nodegroups.Interruption) error { return nil }
+
+func (c *oneGroup) Complete(context.Context, nodegroups.Interruption) error {
+	c.completed.Add(1)
+	return nil
+}
+
+const onlyNode = "node-1"
+
+// noticed is a loop over one pool with a group of i-1, which is node-1, and i-2, which has no Node.
+type noticed struct {
+	*Loop
+	t     *testing.T
+	cloud *oneGroup
+	now   time.Time
+	pool  v1alpha1.CapacityPool
+}
+
+func newNoticed(t *testing.T, mode v1alpha1.Mode) noticed {
+	t.Helper()
+	now := time.Now().Truncate(time.Second)
+	pool := v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: "general"}, Spec: v1alpha1.CapacityPoolSpec{Mode: mode}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: onlyNode}, Spec: corev1.NodeSpec{ProviderID: "aws:///a/i-1"}}
+	cloud := &oneGroup{group: nodegroups.Group{Name: "spot-a", Pool: "general", Zone: "a", Market: nodegroups.Spot, Image: "ami-1", InstanceTypes: []string{"m7g.large"},
+		Instances: []nodegroups.Instance{{ID: "i-1", ProviderID: "aws:///a/i-1", Type: "m7g.large", Zone: "a"}, {ID: "i-2", ProviderID: "aws:///a/i-2", Type: "m7g.large", Zone: "a"}}}}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := &Loop{client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(node, &pool).Build(), kube: kubefake.NewClientset(node), cloud: cloud,
+		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), capacity: learn.NewCapacity()}
+	l.options.Log = slog.New(slog.DiscardHandler)
+	if err := l.groups.Read(t.Context(), now, map[string]nodegroups.Selection{"general": {}}); err != nil {
+		t.Fatal(err)
+	}
+	return noticed{l, t, cloud, now, pool}
+}
+
+// node as the API server has it.
+func (n noticed) node() *corev1.Node {
+	n.t.Helper()
+	node, err := n.kube.CoreV1().Nodes().Get(n.t.Context(), onlyNode, metav1.GetOptions{})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return node
+}
+
+// world is what a tick reads.
+func (n noticed) world() observe.World {
+	w := observe.World{Pools: []v1alpha1.CapacityPool{n.pool}}
+	w.Snapshot.Groups, w.Snapshot.Nodes = n.groups.List(), []*corev1.Node{n.node()}
+	return w
+}
+
+// permit tells the loop what its policy allows, as a tick does.
+func (n noticed) permit(w observe.World) {
+	policy, _ := w.Policy(time.Minute)
+	n.refuse(&policy, w)
+	n.notePolicy(policy)
+}
+
+func (n noticed) keep(x nodegroups.Interruption) bool {
+	n.t.Helper()
+	kept, err := n.keepNotice(n.t.Context(), x)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return kept
+}
+
+// A notice is acknowledged once it stands on its Node, from where a successor reads it; that of an instance without a Node
+// comes again, and what is not ours is let go.
+func TestANoticeIsKeptUntilItStandsOnTheNode(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	spot := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now, Deadline: n.now.Add(2 * time.Minute)}
+	if n.keep(spot) {
+		t.Error("a notice was let go before it is known whether the pool may be changed")
+	}
+	n.permit(n.world())
+	for name, c := range map[string]struct {
+		x    nodegroups.Interruption
+		want bool
+	}{
+		"of an instance without a Node": {nodegroups.Interruption{InstanceID: "i-2", Kind: nodegroups.SpotInterruption, At: n.now}, false},
+		"of another's instance":         {nodegroups.Interruption{InstanceID: "i-9", Kind: nodegroups.SpotInterruption, At: n.now.Add(-time.Second)}, true},
+		"of one too new to be read":     {nodegroups.Interruption{InstanceID: "i-9", Kind: nodegroups.SpotInterruption, At: n.now.Add(time.Second)}, false},
+		"of ours":                       {spot, true},
+	} {
+		if got := n.keep(c.x); got != c.want {
+			t.Errorf("a notice %s: let go %t, want %t", name, got, c.want)
+		}
+	}
+	next := newNoticed(t, v1alpha1.Enforce) // a successor that was told nothing
+	w := next.world()
+	w.Snapshot.Nodes = []*corev1.Node{n.node()}
+	next.permit(w)
+	next.readNotices(t.Context(), n.now, &w)
+	if got := w.Snapshot.Interrupted; len(got) != 1 || got[0].InstanceID != "i-1" || got[0].Kind != nodegroups.SpotInterruption || !got[0].Deadline.Equal(spot.Deadline) {
+		t.Errorf("a successor reads %+v: want %+v", got, spot)
+	}
+	later := spot
+	later.Deadline = spot.Deadline.Add(time.Hour)
+	was := n.node().Annotations[interruptionAnnotation]
+	n.pull()
+	if n.keep(later); n.node().Annotations[interruptionAnnotation] != was {
+		t.Error("a later deadline took the place of a sooner one")
+	}
+	hook := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain", HookToken: "token"}
+	if n.keep(hook); !strings.Contains(n.node().Annotations[interruptionAnnotation], "token") {
+		t.Error("a lifecycle action, which ends a wait, did not take the place of a spot notice")
+	}
+}
+
+// pull brings the cache to what the API server has.
+func (n noticed) pull() {
+	n.t.Helper()
+	var have corev1.Node
+	if err := n.client.Get(n.t.Context(), client.ObjectKey{Name: onlyNode}, &have); err != nil {
+		n.t.Fatal(err)
+	}
+	have.Annotations = n.node().Annotations
+	if err := n.client.Update(n.t.Context(), &have); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// The lifecycle action of an instance that never had a Node waits for nothing.
+func TestALifecycleActionWithoutANodeEndsAtOnce(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	n.permit(n.world())
+	if !n.keep(nodegroups.Interruption{InstanceID: "i-2", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain"}) || n.cloud.completed.Load() != 1 {
+		t.Errorf("%d actions were completed: want one", n.cloud.completed.Load())
+	}
+}
+
+// Where a pool only observes, by its own mode or because another scaler acts on its groups, no Node is annotated and no
+// lifecycle action is ended; what a handler's taint says is still reported to the plan.
+func TestAnObservingPoolsNodesAreNotTouched(t *testing.T) {
+	for name, mode := range map[string]v1alpha1.Mode{"by its mode": v1alpha1.Observe, "refused": v1alpha1.Enforce} {
+		t.Run(name, func(t *testing.T) {
+			n := newNoticed(t, mode)
+			if name == "refused" {
+				n.guard.statuses = []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: guard.StatusName,
+					Annotations: map[string]string{"cluster-autoscaler.kubernetes.io/last-updated": time.Now().Format("2006-01-02 15:04:05.999999999 -0700 MST")}},
+					Data: map[string]string{"status": "autoscalerStatus: Running\nnodeGroups:\n- name: spot-a\n"}}}
+			}
+			n.permit(n.world())
+			for _, x := range []nodegroups.Interruption{{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now}, {InstanceID: "i-2", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain"}} {
+				n.keep(x)
+			}
+			w := n.world()
+			w.Snapshot.Nodes[0].Spec.Taints = []corev1.Taint{{Key: "aws-node-termination-handler/spot-itn", Effect: corev1.TaintEffectNoSchedule}}
+			n.readNotices(t.Context(), n.now, &w)
+			if got := w.Snapshot.Interrupted; len(got) != 1 || got[0].Kind != nodegroups.NodeNotice || !got[0].Deadline.Equal(n.now.Add(2*time.Minute)) {
+				t.Errorf("the plan is told %+v: want what the taint says", got)
+			}
+			w.Snapshot.Nodes[0].Annotations = map[string]string{interruptionAnnotation: `{"kind":"` + string(nodegroups.TerminationHook) + `","at":"2026-03-02T09:00:00Z","autoScalingGroup":"spot-a","lifecycleHook":"drain"}`}
+			n.readNotices(t.Context(), n.now, &w) // without an actor: a drain would end the test
+			if a := n.node().Annotations; len(a) != 0 || n.cloud.completed.Load() != 0 || len(w.Snapshot.Draining) != 0 {
+				t.Errorf("annotations %v, %d actions ended, draining %v", a, n.cloud.completed.Load(), w.Snapshot.Draining)
+			}
+		})
+	}
+}
+
+// The taints that aws-node-termination-handler documents are notices, and are written down where the pool may be changed.
+func TestAHandlersTaintIsANotice(t *testing.T) {
+	for key, within := range map[string]time.Duration{"spot-itn": 2 * time.Minute, "rebalance-recommendation": 0, "scheduled-maintenance": 0, "asg-lifecycle-termination": 0} {
+		n := newNoticed(t, v1alpha1.Enforce)
+		w := n.world()
+		n.permit(w)
+		w.Snapshot.Nodes[0].Spec.Taints = []corev1.Taint{{Key: "other/taint"}, {Key: "aws-node-termination-handler/" + key, Value: "event", Effect: corev1.TaintEffectNoSchedule}}
+		n.readNotices(t.Context(), n.now, &w)
+		if got := w.Snapshot.Interrupted; len(got) != 1 || got[0].Deadline.IsZero() != (within == 0) {
+			t.Errorf("%s: %+v", key, got)
+		}
+		if n.node().Annotations[interruptionAnnotation] == "" {
+			t.Errorf("%s: it is not written down", key)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package uninstall
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"swell/api/v1alpha1"
+	"swell/nodegroups/aws"
+)
+
+// Groups is AWS Auto Scaling.
+type Groups interface {
+	// Suspensions are the groups with all of the tags whose AZRebalance process is suspended or that swell has marked.
+	Suspensions(ctx context.Context, tags map[string]string) ([]aws.Suspended, error)
+	// Resume lets a group's AZRebalance process run again, and takes swell's mark away.
+	Resume(ctx context.Context, group string) error
+}
+
+// groups are left as another scaler expects them: what swell suspended is resumed, what somebody else did is told of. All
+// pools count, for one that observes now or is refused its groups may have used them before.
+func (r *Remover) groups(ctx context.Context) error {
+	if r.Options.KeepSuspended {
+		return nil
+	}
+	list, err := r.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("capacitypools")).List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("listing CapacityPools: %w; see that you may", err)
+	}
+	for _, p := range list.Items {
+		tags, _, err := unstructured.NestedStringMap(p.Object, "spec", "groups", "tags")
+		multi, _, _ := unstructured.NestedString(p.Object, "spec", "groups", "multiZone")
+		if r.Groups == nil && multi == "SuspendAZRebalance" {
+			return fmt.Errorf("CapacityPool %s uses groups that span zones, whose AZRebalance is to be resumed: give --config with swell-scaler's configuration file, or --keep-suspended", p.GetName())
+		}
+		if err != nil || len(tags) == 0 || r.Groups == nil {
+			continue
+		}
+		if err := r.resume(ctx, tags); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Remover) resume(ctx context.Context, tags map[string]string) error {
+	found, err := r.Groups.Suspensions(ctx, tags)
+	if err != nil {
+		return err
+	}
+	for _, g := range found {
+		if !g.Ours {
+			r.done = append(r.done, Done{"keep AZRebalance suspended, without swell's mark", g.Group})
+			continue
+		}
+		if err := r.do("resume AZRebalance of group", g.Group, func() error { return r.Groups.Resume(ctx, g.Group) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// definitions go last: with a kind go its objects.
+func (r *Remover) definitions(ctx context.Context) error {
+	if !r.Options.Definitions {
+		return nil
+	}
+	kinds := r.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	list, err := kinds.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing CustomResourceDefinitions: %w; see that you may, or leave --crds out", err)
+	}
+	for _, d := range list.Items {
+		if !strings.HasSuffix(d.GetName(), "."+v1alpha1.GroupVersion.Group) {
+			continue
+		}
+		if err := r.do("delete CustomResourceDefinition", d.GetName(), func() error { return kinds.Delete(ctx, d.GetName(), metav1.DeleteOptions{}) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}

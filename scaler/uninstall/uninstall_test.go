@@ -1,0 +1,154 @@
+package uninstall_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/fake"
+
+	emulator "swell/bench/testbed/aws"
+	"swell/nodegroups"
+	"swell/nodegroups/aws"
+	"swell/scaler/plan"
+	"swell/scaler/uninstall"
+)
+
+const namespace = "swell-system"
+
+var wide = map[string]string{"swell/pool": "wide"}
+
+func client(t *testing.T) *aws.Client {
+	t.Helper()
+	fleet, err := emulator.ReadFleet("../../bench/testbed/aws/testdata/fleet.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := emulator.New(emulator.Options{Fleet: fleet, Seed: 1, Manual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	c, err := aws.New(t.Context(), aws.Options{Region: "ap-northeast-1", Endpoint: server.URL, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Select(t.Context(), nodegroups.Selection{Pool: "wide", Tags: wide, MultiZone: true, MayChange: true}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// remover of a cluster with a pool of multi-zone groups, a node that swell drains and one that somebody else cordoned.
+func remover(c uninstall.Groups, more ...runtime.Object) *uninstall.Remover {
+	drained := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "ours", Annotations: map[string]string{plan.DrainingAnnotation: "x"}}, Spec: corev1.NodeSpec{Unschedulable: true}}
+	cordoned := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Spec: corev1.NodeSpec{Unschedulable: true}}
+	object := func(api, kind, name string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": api, "kind": kind, "metadata": map[string]any{"name": name}}}
+	}
+	pool := object("capacity.swell/v1alpha1", "CapacityPool", "wide")
+	pool.Object["spec"] = map[string]any{"groups": map[string]any{"multiZone": "SuspendAZRebalance", "tags": map[string]any{"swell/pool": "wide"}}}
+	kinds := map[schema.GroupVersionResource]string{
+		{Group: "autoscaling.x-k8s.io", Version: "v1beta1", Resource: "capacitybuffers"}: "CapacityBufferList", {Version: "v1", Resource: "podtemplates"}: "PodTemplateList",
+		{Group: "capacity.swell", Version: "v1alpha1", Resource: "capacitypools"}:             "CapacityPoolList",
+		{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}: "CustomResourceDefinitionList",
+	}
+	definition := func(name string) *unstructured.Unstructured {
+		return object("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
+	}
+	return &uninstall.Remover{Kube: fake.NewClientset(append(more, drained, cordoned)...), Groups: c, Options: uninstall.Options{Namespace: namespace},
+		Dynamic: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds, pool, definition("balloons.capacity.swell"), definition("others.example.com"))}
+}
+
+func (w world) suspended() int {
+	w.t.Helper()
+	found, err := w.c.Suspensions(w.t.Context(), wide)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(found)
+}
+
+type world struct {
+	t *testing.T
+	c *aws.Client
+}
+
+func words(done []uninstall.Done) string { return fmt.Sprint(done) }
+
+func TestUninstallLeavesGroupsAndNodesAsAnotherScalerExpectsThem(t *testing.T) {
+	w := world{t, client(t)}
+	r := remover(w.c)
+	r.Options.DryRun, r.Options.Definitions = true, true
+	dry, err := r.Run(t.Context())
+	if err != nil || w.suspended() != 1 {
+		t.Fatalf("a dry run did something, or failed: %v, %d suspended", err, w.suspended())
+	}
+	r.Options.DryRun = false
+	done, err := r.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if words(done) != words(dry) || !strings.Contains(words(done), "{resume AZRebalance of group wide}") || !strings.Contains(words(done), "balloons.capacity.swell") || strings.Contains(words(done), "others.example.com") {
+		t.Errorf("done %v, the dry run said %v", done, dry)
+	}
+	if n := w.suspended(); n != 0 {
+		t.Errorf("%d groups are still suspended", n)
+	}
+	for name, want := range map[string]bool{"ours": false, "theirs": true} {
+		n, err := r.Kube.CoreV1().Nodes().Get(context.Background(), name, metav1.GetOptions{})
+		if err != nil || n.Spec.Unschedulable != want || n.Annotations[plan.DrainingAnnotation] != "" {
+			t.Errorf("node %s: %+v, %v", name, n, err)
+		}
+	}
+	if done, err := r.Run(t.Context()); err != nil || len(done) != 0 {
+		t.Errorf("again: %v, %v", done, err)
+	}
+}
+
+func TestUninstallIsRefusedWhileTheLeaseIsHeld(t *testing.T) {
+	w := world{t, client(t)}
+	holder, seconds := "pod-1", int32(15)
+	for name, c := range map[string]struct {
+		age     time.Duration
+		dry     bool
+		refused bool
+	}{"held": {age: time.Second, refused: true}, "held, dry": {age: time.Second, dry: true}, "lapsed": {age: time.Minute}} {
+		renewed := metav1.NewMicroTime(time.Now().Add(-c.age))
+		r := remover(w.c, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "swell-scaler"},
+			Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &renewed}})
+		r.Options.DryRun = c.dry
+		done, err := r.Run(t.Context())
+		if errors.Is(err, uninstall.ErrRunning) != c.refused || c.refused && len(done) != 0 || !c.refused && err != nil {
+			t.Errorf("%s: %v, %v", name, done, err)
+		}
+		if (r.Running != "") != c.dry {
+			t.Errorf("%s: running is %q", name, r.Running)
+		}
+	}
+}
+
+func TestUninstallWithoutAWSIsRefusedWhereSomethingMayBeSuspended(t *testing.T) {
+	r := remover(nil)
+	if _, err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "--config") || !strings.Contains(err.Error(), "--keep-suspended") {
+		t.Errorf("%v", err)
+	}
+	r.Options.KeepSuspended = true
+	if _, err := r.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
