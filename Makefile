@@ -22,11 +22,12 @@ SEED ?= 1
 COMPARE ?=
 CHAOS ?=
 KAFKA ?=
+SEEDS ?=
 TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
 
-.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants check-leaks generate clean
+.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -84,6 +85,13 @@ bench-balloon: build ## 300 pods at once: into free room, into room that balloon
 bench-replay: ## plays recorded loads through swell and its peers and writes docs/replay.md with its pictures; TRACES=folder as above
 	@go run ./bench/replay $(if $(TRACES),--traces '$(TRACES)')
 	@go test -run '^$$' -bench Year -benchtime 1x ./scaler/replay | go run ./bench/jsonlines
+
+sim: ## the node scaler in virtual time under random faults: SEEDS=5000 of them, or the one SEED=n with its timeline
+	@mkdir -p bin; go test -c -o bin/sim ./bench/sim
+	@cd bench/sim && $(if $(SEEDS),SWELL_SIM_SEEDS=$(SEEDS),SWELL_SIM_SEEDS=1 SWELL_SIM_FROM=$(SEED)) ../../bin/sim -test.run TestSeedsKeepThePromises -test.timeout 60m
+
+sim-bugs: ## plants each mistake of bench/sim/testdata/bugs and looks for a seed that finds it (minutes)
+	@SWELL_SIM_BUGS=all go test -count=1 -timeout 30m -v -run TestPlantedBugsAreFound ./bench/sim
 
 mutants: build ## takes the guard of each known pitfall out, and fails unless the test that is named for it fails then
 	@go build -o bin/mutants ./bench/mutants

@@ -46,7 +46,9 @@ type Options struct {
 	Prices map[string]Price
 	// Clock that times are told in.
 	Clock config.Clock
-	Log   *slog.Logger // nil is slog.Default
+	// HTTPClient carries the requests; nil is the SDK's own.
+	HTTPClient awssdk.HTTPClient
+	Log        *slog.Logger // nil is slog.Default
 }
 
 // Price of one instance of a type, an hour; zero is unknown.
@@ -146,6 +148,9 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the AWS client: %w; check the credentials and the shared configuration files", err)
+	}
+	if o.HTTPClient != nil {
+		cfg.HTTPClient = o.HTTPClient
 	}
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = awshttp.NewBuildableClient()

@@ -76,6 +76,13 @@ func (a *Actor) Draining() []string {
 }
 
 func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termination, lost bool) error {
+	if t.Node == "" {
+		var err error
+		if t.Node, err = a.nodeOf(ctx, t.InstanceID); err != nil {
+			a.options.Log.Warn("terminate", "instance", t.InstanceID, "error", err)
+			return err
+		}
+	}
 	if t.Node != "" {
 		intent := ledger.Entry{Phase: ledger.Intent, Action: "drain", Object: t.Node, Reason: t.Reason}
 		a.record(tick, intent)
@@ -101,6 +108,24 @@ func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termin
 		a.takeBack(ctx, t.Node)
 	}
 	return err
+}
+
+// nodeOf is the name of an instance's Node at the API server; empty is that it has none. A plan may come from a cache that does
+// not show it yet, and its pods would end with the instance.
+func (a *Actor) nodeOf(ctx context.Context, instanceID string) (string, error) {
+	nodes, err := a.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", fmt.Errorf("looking for the Node of instance %s before it is returned: %w; it is tried again with a later plan", instanceID, err)
+	}
+	for _, n := range nodes.Items {
+		if strings.HasSuffix(n.Spec.ProviderID, "/"+instanceID) {
+			a.mu.Lock()
+			a.draining[instanceID] = n.Name
+			a.mu.Unlock()
+			return n.Name, nil
+		}
+	}
+	return "", nil
 }
 
 // terminate tries for as long as a drain may take; the call is repeatable.

@@ -358,6 +358,30 @@ func TestANodeThatIsGoneCountsAsDrained(t *testing.T) {
 	}
 }
 
+// A plan that was made from an old cache may not know that an instance has a Node by now.
+func TestAnInstanceWhoseNodeThePlanDoesNotKnowIsDrained(t *testing.T) {
+	p := newPlace(t)
+	p.deploy(1)
+	due := p.termination(10 * time.Minute)
+	patch := fmt.Sprintf(`{"spec":{"providerID":"aws:///ap-northeast-1a/%s"}}`, due.InstanceID)
+	if _, err := p.kube.CoreV1().Nodes().Patch(t.Context(), p.node, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	due.Node = ""
+	p.wire.breakNext("GET", "nodes", 1, 0)
+	p.scaler.Carry(t.Context(), 1, plan.Plan{Replacements: []plan.Termination{due}})
+	p.ended()
+	p.wantReturned(false) // it may have pods
+	until(t, "it is drained and returned", func() (bool, string) {
+		p.scaler.Carry(t.Context(), 2, plan.Plan{Replacements: []plan.Termination{due}})
+		p.ended()
+		return !p.aws.alive()[due.InstanceID], ""
+	})
+	if n := p.evictions(); n[201] != 1 || !p.cordoned() {
+		t.Errorf("evictions by answer: %v, cordoned: %t: want one eviction from a cordoned node", n, p.cordoned())
+	}
+}
+
 func TestAReturnThatFailsForAWhileIsRepeated(t *testing.T) {
 	p := newPlace(t)
 	p.aws.order("deny", emulator.Order{Fault: emulator.Fault{Service: "autoscaling", Action: "TerminateInstanceInAutoScalingGroup", Code: "ServiceUnavailable"}})

@@ -184,6 +184,28 @@ func TestAForgettingThatFailsIsRepeatedByTheNextWrite(t *testing.T) {
 	}
 }
 
+// Launches that have ended would stay in the fence, and look begun to a successor, if writing them off waited for the next launch.
+func TestAForgettingThatFailsIsRepeatedByAPlanThatLaunchesNothing(t *testing.T) {
+	c, kube := cluster(t)
+	ns := addNamespace(t, kube)
+	w := &wire{}
+	s := takeOver(t, w.through(t, c), ns, "first", startService(t).client())
+	if err := s.intents.Declare(t.Context(), []Intent{intent("t1")}); err != nil {
+		t.Fatal(err)
+	}
+	w.breakNext("PUT", intentsName, 1, 0)
+	if err := s.intents.Forget(t.Context(), []Intent{intent("t1")}); err == nil {
+		t.Fatal("the write did not fail")
+	}
+	if _, open := fenceOf(t, kube, ns); tokens(open) != "t1" {
+		t.Fatalf("the fence has %q: want t1, whose writing off failed", tokens(open))
+	}
+	s.Carry(t.Context(), 1, plan.Plan{})
+	if _, open := fenceOf(t, kube, ns); tokens(open) != "" {
+		t.Errorf("the fence has %q after a plan that launches nothing: want nothing", tokens(open))
+	}
+}
+
 // An intent whose declaration failed is not called for, and does not stay in the fence though it may have been written.
 func TestADeclarationThatFailsLaunchesNothing(t *testing.T) {
 	c, kube := cluster(t)

@@ -47,6 +47,7 @@ type Intents struct {
 	mu      sync.Mutex
 	current *corev1.ConfigMap
 	open    []Intent
+	behind  bool // the ConfigMap has intents that have ended
 }
 
 const (
@@ -136,13 +137,14 @@ func asgOf(group string) string {
 }
 
 // Forget removes intents whose calls have ended. They are forgotten here at once, and in the ConfigMap with the next
-// write should this one fail.
+// write or the next call, with whatever intents, should this one fail.
 func (in *Intents) Forget(ctx context.Context, done []Intent) error {
-	if len(done) == 0 {
-		return nil
-	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if len(done) == 0 && !in.behind {
+		return nil
+	}
+	in.behind = true
 	in.open = slices.DeleteFunc(in.open, func(i Intent) bool {
 		return slices.ContainsFunc(done, func(d Intent) bool { return d.Token == i.Token })
 	})
@@ -192,7 +194,7 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 	if err != nil {
 		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s: %w", in.namespace, in.name, err)
 	}
-	in.current, in.open = m, open
+	in.current, in.open, in.behind = m, open, false
 	return nil
 }
 

@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	emulator "swell/bench/testbed/aws"
+	"swell/nodegroups"
+	"swell/scaler/plan"
+)
+
+// handLag is how long what a person or a group did itself may be unknown to a scaler.
+const handLag = 3 * time.Minute
+
+// checkLaunch is made of every LaunchInstances call that reached AWS.
+func (w *world) checkLaunch(form url.Values, got canned) {
+	group, count := form.Get("AutoScalingGroupName"), 0
+	w.mu.Lock()
+	for _, id := range instanceID.FindAllString(string(got.body), -1) {
+		if !w.launched[id] {
+			w.launched[id] = true
+			count++
+		}
+	}
+	w.effected[group] += count
+	duplicate := w.effected[group] > w.planned[group]
+	hand := w.handed()
+	w.mu.Unlock()
+	w.say("launch of %s in %s gave %d", form.Get("RequestedCapacity"), group, count)
+	if duplicate && count > 0 {
+		w.violate("duplicate launch: %s was given %d instances, and plans asked for %d", group, w.effected[group], w.planned[group])
+	}
+	total := 0
+	for _, g := range w.aws.Status().Groups {
+		total += g.Alive
+	}
+	if count > 0 && total > maxNodes && !hand {
+		w.violate("above max: %d instances of at most %d after a launch in %s", total, maxNodes, group)
+	}
+}
+
+// handed says that somebody beside the scalers has changed a group of late. The lock is held.
+func (w *world) handed() bool {
+	for _, at := range w.byHand {
+		if w.now().Sub(at) < handLag {
+			return true
+		}
+	}
+	return false
+}
+
+// checkTermination is made of every call that returns an instance.
+func (w *world) checkTermination(form url.Values, got canned, before emulator.Status) {
+	id := form.Get("InstanceId")
+	i := slices.IndexFunc(before.Instances, func(s emulator.InstanceStatus) bool { return s.ID == id })
+	if got.code != http.StatusOK || i < 0 {
+		return
+	}
+	was := before.Instances[i]
+	w.say("instance %s of %s returned", id, was.Group)
+	if form.Get("ShouldDecrementDesiredCapacity") != "true" {
+		w.violate("instance %s was terminated without lowering its group, which replaces it", id)
+	}
+	w.store.mu.Lock()
+	for _, p := range w.store.on(was.Node) {
+		if !isBalloon(p) {
+			w.violate("node %s was terminated undrained: pod %s is on it", was.Node, p.Name)
+			break
+		}
+	}
+	w.store.mu.Unlock()
+	w.mu.Lock()
+	lost, hand := w.noticed[id], w.handed()
+	w.mu.Unlock()
+	desired := 0
+	for _, g := range w.aws.Status().Groups {
+		if strings.HasPrefix(g.Name, was.Zone) {
+			desired += g.Desired
+		}
+	}
+	if desired < minPerZone && !lost && !hand {
+		w.violate("below min: zone %s wants %d nodes of at least %d after %s was returned", was.Zone, desired, minPerZone, id)
+	}
+}
+
+// checkNeed looks at what a plan buys with the world as it is: where all that waits has a place on nodes that are up and on
+// instances that launch calls gave, whatever order it is placed in, nothing is to be bought.
+func (w *world) checkNeed(p plan.Plan, fresh bool) {
+	asked := 0
+	for _, l := range p.Launches {
+		w.mu.Lock()
+		w.planned[l.Group] += l.Count
+		w.mu.Unlock()
+		asked += l.Count
+		w.say("plan: launch %d in %s (%d pods, %d balloons): %s", l.Count, l.Group, l.Pods, l.Balloons, l.Reason)
+	}
+	if asked == 0 || !fresh {
+		return
+	}
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	up, coming, known := w.slots()
+	if !known {
+		return
+	}
+	waiting := 0
+	for _, pod := range w.store.pods {
+		if !isBalloon(pod) && pod.DeletionTimestamp == nil && pod.Spec.NodeName == "" {
+			waiting++
+		}
+	}
+	enough := func(slots map[string]int) bool {
+		for _, d := range demands(w.store.sortedPods()) {
+			if slots[d.Zone]-waiting < d.Want {
+				return false
+			}
+		}
+		return true
+	}
+	if enough(up) {
+		w.violate("launch for what preemption gave: %d instances, and all %d pods and the balloons fit", asked, waiting)
+		return
+	}
+	for z, n := range coming {
+		up[z] += n
+	}
+	if enough(up) {
+		w.violate("duplicate launch: %d instances, and all %d pods and the balloons fit on those that are coming", asked, waiting)
+	}
+}
+
+// slots are places of a core by zone, on nodes that are up with their balloons put out and on instances that come. Not known
+// is what they are while a node is on its way out or a zone below its floor.
+func (w *world) slots() (up, coming map[string]int, known bool) {
+	up, coming, nodes := map[string]int{}, map[string]int{}, map[string]int{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, i := range w.aws.Status().Instances {
+		n := w.store.nodes[i.Node]
+		switch {
+		case i.State != "pending" && i.State != "running" || w.noticed[i.ID]:
+			return nil, nil, false
+		case n == nil && (!w.launched[i.ID] || w.neverJoin[i.ID] || w.now().Sub(i.LaunchedAt) > joinWithin-time.Minute):
+			return nil, nil, false
+		case n == nil:
+			coming[i.Zone] += 3
+		case !open(n):
+			return nil, nil, false
+		default:
+			up[i.Zone] += int(w.free(n, false) / 1000)
+		}
+		nodes[i.Zone]++
+	}
+	for _, z := range zones {
+		if nodes[z] < minPerZone {
+			return nil, nil, false
+		}
+	}
+	return up, coming, !w.handed()
+}
+
+// unsettled is what keeps the world from being at rest; empty is that it is.
+func (w *world) unsettled(read []nodegroups.Group) string {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	for _, p := range w.store.sortedPods() {
+		if !isBalloon(p) && p.Status.Phase != corev1.PodRunning {
+			return "pod " + p.Name + " is not Running"
+		}
+	}
+	for _, n := range w.store.sortedNodes() {
+		if n.Spec.Unschedulable || n.Annotations[plan.DrainingAnnotation] != "" {
+			return "node " + n.Name + " is being drained"
+		}
+	}
+	if m := w.store.maps[intentsName]; m == nil || cmp.Or(m.Data["launches"], "[]") != "[]" && m.Data["launches"] != "null" {
+		return "launches are still open"
+	}
+	known := map[string]bool{}
+	for _, g := range read {
+		for _, i := range g.Instances {
+			known[i.ID] = true
+		}
+	}
+	status := w.aws.Status()
+	for _, g := range status.Groups {
+		if g.Alive != g.Desired {
+			return "group " + g.Name + " is not as desired"
+		}
+	}
+	for _, i := range status.Instances {
+		if i.State != "pending" && i.State != "running" {
+			continue
+		}
+		if !known[i.ID] {
+			return "instance " + i.ID + " is unaccounted for"
+		}
+		if w.store.nodes[i.Node] == nil && !w.neverJoin[i.ID] {
+			return "instance " + i.ID + " has no Node"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,207 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	krand "k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"swell/nodegroups"
+	"swell/nodegroups/aws"
+	"swell/scaler/act"
+	"swell/scaler/ledger"
+	"swell/scaler/observe"
+	"swell/scaler/plan"
+)
+
+const (
+	intentsName = "swell-scaler-intents"
+	tickEvery   = 20 * time.Second
+	awsEvery    = 40 * time.Second
+)
+
+// cloud ties the AWS client to the loop's interfaces, as the program does.
+type cloud struct {
+	*aws.Client
+	last []nodegroups.Group
+}
+
+func (c *cloud) Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error) {
+	groups, problems, err := c.Select(ctx, s)
+	var words []string
+	for _, p := range problems {
+		words = append(words, p.Group+": "+p.What)
+	}
+	if err == nil {
+		c.last = groups
+	}
+	return groups, words, err
+}
+
+func (c *cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
+	got, err := c.Client.Launch(ctx, group, zone, count, token)
+	return launched(got), err
+}
+
+func (c *cloud) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
+	got, err := c.Client.Raise(ctx, group, target)
+	return launched(got), err
+}
+
+func launched(got aws.LaunchResult) nodegroups.Launched {
+	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost}
+	for _, f := range got.Failures {
+		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
+	}
+	return out
+}
+
+// scaler is one process: the loop's observe, plan and act with its own clients and memory.
+type scaler struct {
+	w       *world
+	wire    *wire
+	cloud   *cloud
+	kube    kubernetes.Interface
+	groups  *observe.Groups
+	actor   *act.Actor
+	ledger  *ledger.Ledger
+	tick    int64
+	planner plan.Planner // ends with the process
+	memory  plan.Memory
+	readAt  time.Time
+	done    chan struct{} // closed when the process is over
+}
+
+func newScaler(ctx context.Context, w *world, id string, dir string) (*scaler, error) {
+	c := &wire{w: w, id: id}
+	if roll := w.roll("crash " + id); roll%2 == 0 {
+		c.crashAt = 20 + roll>>8%400
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	client, err := aws.New(ctx, aws.Options{Region: "ap-northeast-1", Endpoint: "http://127.0.0.1:1", QueueURL: "http://127.0.0.1:1/000000000000/interruptions", Attempts: 1,
+		HTTPClient: cloudWire{c}, Prices: map[string]aws.Price{"m6i.xlarge": {OnDemand: 1, Spot: 0.35}}, Log: quiet})
+	if err != nil {
+		return nil, err
+	}
+	k, err := kubernetes.NewForConfig(&rest.Config{Host: "http://127.0.0.1:2", Transport: kube{c}, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}})
+	if err != nil {
+		return nil, err
+	}
+	l, err := ledger.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &scaler{w: w, wire: c, kube: k, cloud: &cloud{Client: client}, ledger: l, memory: plan.Memory{UnneededSince: map[string]time.Time{}}, done: make(chan struct{})}
+	s.groups = observe.NewGroups(s.cloud)
+	return s, nil
+}
+
+// run takes over and plans until the process crashes, is overtaken, or ctx ends.
+func (s *scaler) run(ctx context.Context) {
+	defer close(s.done)
+	defer s.ledger.Close()
+	for !s.wire.gone() && ctx.Err() == nil {
+		if err := s.takeOver(ctx); err == nil {
+			break
+		}
+		_ = sleep(ctx, 5*time.Second) // a process that fails to start is started again
+	}
+	for !s.wire.gone() && ctx.Err() == nil {
+		err := s.step(ctx)
+		if errors.Is(err, act.ErrNotLeader) {
+			s.w.say("%s finds that it was overtaken", s.wire.id)
+			return
+		}
+		_ = sleep(ctx, tickEvery)
+	}
+}
+
+func (s *scaler) takeOver(ctx context.Context) error {
+	intents, open, err := act.TakeOver(ctx, s.kube, "swell-system", intentsName, s.wire.id)
+	if err != nil {
+		return err
+	}
+	s.w.say("%s takes over, %d launches open", s.wire.id, len(open))
+	v := s.w.store.view()
+	s.actor = act.New(v, s.kube, s.cloud, intents, s.ledger, act.Options{Returned: s.groups.Returned, Log: slog.New(slog.DiscardHandler)})
+	out, _ := s.actor.Recover(ctx, open) // what is not recovered stays open
+	s.note(out)
+	world, err := observe.Read(ctx, v, s.groups, time.Now())
+	if err != nil {
+		return err
+	}
+	_ = s.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes) // the plan sees what is left
+	_ = s.read(ctx, world)
+	return nil
+}
+
+func (s *scaler) note(out act.Outcome) {
+	s.groups.Launched(time.Now(), out.Launched)
+	s.groups.Asked(s.actor.Open())
+	s.groups.Unavailable(out.Unavailable)
+}
+
+func (s *scaler) read(ctx context.Context, world observe.World) error {
+	s.readAt = time.Now()
+	return s.groups.Read(ctx, s.readAt, world.Selections())
+}
+
+// step is one tick, in the loop's order.
+func (s *scaler) step(ctx context.Context) error {
+	s.tick++
+	if notices, err := s.cloud.Interruptions(ctx); err == nil {
+		for _, n := range notices {
+			s.groups.Interrupted(n.Interruption)
+		}
+		_ = s.cloud.Ack(ctx, notices...) // they come again
+	}
+	v, fresh := s.w.store.view(), true
+	if !s.w.calm && time.Now().Before(s.w.broken) {
+		v, fresh = s.w.frozen, false
+	}
+	world, err := observe.Read(ctx, v, s.groups, time.Now())
+	if err != nil {
+		return err
+	}
+	if time.Since(s.readAt) >= awsEvery {
+		if err := s.read(ctx, world); err != nil {
+			s.w.say("%s cannot read the groups", s.wire.id)
+		}
+		if world, err = observe.Read(ctx, v, s.groups, time.Now()); err != nil {
+			return err
+		}
+		fresh = false // the cluster went on while AWS was asked
+	}
+	world.Snapshot.Draining = s.actor.Draining()
+	world.Snapshot.Balloons = demands(world.Snapshot.Pods)
+	policy, problems := world.Policy(2 * time.Minute)
+	if len(problems) > 0 {
+		return fmt.Errorf("reading the pool: %v", problems)
+	}
+	policy.JoinWithin = joinWithin
+	p, memory := s.planner.Make(time.Now(), world.Snapshot, policy, s.memory)
+	s.memory = memory
+	if s.holds() { // the fence stops the launches of any other
+		s.w.checkNeed(p, fresh)
+	}
+	krand.Seed(int64(s.w.roll("names"))) // the packing's engines draw from the same source when they are made
+	out := s.actor.Carry(ctx, s.tick, p)
+	s.note(out)
+	if out.Reread {
+		_ = s.read(ctx, world) // it is read again with the next tick
+	}
+	return errors.Join(out.Errors...)
+}
+
+// holds says whether the API server has this scaler as the one that acts.
+func (s *scaler) holds() bool {
+	s.w.store.mu.Lock()
+	defer s.w.store.mu.Unlock()
+	m := s.w.store.maps[intentsName]
+	return m != nil && m.Data["holder"] == s.wire.id
+}
