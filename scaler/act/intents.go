@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,7 +43,7 @@ type Intents struct {
 	name      string
 	holder    string
 
-	mu      sync.Mutex
+	mu      lock
 	current *corev1.ConfigMap
 	open    []Intent
 	behind  bool // the ConfigMap has intents that have ended
@@ -57,7 +56,7 @@ const (
 
 // TakeOver claims the intents for holder and returns the launches that were begun and not finished.
 func TakeOver(ctx context.Context, kube kubernetes.Interface, namespace, name, holder string) (*Intents, []Intent, error) {
-	in := &Intents{kube: kube, namespace: namespace, name: name, holder: holder}
+	in := &Intents{mu: newLock(), kube: kube, namespace: namespace, name: name, holder: holder}
 	maps := kube.CoreV1().ConfigMaps(namespace)
 	for {
 		m, err := maps.Get(ctx, name, metav1.GetOptions{})

@@ -3,7 +3,6 @@ package act
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"swell/nodegroups"
 )
@@ -53,7 +52,15 @@ func (a *Actor) raise(ctx context.Context, in *Intent, failures []nodegroups.Lau
 	return got, err
 }
 
-func (a *Actor) turn(group string) *sync.Mutex {
-	turn, _ := a.turns.LoadOrStore(asgOf(group), &sync.Mutex{})
-	return turn.(*sync.Mutex)
+func (a *Actor) turn(group string) lock {
+	turn, _ := a.turns.LoadOrStore(asgOf(group), newLock())
+	return turn.(lock)
 }
+
+// lock is held during calls. It is a channel because the simulation's virtual time stands still while one waits for a mutex.
+type lock chan struct{}
+
+func newLock() lock { return make(lock, 1) }
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
