@@ -49,6 +49,9 @@ type Group struct {
 	RecentFailures, RecentInterruptions int
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
+	// Returning instances were returned and are no longer in Desired, but no reading has shown yet that the group's desired
+	// capacity fell with them: one that had died before was replaced, and nothing fell.
+	Returning int
 	// Instances of the group, booting and terminating ones included, by id.
 	Instances []Instance
 	// Tags of the group.

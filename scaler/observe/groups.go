@@ -229,6 +229,7 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 			if g.returned[in.ID] && in.Lifecycle != nodegroups.Terminating {
 				group.Instances[i].Lifecycle = nodegroups.Terminating
 				group.Desired--
+				group.Returning++
 			}
 		}
 		for _, in := range g.launched[group.Name] {

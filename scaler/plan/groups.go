@@ -118,6 +118,9 @@ type owned struct {
 // total is what the group has after the plan, about-to-go ones included.
 func (g *group) total() int { return g.size + g.bought - g.sold }
 
+// most is what the group may have after the plan, as far as limits go: a return counts as room once it was read back.
+func (g *group) most() int { return g.total() + g.Returning }
+
 // staying is what the group has after the plan and the interruptions.
 func (g *group) staying() int { return g.total() - g.leaving }
 
@@ -156,10 +159,10 @@ func (p *pool) inMarket(m nodegroups.Market) int {
 func (p *pool) cost() (sum float64, known bool) {
 	known = true
 	for _, g := range p.groups {
-		if g.total() > 0 && g.HourlyPrice <= 0 {
+		if g.most() > 0 && g.HourlyPrice <= 0 {
 			known = false
 		}
-		sum += float64(g.total()) * g.HourlyPrice
+		sum += float64(g.most()) * g.HourlyPrice
 	}
 	return sum, known
 }
@@ -169,11 +172,11 @@ func (p *pool) spotFits(spot, total int) bool {
 	return float64(spot) <= p.SpotMax*float64(max(0, total-p.OnDemandBase))+1e-9
 }
 
-// all is what the Auto Scaling group has after the plan, all its zones together.
+// all is what the Auto Scaling group may have after the plan, all its zones together.
 func (g *group) all() int {
 	n := 0
 	for _, h := range g.sharing {
-		n += h.total()
+		n += h.most()
 	}
 	return n
 }
@@ -224,9 +227,9 @@ func (g *group) limit() string {
 	p := g.pool
 	nodes, inZone := 0, 0
 	for _, h := range p.groups {
-		nodes += h.total()
+		nodes += h.most()
 		if h.Zone == g.Zone {
-			inZone += h.total()
+			inZone += h.most()
 		}
 	}
 	switch {
