@@ -67,7 +67,7 @@ func motoServer() string {
 
 // motoHas are the operations of the emulator that moto 5.2.1 implements.
 var motoHas = strings.Fields(`
-	autoscaling:DeleteLifecycleHook autoscaling:DeleteWarmPool autoscaling:DescribeAutoScalingGroups autoscaling:DescribeAutoScalingInstances
+	autoscaling:CreateOrUpdateTags autoscaling:DeleteLifecycleHook autoscaling:DeleteTags autoscaling:DeleteWarmPool autoscaling:DescribeAutoScalingGroups autoscaling:DescribeAutoScalingInstances
 	autoscaling:DescribeLifecycleHooks autoscaling:DescribePolicies autoscaling:DescribeScalingActivities autoscaling:DescribeScheduledActions
 	autoscaling:DescribeTags autoscaling:DescribeWarmPool autoscaling:PutLifecycleHook autoscaling:PutWarmPool autoscaling:ResumeProcesses
 	autoscaling:SetDesiredCapacity autoscaling:SetInstanceProtection autoscaling:SuspendProcesses autoscaling:TerminateInstanceInAutoScalingGroup
