@@ -22,18 +22,41 @@ type purchase struct {
 const lookAhead = 200
 
 // placeWaiting gives what has no room on nodes that are up room on those that are on their way, and leaves the others in the
-// order in which nodes are bought for them: within a priority the large ones first, since small ones fill what they leave.
+// order in which nodes are bought for them: within a priority those first that the fewest groups take, or others would have
+// filled the only nodes that they can use, and then the large ones, since small ones fill what they leave.
 func (r *round) placeWaiting() {
 	waiting := r.unplaced
 	r.unplaced = nil
 	slices.SortStableFunc(waiting, func(a, b *need) int {
-		return cmp.Or(cmp.Compare(priority(b.pod.Pod), priority(a.pod.Pod)), compareBool(a.promised, b.promised), cmp.Compare(weight(b.pod), weight(a.pod)))
+		return cmp.Or(cmp.Compare(priority(b.pod.Pod), priority(a.pod.Pod)), compareBool(a.promised, b.promised),
+			cmp.Compare(r.w.takers(a.pod), r.w.takers(b.pod)), cmp.Compare(weight(b.pod), weight(a.pod)))
 	})
 	for _, n := range waiting {
 		if !r.placeComing(n) {
 			r.unplaced = append(r.unplaced, n)
 		}
 	}
+}
+
+// takers is how many groups' nodes take the pod while they hold nothing but daemons; one that is kept apart from others, or
+// spread, comes before those that are not.
+func (w *world) takers(p *pack.Pod) int {
+	n, known := w.takersOf[p.Class()]
+	if known {
+		return n
+	}
+	for _, g := range w.groups {
+		w.try(g, func(index int) {
+			if fits, _ := w.full.Fits(p, w.full.Nodes()[index]); fits {
+				n += 2
+			}
+		})
+	}
+	if len(p.Spec.TopologySpreadConstraints) == 0 && (p.Spec.Affinity == nil || p.Spec.Affinity.PodAffinity == nil && p.Spec.Affinity.PodAntiAffinity == nil) {
+		n++
+	}
+	w.takersOf[p.Class()] = n
+	return n
 }
 
 // weight is a pod's requests in thousandths of a core, 4 GiB counting as one core.
@@ -66,8 +89,9 @@ func (r *round) buy() []purchase {
 			r.why[n], left = why, append(left, n)
 			continue
 		}
-		out = append(out, purchase{group: g, rejected: why})
-		r.assume(n, r.w.buy(g))
+		node := r.w.buy(g)
+		out = append(out, purchase{group: g, node: node, rejected: why})
+		r.assume(n, node)
 	}
 	r.unplaced = left
 	return append(out, r.floors()...)

@@ -48,7 +48,10 @@ func (w *world) settle() *round {
 		}
 		bought = append(bought, more...)
 	}
-	return w.pack(bought)
+	// As it stands it has a place for everything; the next plan may find that it packs otherwise.
+	r := w.pack(bought)
+	r.bought = append(r.bought, r.buy()...)
+	return r
 }
 
 // prune drops what was bought and stayed empty, if all is placed without it.

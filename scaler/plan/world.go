@@ -50,6 +50,7 @@ type world struct {
 	observed  map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
 	problems  []Problem
 
+	takersOf map[string]int                // by class of pods
 	limits   map[string]*storagev1.CSINode // volume limits that nodes to come are taken to have, by group and by instance type
 	template corev1.NodeStatus             // what booting nodes take over from nodes that are up
 }
@@ -84,7 +85,7 @@ type leave struct {
 
 // world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.
 func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error) {
-	w := &world{now: now, policy: policy, joinWithin: policy.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}}
+	w := &world{now: now, policy: policy, joinWithin: policy.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}, takersOf: map[string]int{}}
 	if w.joinWithin == 0 {
 		w.joinWithin = defaultJoinWithin
 	}
