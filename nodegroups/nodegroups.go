@@ -45,7 +45,7 @@ type Group struct {
 	Subnets []string
 	// ProtectsNew says that the group protects every new instance from scale-in, so that the protection of one says nothing.
 	ProtectsNew bool
-	// RecentFailures and RecentInterruptions of the group, of the last hour or so; a spread launch goes where they are few.
+	// RecentFailures and RecentInterruptions of the last hour, of what the group offers; a spread launch goes where they are few.
 	RecentFailures, RecentInterruptions int
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64

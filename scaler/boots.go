@@ -41,6 +41,7 @@ func (l *Loop) learnBoots(ctx context.Context, now time.Time, world *observe.Wor
 	l.leads.forget(*world)
 	l.capacity.Forget(now, world.Snapshot.Groups)
 	world.Snapshot.Unavailable = append(world.Snapshot.Unavailable, l.capacity.Unavailable(now, world.Snapshot.Groups)...)
+	l.countTrouble(now, &world.Snapshot)
 	for _, g := range world.Snapshot.Groups {
 		if n := l.capacity.FailedJoins(g); n >= 2 {
 			world.Problems = append(world.Problems, plan.Problem{Object: "group " + g.Name,
@@ -55,6 +56,29 @@ func (l *Loop) learnBoots(ctx context.Context, now time.Time, world *observe.Wor
 	}
 	l.saveBoots(ctx, now)
 	l.bootMetrics(now, world.Snapshot.Groups)
+}
+
+// countTrouble makes launches that are spread go where little was interrupted or refused of late.
+func (l *Loop) countTrouble(now time.Time, s *plan.Snapshot) {
+	current := map[string]bool{}
+	for _, n := range s.Interrupted {
+		if n.Kind != nodegroups.SpotInterruption && n.Kind != nodegroups.RebalanceNotice {
+			continue
+		}
+		current[n.InstanceID] = true
+		if l.troubled[n.InstanceID] {
+			continue
+		}
+		for _, g := range s.Groups {
+			for _, in := range g.Instances {
+				if in.ID == n.InstanceID {
+					l.trouble.Interrupted(now, g.Zone, in.Type, g.Market)
+				}
+			}
+		}
+	}
+	l.troubled = current
+	l.trouble.Fill(now, s.Groups)
 }
 
 // learnBoot takes one boot by the stamps of its Node.
@@ -142,6 +166,7 @@ func (l *Loop) noteCapacity(now time.Time, out act.Outcome) {
 		g := groups[u.Group]
 		u.Zone, u.Types, u.Market = g.Zone, g.InstanceTypes, g.Market
 		l.capacity.Failed(now, u)
+		l.trouble.Failed(now, u)
 		l.boots.dirty = true
 	}
 }

@@ -77,6 +77,8 @@ type Loop struct {
 	workloads map[string]*workload
 	leads     *leads
 	capacity  *learn.Capacity
+	trouble   learn.Trouble
+	troubled  map[string]bool // instances whose interruption was counted
 	boots     bootsFile
 	// bootMetricsAt is when the quantiles of boots were last given out.
 	bootMetricsAt time.Time

@@ -153,7 +153,7 @@ func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScal
 func (c *Client) group(ctx context.Context, s nodegroups.Selection, d astypes.AutoScalingGroup) (nodegroups.Group, *Problem, error) {
 	g := nodegroups.Group{
 		Name: awssdk.ToString(d.AutoScalingGroupName), Pool: s.Pool, Min: int(awssdk.ToInt32(d.MinSize)), Max: int(awssdk.ToInt32(d.MaxSize)),
-		Desired: int(awssdk.ToInt32(d.DesiredCapacity)), Tags: map[string]string{},
+		Desired: int(awssdk.ToInt32(d.DesiredCapacity)), Tags: map[string]string{}, ProtectsNew: awssdk.ToBool(d.NewInstancesProtectedFromScaleIn),
 	}
 	for _, t := range d.Tags {
 		g.Tags[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)
