@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"swell/nodegroups"
 	"swell/scaler/pack"
 )
@@ -75,6 +77,7 @@ func (r *round) buy() []purchase {
 	hopeless := map[string]verdict{}
 	var out []purchase
 	var left []*need
+	r.value(r.unplaced)
 	for i, n := range r.unplaced {
 		if r.placeComing(n) {
 			continue
@@ -245,12 +248,16 @@ func (r *round) price(options []option, rest []*need) {
 			rivals[place{o.other, o.g.Zone}]++
 		}
 	}
+	var ahead []*pack.Pod
 	for i := range options {
 		o := &options[i]
 		o.price = o.g.marginal()
 		switch {
 		case o.why == "" && rivals[place{o.other, o.g.Zone}] > 1:
-			o.price /= r.holds(o.g, rest)
+			if ahead == nil {
+				ahead = r.ahead(rest)
+			}
+			o.price /= r.holds(o.g, ahead)
 		}
 	}
 	level(options)
@@ -282,19 +289,67 @@ func level(options []option) {
 	}
 }
 
-// holds is how much of the waiting pods' requests one new node would take, in cores, 4 GiB counting as one.
-func (r *round) holds(g *group, rest []*need) float64 {
-	var milli int64
+// holds is what the waiting pods that one new node would take are worth.
+func (r *round) holds(g *group, ahead []*pack.Pod) float64 {
+	held := 0.0
 	r.w.try(g, func(index int) {
 		at := r.w.full.Nodes()[index]
-		for _, n := range rest[:min(len(rest), lookAhead)] {
-			if fits, _ := r.w.full.Fits(n.pod, at); fits {
-				r.w.full.Assume(n.pod, at)
-				milli += weight(n.pod)
+		for _, p := range ahead {
+			if fits, _ := r.w.full.Fits(p, at); fits {
+				r.w.full.Assume(p, at)
+				held += r.worth.of(p)
 			}
 		}
 	})
-	return float64(max(1, milli)) / 1000
+	return max(held, 1e-9)
+}
+
+// ahead are the waiting pods that are tried on a new node. Of those spread over zones a zone's share is tried, without the
+// constraint: as things stand a node may take one of them alone, and takes more as nodes of the other zones do.
+func (r *round) ahead(rest []*need) []*pack.Pod {
+	zones := map[string]bool{}
+	for _, g := range r.w.groups {
+		zones[g.Zone] = true
+	}
+	var out []*pack.Pod
+	seen := map[string]int{}
+	for _, n := range rest {
+		if len(out) == lookAhead {
+			break
+		}
+		p := n.pod
+		if free := r.w.unspread(n); free != nil {
+			seen[p.Class()]++
+			if (seen[p.Class()]-1)%len(zones) != 0 {
+				continue
+			}
+			p = free
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// unspread is a pod without its constraints over zones; nil where it has none.
+func (w *world) unspread(n *need) *pack.Pod {
+	if len(n.pod.Spec.TopologySpreadConstraints) == 0 {
+		return nil
+	}
+	if p, known := w.unspreads[n]; known {
+		return p
+	}
+	copied := *n.pod.Pod
+	copied.UID = ""
+	copied.Name += "@anywhere"
+	copied.Spec.TopologySpreadConstraints = slices.DeleteFunc(slices.Clone(copied.Spec.TopologySpreadConstraints), func(c corev1.TopologySpreadConstraint) bool {
+		return c.TopologyKey == corev1.LabelTopologyZone
+	})
+	var out *pack.Pod
+	if len(copied.Spec.TopologySpreadConstraints) < len(n.pod.Spec.TopologySpreadConstraints) {
+		out, _ = pack.NewPod(&copied) // it was read once already
+	}
+	w.unspreads[n] = out
+	return out
 }
 
 // refusal is why a pod cannot be planned for at all.

@@ -18,6 +18,7 @@ type round struct {
 	deletes  []dropped
 	alive    map[*demand]int // balloons that exist and were not popped or deleted
 	problems []Problem
+	worth    worth
 	crowded  []*balloon // balloons that the scheduler will put out for pods of leaving nodes
 }
 

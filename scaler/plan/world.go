@@ -50,9 +50,10 @@ type world struct {
 	observed  map[string]string // balloon pods that nobody may change, with their Balloon, by namespace/name
 	problems  []Problem
 
-	takersOf map[string]int                // by class of pods
-	limits   map[string]*storagev1.CSINode // volume limits that nodes to come are taken to have, by group and by instance type
-	template corev1.NodeStatus             // what booting nodes take over from nodes that are up
+	takersOf  map[string]int // by class of pods
+	unspreads map[*need]*pack.Pod
+	limits    map[string]*storagev1.CSINode // volume limits that nodes to come are taken to have, by group and by instance type
+	template  corev1.NodeStatus             // what booting nodes take over from nodes that are up
 }
 
 // kind is what a node is to the planner.
@@ -85,7 +86,7 @@ type leave struct {
 
 // world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.
 func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error) {
-	w := &world{now: now, policy: policy, joinWithin: policy.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}, takersOf: map[string]int{}}
+	w := &world{now: now, policy: policy, joinWithin: policy.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}, takersOf: map[string]int{}, unspreads: map[*need]*pack.Pod{}}
 	if w.joinWithin == 0 {
 		w.joinWithin = defaultJoinWithin
 	}
