@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"swell/api/config"
 	"swell/nodegroups"
@@ -27,9 +26,13 @@ func newCloud(ctx context.Context, c config.Scaler) (cloud, error) {
 	if err != nil {
 		return cloud{}, fmt.Errorf("connecting to AWS: %w", err)
 	}
-	metrics.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_aws_call_budget",
-		Help: "Calls a second to Auto Scaling and EC2 that are allowed at present: halved by each throttle, recovering with successes."}, client.Budget))
 	return cloud{client}, nil
+}
+
+// expose registers what the client knows of itself.
+func (c cloud) expose(r prometheus.Registerer) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_aws_call_budget",
+		Help: "Calls a second to Auto Scaling and EC2 that are allowed at present: halved by each throttle, recovering with successes."}, c.Budget))
 }
 
 // Groups implements observe.Cloud.
