@@ -77,7 +77,7 @@ func TestABurstCostsLittleMoreThanItMust(t *testing.T) {
 		cores, gib = cores+a.cores*float64(a.pods), gib+a.gib*float64(a.pods)
 	}
 	least := leastCost(cores, gib)
-	for perWave, most := range map[int]float64{len(apps): 1.15, 1: 1.25} {
+	for perWave, most := range map[int]float64{len(apps): 1.1, 1: 1.2} {
 		c := burstCluster()
 		cost := 0.0
 		for i := 0; i < len(apps); i += perWave {
@@ -97,5 +97,27 @@ func TestABurstCostsLittleMoreThanItMust(t *testing.T) {
 		if cost > most*least {
 			t.Errorf("%d workloads at a time cost %.4g an hour, %.4g times the least of %.4g: want at most %g times", perWave, cost, cost/least, least, most)
 		}
+	}
+}
+
+// What cores and memory are worth adds up to what buying them costs at least, and no node gives more than its price.
+func TestResourcesAreWorthWhatTheyMustCost(t *testing.T) {
+	var shapes []shape
+	for _, b := range burstTypes {
+		shapes = append(shapes, shape{b.spot, b.cores, b.gib / 4})
+	}
+	for _, want := range []struct{ cores, gib float64 }{{100, 100}, {100, 200}, {100, 320}, {100, 400}, {100, 650}, {100, 2000}, {1, 0}} {
+		w := worthOf(shapes, want.cores, want.gib/4)
+		if worth, least := w.core*want.cores+w.memory*want.gib/4, leastCost(want.cores, want.gib); math.Abs(worth-least) > 1e-9*least {
+			t.Errorf("%g cores and %g GiB are worth %g, and cost at least %g", want.cores, want.gib, worth, least)
+		}
+		for _, s := range shapes {
+			if gives := w.core*s.cores + w.memory*s.memory; gives > s.price*(1+1e-6) {
+				t.Errorf("a node at %g gives %g", s.price, gives)
+			}
+		}
+	}
+	if w := worthOf(nil, 1, 1); w != (worth{1, 1}) {
+		t.Errorf("without prices %+v", w)
 	}
 }

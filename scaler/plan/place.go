@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"math"
+
 	"swell/scaler/pack"
 )
 
@@ -91,7 +93,7 @@ func (r *round) placeUp(n *need) bool {
 
 // placeComing uses the nodes that are not up yet, each filled before the next.
 func (r *round) placeComing(n *need) bool {
-	at := r.w.full.FindAmong(n.pod, r.w.comingNodes(), r.w.coming)
+	at := r.w.full.FindAmong(n.pod, r.w.comingNodes(), r.w.comingFor(n.pod))
 	if at == nil {
 		return false
 	}
@@ -140,10 +142,19 @@ func (w *world) up(n *pack.Node) (int64, bool) {
 	return used(n), true
 }
 
-// coming ranks nodes that are not up yet, in a fixed order.
-func (w *world) coming(n *pack.Node) (int64, bool) {
-	st := w.nodes[n.Index()]
-	return st.order, st.kind == booting || st.kind == bought
+// comingFor ranks nodes that are not up yet for a pod: those first whose memory for a core is nearest to the pod's, in steps of
+// a factor of two, so that nodes which were bought for their shape are there for those who need it; then in a fixed order.
+func (w *world) comingFor(p *pack.Pod) pack.Rank {
+	pod := memoryPerCore(p.Requests())
+	return func(n *pack.Node) (int64, bool) {
+		st := w.nodes[n.Index()]
+		return int64(math.Abs(pod-memoryPerCore(n.Allocatable()))+0.5)<<48 + st.order, st.kind == booting || st.kind == bought
+	}
+}
+
+// memoryPerCore is the binary logarithm of bytes for a thousandth of a core.
+func memoryPerCore(milliCPU, bytes int64) float64 {
+	return math.Log2(float64(max(1, bytes)) / float64(max(1, milliCPU)))
 }
 
 // used is the larger share of CPU and memory that is requested, in thousandths.

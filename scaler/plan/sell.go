@@ -150,7 +150,7 @@ func (s *seller) holdSoon() {
 		for _, n := range w.soon(d) {
 			at := w.full.Find(n.pod, w.up)
 			if at == nil {
-				at = w.full.Find(n.pod, w.coming)
+				at = w.full.Find(n.pod, w.comingFor(n.pod))
 			}
 			if at == nil {
 				break // they are alike: no node that is there is room for more of them
