@@ -89,9 +89,24 @@ func (w *world) checkTermination(form url.Values, got canned, before emulator.St
 	}
 }
 
+// checkCompletion is made of every call that lets a group go on with an instance's end.
+func (w *world) checkCompletion(form url.Values, got canned, before emulator.Status) {
+	i := slices.IndexFunc(before.Instances, func(s emulator.InstanceStatus) bool { return s.ID == form.Get("InstanceId") })
+	if got.code != http.StatusOK || i < 0 {
+		return
+	}
+	was := before.Instances[i]
+	w.say("lifecycle action of instance %s of %s completed", was.ID, was.Group)
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if at := slices.IndexFunc(w.store.on(was.Node), func(p *corev1.Pod) bool { return !isBalloon(p) }); at >= 0 {
+		w.violate("the lifecycle action of node %s was completed undrained: pod %s is on it", was.Node, w.store.on(was.Node)[at].Name)
+	}
+}
+
 // checkNeed looks at what a plan buys with the world as it is: where all that waits has a place on nodes that are up and on
 // instances that launch calls gave, whatever order it is placed in, nothing is to be bought.
-func (w *world) checkNeed(p plan.Plan, fresh bool) {
+func (w *world) checkNeed(p plan.Plan, fresh bool, joinWithin map[string]time.Duration) {
 	asked := 0
 	for _, l := range p.Launches {
 		w.mu.Lock()
@@ -105,7 +120,7 @@ func (w *world) checkNeed(p plan.Plan, fresh bool) {
 	}
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	up, coming, known := w.slots()
+	up, coming, known := w.slots(joinWithin)
 	if !known {
 		return
 	}
@@ -137,16 +152,16 @@ func (w *world) checkNeed(p plan.Plan, fresh bool) {
 
 // slots are places of a core by zone, on nodes that are up with their balloons put out and on instances that come. Not known
 // is what they are while a node is on its way out or a zone below its floor.
-func (w *world) slots() (up, coming map[string]int, known bool) {
+func (w *world) slots(joinWithin map[string]time.Duration) (up, coming map[string]int, known bool) {
 	up, coming, nodes := map[string]int{}, map[string]int{}, map[string]int{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, i := range w.aws.Status().Instances {
 		n := w.store.nodes[i.Node]
 		switch {
-		case i.State != "pending" && i.State != "running" || w.noticed[i.ID]:
+		case i.State != "pending" && i.State != "running" || w.noticed[i.ID] || w.leaving[i.ID]:
 			return nil, nil, false
-		case n == nil && (!w.launched[i.ID] || w.neverJoin[i.ID] || w.now().Sub(i.LaunchedAt) > joinWithin-time.Minute):
+		case n == nil && (!w.launched[i.ID] || w.neverJoin[i.ID] || w.now().Sub(i.LaunchedAt) > joinWithin[i.Group]-time.Minute):
 			return nil, nil, false
 		case n == nil:
 			coming[i.Zone] += 3

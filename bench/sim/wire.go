@@ -222,6 +222,13 @@ func (w *world) effect(r *http.Request, action string, form url.Values, body []b
 		}
 	case "TerminateInstanceInAutoScalingGroup":
 		w.checkTermination(form, got, before)
+		if got.code == http.StatusOK {
+			w.mu.Lock()
+			w.leaving[form.Get("InstanceId")] = true
+			w.mu.Unlock()
+		}
+	case "CompleteLifecycleAction":
+		w.checkCompletion(form, got, before)
 	}
 	return got
 }

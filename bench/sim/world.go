@@ -45,11 +45,14 @@ type world struct {
 	planned   map[string]int  // instances by group that plans asked for
 	denied    map[string]bool // groups whose desired capacity was raised instead
 	noticed   map[string]bool // instances with a notice of their end
+	leaving   map[string]bool // instances that a call ends; a hook may hold them up
 	byHand    map[string]time.Time
 	replicas  map[string]int
 	born      int
 	unready   map[string]time.Time // nodes that are not Ready, until when
 	neverJoin map[string]bool
+	boots     []byte // what scalers learned, as one hands it on
+	marks     []byte
 }
 
 // Shape of the cluster.
@@ -59,12 +62,11 @@ const (
 	maxNodes   = 8
 	minPerZone = 1
 	peak       = 12 // web pods that room is held for
-	joinWithin = 5 * time.Minute
 )
 
 var cpuOf = map[string]string{"web": "1", "api": "500m"}
 
-func fleet() emulator.Fleet {
+func fleet(seed uint64) emulator.Fleet {
 	f := emulator.Fleet{
 		Region:        "ap-northeast-1",
 		InstanceTypes: map[string]emulator.InstanceType{"m6i.xlarge": {VCPU: 4, MemoryMiB: 16 << 10, Allocatable: allocatable}},
@@ -77,6 +79,11 @@ func fleet() emulator.Fleet {
 		}
 	}
 	f.Groups[0].Min = 1
+	if seed%3 == 0 {
+		for i := range f.Groups {
+			f.Groups[i].Hooks = []emulator.Hook{{Name: "drain", Transition: "terminating", Heartbeat: time.Minute, Result: "CONTINUE"}}
+		}
+	}
 	return f
 }
 
@@ -85,10 +92,10 @@ var allocatable = map[string]string{"cpu": "3920m", "memory": "14Gi", "pods": "5
 func newWorld(seed uint64) (*world, error) {
 	w := &world{seed: seed, start: time.Now(), dice: rand.New(rand.NewPCG(seed, 1)), store: newStore(),
 		faults: map[string]int{}, rolls: map[string]uint64{}, answers: map[string]*canned{}, launched: map[string]bool{}, effected: map[string]int{}, planned: map[string]int{},
-		denied: map[string]bool{}, noticed: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
+		denied: map[string]bool{}, noticed: map[string]bool{}, leaving: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
 		replicas: map[string]int{"web": 4 + int(seed%5), "api": 6}}
 	var err error
-	w.aws, err = emulator.New(emulator.Options{Fleet: fleet(), Seed: seed, Manual: true, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	w.aws, err = emulator.New(emulator.Options{Fleet: fleet(seed), Seed: seed, Manual: true, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
