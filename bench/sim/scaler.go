@@ -149,6 +149,7 @@ func (s *scaler) takeOver(ctx context.Context) error {
 
 func (s *scaler) note(out act.Outcome) {
 	s.groups.Launched(time.Now(), out.Launched)
+	s.groups.Raised(time.Now(), out.Raised)
 	s.groups.Asked(s.actor.Open())
 	s.learned.note(time.Now(), s.groups.List(), out)
 }
@@ -187,7 +188,8 @@ func (s *scaler) step(ctx context.Context) error {
 	if s.holds() { // the fence stops the launches of any other
 		s.w.checkNeed(p, fresh, s.learned.joinWithin(world.Snapshot.Groups))
 	}
-	krand.Seed(int64(s.w.roll("names"))) // the packing's engines draw from the same source when they are made
+	_ = s.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes) // with the next tick again
+	krand.Seed(int64(s.w.roll("names")))                     // the packing's engines draw from the same source when they are made
 	out := s.actor.Carry(ctx, s.tick, p)
 	s.note(out)
 	if out.Reread {
@@ -215,6 +217,12 @@ func (s *scaler) plan(ctx context.Context, v *view, world *observe.World, curren
 	p, memory := s.planner.Make(now, world.Snapshot, policy, s.memory)
 	s.memory = memory
 	s.learned.lost(now, world.Snapshot.Groups, p)
+	if len(p.Launches) > 0 {
+		for _, g := range world.Snapshot.Groups {
+			s.w.say("%s sees %s read at %s: desired %d, alive %d, returning %d, asked for %d", s.wire.id, g.Name,
+				world.Snapshot.GroupsAt.UTC().Format("15:04:05"), g.Desired, g.Alive(), g.Returning, s.actor.Open()[g.Name])
+		}
+	}
 	return p, nil
 }
 
