@@ -112,7 +112,9 @@ func (w *world) checkNeed(p plan.Plan, fresh bool, joinWithin map[string]time.Du
 		w.mu.Lock()
 		w.planned[l.Group] += l.Count
 		w.mu.Unlock()
-		asked += l.Count
+		if l.Pods+l.Balloons > 0 { // the floors of groups and zones are no matter of places
+			asked += l.Count
+		}
 		w.say("plan: launch %d in %s (%d pods, %d balloons): %s", l.Count, l.Group, l.Pods, l.Balloons, l.Reason)
 	}
 	if asked == 0 || !fresh {

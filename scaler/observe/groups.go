@@ -254,6 +254,9 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 		for _, in := range g.launched[group.Name] {
 			if !has(group, in.ID) {
 				group.Instances = append(group.Instances, in)
+				if in.LaunchedAt.After(at) { // on top of what the reading showed to be on its way
+					group.Desired++
+				}
 			}
 		}
 		group.Desired = max(group.Desired, group.Alive()+g.asked[group.Name])

@@ -135,3 +135,15 @@ func TestARaiseIsCountedUntilItsGroupIsRead(t *testing.T) {
 	}
 	count(3, "read")
 }
+
+// A launch raises the desired capacity by what it gives, whatever else the group was about to launch by itself.
+func TestALaunchComesOnTopOfWhatAGroupLacked(t *testing.T) {
+	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 3, "i-1")}})
+	if err := g.Read(t.Context(), at, map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+		t.Fatal(err)
+	}
+	g.Launched(at.Add(time.Second), map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
+	if s, _ := snapshot(g); s.Groups[0].Desired != 4 || s.Groups[0].Alive() != 2 {
+		t.Errorf("desired %d with %d alive: want 4 with 2, as two are still to come", s.Groups[0].Desired, s.Groups[0].Alive())
+	}
+}
