@@ -56,7 +56,7 @@ func (w *world) handed() bool {
 }
 
 // checkTermination is made of every call that returns an instance.
-func (w *world) checkTermination(form url.Values, got canned, before emulator.Status) {
+func (w *world) checkTermination(by string, form url.Values, got canned, before emulator.Status) {
 	id := form.Get("InstanceId")
 	i := slices.IndexFunc(before.Instances, func(s emulator.InstanceStatus) bool { return s.ID == id })
 	if got.code != http.StatusOK || i < 0 {
@@ -68,6 +68,9 @@ func (w *world) checkTermination(form url.Values, got canned, before emulator.St
 		w.violate("instance %s was terminated without lowering its group, which replaces it", id)
 	}
 	w.store.mu.Lock()
+	if m := w.store.maps[intentsName]; m.Data["holder"] != by && w.now().Sub(w.heldAt) > time.Second {
+		w.violate("instance %s was returned by %s, %s after %s had taken over", id, by, w.now().Sub(w.heldAt).Round(time.Second), m.Data["holder"])
+	}
 	for _, p := range w.store.on(was.Node) {
 		if !isBalloon(p) {
 			w.violate("node %s was terminated undrained: pod %s is on it", was.Node, p.Name)
@@ -84,8 +87,8 @@ func (w *world) checkTermination(form url.Values, got canned, before emulator.St
 			desired += g.Desired
 		}
 	}
-	if desired < minPerZone && !lost && !hand {
-		w.violate("below min: zone %s wants %d nodes of at least %d after %s was returned", was.Zone, desired, minPerZone, id)
+	if desired < w.floor && !lost && !hand {
+		w.violate("below min: zone %s wants %d nodes of at least %d after %s was returned", was.Zone, desired, w.floor, id)
 	}
 }
 
@@ -133,8 +136,12 @@ func (w *world) checkNeed(p plan.Plan, fresh bool, joinWithin map[string]time.Du
 		}
 	}
 	enough := func(slots map[string]int) bool {
-		for _, d := range demands(w.store.sortedPods()) {
-			if slots[d.Zone]-waiting < d.Want {
+		want := map[string]int{}
+		for _, d := range w.demands(w.store.sortedPods()) {
+			want[d.Zone] = d.Want
+		}
+		for _, z := range zones {
+			if slots[z]-waiting < want[z] {
 				return false
 			}
 		}
@@ -175,7 +182,7 @@ func (w *world) slots(joinWithin map[string]time.Duration) (up, coming map[strin
 		nodes[i.Zone]++
 	}
 	for _, z := range zones {
-		if nodes[z] < minPerZone {
+		if nodes[z] < w.floor {
 			return nil, nil, false
 		}
 	}

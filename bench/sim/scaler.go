@@ -205,7 +205,7 @@ func (s *scaler) step(ctx context.Context) error {
 func (s *scaler) plan(ctx context.Context, v *view, world *observe.World, current bool) (plan.Plan, error) {
 	now := time.Now()
 	world.Snapshot.Draining = s.actor.Draining()
-	world.Snapshot.Balloons = demands(world.Snapshot.Pods)
+	world.Snapshot.Balloons = s.w.demands(world.Snapshot.Pods)
 	policy, problems := world.Policy(2 * time.Minute)
 	policy.NoSale = s.noSale(ctx, v, world, current)
 	if len(problems) > 0 {

@@ -25,12 +25,15 @@ const worldEvery = 5 * time.Second
 
 // world is everything around the scalers: the API server with its controllers and scheduler, kubelets, and AWS.
 type world struct {
-	seed  uint64
-	start time.Time
-	dice  *rand.Rand // of the world's own steps only: requests roll by their content
-	store *store
-	aws   *emulator.Emulator
-	calm  bool // no faults any more
+	seed   uint64
+	bare   bool      // no room is held for more than there is, so that floors alone keep nodes
+	floor  int       // of nodes per zone
+	heldAt time.Time // when the fence's holder last changed
+	start  time.Time
+	dice   *rand.Rand // of the world's own steps only: requests roll by their content
+	store  *store
+	aws    *emulator.Emulator
+	calm   bool // no faults any more
 
 	mu        sync.Mutex
 	timeline  []string
@@ -59,9 +62,8 @@ type world struct {
 var zones = []string{"ap-northeast-1a", "ap-northeast-1c"}
 
 const (
-	maxNodes   = 8
-	minPerZone = 1
-	peak       = 12 // web pods that room is held for
+	maxNodes = 8
+	peak     = 12 // web pods that room is held for
 )
 
 var cpuOf = map[string]string{"web": "1", "api": "500m"}
@@ -90,7 +92,7 @@ func fleet(seed uint64) emulator.Fleet {
 var allocatable = map[string]string{"cpu": "3920m", "memory": "14Gi", "pods": "58"}
 
 func newWorld(seed uint64) (*world, error) {
-	w := &world{seed: seed, start: time.Now(), dice: rand.New(rand.NewPCG(seed, 1)), store: newStore(),
+	w := &world{seed: seed, bare: seed%4 == 1, floor: 1 + int(seed%4)%2, start: time.Now(), dice: rand.New(rand.NewPCG(seed, 1)), store: newStore(),
 		faults: map[string]int{}, rolls: map[string]uint64{}, answers: map[string]*canned{}, launched: map[string]bool{}, effected: map[string]int{}, planned: map[string]int{},
 		denied: map[string]bool{}, noticed: map[string]bool{}, leaving: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
 		replicas: map[string]int{"web": 4 + int(seed%5), "api": 6}}
@@ -105,7 +107,7 @@ func newWorld(seed uint64) (*world, error) {
 	pool := &w.store.pool
 	pool.Name = "general"
 	pool.Spec.Groups.Tags = map[string]string{"pool": "general"}
-	pool.Spec.Limits = v1alpha1.PoolLimits{MinNodesPerZone: minPerZone, MaxNodes: maxNodes}
+	pool.Spec.Limits = v1alpha1.PoolLimits{MinNodesPerZone: int32(w.floor), MaxNodes: maxNodes}
 	pool.Spec.Purchase = v1alpha1.PoolPurchase{OnDemandBase: 2, SpotMax: "100%"}
 	pool.Spec.ScaleIn = v1alpha1.PoolScaleIn{After: metav1.Duration{Duration: 3 * time.Minute}, Below: "0.6", DrainTimeout: metav1.Duration{Duration: 3 * time.Minute}, MaxUnavailablePerZone: "50%"}
 	return w, nil
