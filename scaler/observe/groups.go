@@ -259,7 +259,9 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 				}
 			}
 		}
-		group.Desired = max(group.Desired, group.Alive()+g.asked[group.Name])
+		// what the reading shows may hold some of what was asked for: counted twice until the answer it buys nothing, counted
+		// once with what the group is about to replace by itself it would buy above a maximum
+		group.Desired = max(group.Desired, group.Alive()) + g.asked[group.Name]
 		for _, r := range g.raised[group.Name] {
 			group.Desired += r.by
 		}

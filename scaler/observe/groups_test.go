@@ -142,6 +142,11 @@ func TestALaunchComesOnTopOfWhatAGroupLacked(t *testing.T) {
 	if err := g.Read(t.Context(), at, map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
 		t.Fatal(err)
 	}
+	g.Asked(map[string]int{"g": 1})
+	if s, _ := snapshot(g); s.Groups[0].Desired != 4 {
+		t.Errorf("desired %d while one is asked for: want 4, as the group was to launch two by itself", s.Groups[0].Desired)
+	}
+	g.Asked(nil)
 	g.Launched(at.Add(time.Second), map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
 	if s, _ := snapshot(g); s.Groups[0].Desired != 4 || s.Groups[0].Alive() != 2 {
 		t.Errorf("desired %d with %d alive: want 4 with 2, as two are still to come", s.Groups[0].Desired, s.Groups[0].Alive())
