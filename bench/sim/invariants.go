@@ -198,7 +198,18 @@ func (w *world) unsettled(read []nodegroups.Group) string {
 			return "pod " + p.Name + " is not Running"
 		}
 	}
+	status := w.aws.Status()
+	total, id := 0, map[string]string{}
+	for _, g := range status.Groups {
+		total += g.Alive
+	}
+	for _, i := range status.Instances {
+		id[i.Node] = i.ID
+	}
 	for _, n := range w.store.sortedNodes() {
+		if w.noticed[id[n.Name]] && total >= maxNodes {
+			continue // it was recommended to replace it, for which the pool has no room; the plan says so
+		}
 		if n.Spec.Unschedulable || n.Annotations[plan.DrainingAnnotation] != "" {
 			return "node " + n.Name + " is being drained"
 		}
@@ -212,7 +223,6 @@ func (w *world) unsettled(read []nodegroups.Group) string {
 			known[i.ID] = true
 		}
 	}
-	status := w.aws.Status()
 	for _, g := range status.Groups {
 		if g.Alive != g.Desired {
 			return "group " + g.Name + " is not as desired"
