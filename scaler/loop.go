@@ -298,6 +298,11 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
+	if l.options.Config.Mode != v1alpha1.Observe {
+		if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
+			l.options.Log.Warn("taking back drains; it is tried again with the next plan", "error", err)
+		}
+	}
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
 	if out.Reread || waits {
@@ -315,6 +320,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 // note makes the next plan count what this one began.
 func (l *Loop) note(out act.Outcome) {
 	l.groups.Launched(l.clock.Now(), out.Launched)
+	l.groups.Raised(l.clock.Now(), out.Raised)
 	l.groups.Asked(l.actor.Open())
 	l.noteCapacity(l.clock.Now(), out)
 }

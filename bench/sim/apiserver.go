@@ -137,6 +137,9 @@ func (w *world) writeMap(q apiRequest) (any, error) {
 	}
 	m.TypeMeta = metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}
 	m.ResourceVersion = w.store.next()
+	if m.Name == intentsName && (have == nil || have.Data["holder"] != m.Data["holder"]) {
+		w.heldAt = w.now()
+	}
 	w.store.maps[m.Name] = m
 	return m, nil
 }

@@ -93,7 +93,10 @@ func balloonPod(zone string) *corev1.Pod {
 }
 
 // demands are the balloons that are wanted beside the pods that exist: room for web to grow to its peak.
-func demands(pods []*corev1.Pod) []plan.BalloonDemand {
+func (w *world) demands(pods []*corev1.Pod) []plan.BalloonDemand {
+	if w.bare {
+		return nil
+	}
 	have := 0
 	for _, p := range pods {
 		if p.Labels["app"] == "web" && p.DeletionTimestamp == nil {

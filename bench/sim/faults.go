@@ -17,14 +17,14 @@ import (
 var kinds = []string{
 	"AWS call lost before its effect", "AWS call lost after its effect", "AWS throttles", "stale groups",
 	"capacity", "limit", "template", "address", "permission",
-	"instance never joins", "instance dies and its group replaces it", "spot interruption", "rebalance", "node not Ready",
+	"instance never joins", "instance dies and its group replaces it", "lifecycle action", "notice handler's taint", "spot interruption", "rebalance", "node not Ready",
 	"API call lost before its effect", "API call lost after its effect", "API conflict", "API 429", "stale cache",
 	"budget blocks", "scaler crashes", "stalled leader wakes", "desired capacity by hand",
 }
 
 // strike does what goes wrong around the scalers.
 func (w *world) strike() {
-	group := fleet().Groups[w.dice.IntN(2*len(zones))]
+	group := fleet(w.seed).Groups[w.dice.IntN(2*len(zones))]
 	minute := w.now().Add(time.Minute)
 	refuse := func(name, code string, left int) {
 		_, _ = w.aws.Control("capacity", emulator.Order{Fault: emulator.Fault{Zone: group.Zone, Market: group.Market, Code: code, Available: left, Until: minute}}) // it is well-formed
@@ -55,6 +55,8 @@ func (w *world) strike() {
 		w.fire("stale cache")
 	case 11:
 		w.byHandChange(group)
+	case 12:
+		w.taint()
 	}
 }
 
@@ -93,7 +95,35 @@ func (w *world) kill() {
 	if w.call(url.Values{"Action": {"TerminateInstanceInAutoScalingGroup"}, "InstanceId": {i.ID}, "ShouldDecrementDesiredCapacity": {"false"}}) != http.StatusOK {
 		return
 	}
+	w.mu.Lock()
+	w.leaving[i.ID] = true
+	w.mu.Unlock()
+	if len(fleet(w.seed).Groups[0].Hooks) > 0 {
+		w.fire("lifecycle action")
+		return
+	}
 	w.fire("instance dies and its group replaces it")
+}
+
+// taint marks a node as aws-node-termination-handler does at a rebalance recommendation.
+func (w *world) taint() {
+	living := w.living("spot")
+	if len(living) == 0 {
+		return
+	}
+	i := living[w.dice.IntN(len(living))]
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if n := w.store.nodes[i.Node]; n == nil || len(n.Spec.Taints) > 0 {
+		return
+	}
+	w.mu.Lock()
+	w.noticed[i.ID] = true
+	w.mu.Unlock()
+	w.store.changeNode(i.Node, func(n *corev1.Node) {
+		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: handlerTaint, Effect: corev1.TaintEffectNoSchedule})
+	})
+	w.fire("notice handler's taint")
 }
 
 // call asks AWS for something as another than swell.

@@ -56,7 +56,7 @@ func (w *world) handed() bool {
 }
 
 // checkTermination is made of every call that returns an instance.
-func (w *world) checkTermination(form url.Values, got canned, before emulator.Status) {
+func (w *world) checkTermination(by string, form url.Values, got canned, before emulator.Status) {
 	id := form.Get("InstanceId")
 	i := slices.IndexFunc(before.Instances, func(s emulator.InstanceStatus) bool { return s.ID == id })
 	if got.code != http.StatusOK || i < 0 {
@@ -68,6 +68,9 @@ func (w *world) checkTermination(form url.Values, got canned, before emulator.St
 		w.violate("instance %s was terminated without lowering its group, which replaces it", id)
 	}
 	w.store.mu.Lock()
+	if m := w.store.maps[intentsName]; m.Data["holder"] != by && w.now().Sub(w.heldAt) > time.Second {
+		w.violate("instance %s was returned by %s, %s after %s had taken over", id, by, w.now().Sub(w.heldAt).Round(time.Second), m.Data["holder"])
+	}
 	for _, p := range w.store.on(was.Node) {
 		if !isBalloon(p) {
 			w.violate("node %s was terminated undrained: pod %s is on it", was.Node, p.Name)
@@ -84,20 +87,37 @@ func (w *world) checkTermination(form url.Values, got canned, before emulator.St
 			desired += g.Desired
 		}
 	}
-	if desired < minPerZone && !lost && !hand {
-		w.violate("below min: zone %s wants %d nodes of at least %d after %s was returned", was.Zone, desired, minPerZone, id)
+	if desired < w.floor && !lost && !hand {
+		w.violate("below min: zone %s wants %d nodes of at least %d after %s was returned", was.Zone, desired, w.floor, id)
+	}
+}
+
+// checkCompletion is made of every call that lets a group go on with an instance's end.
+func (w *world) checkCompletion(form url.Values, got canned, before emulator.Status) {
+	i := slices.IndexFunc(before.Instances, func(s emulator.InstanceStatus) bool { return s.ID == form.Get("InstanceId") })
+	if got.code != http.StatusOK || i < 0 {
+		return
+	}
+	was := before.Instances[i]
+	w.say("lifecycle action of instance %s of %s completed", was.ID, was.Group)
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if at := slices.IndexFunc(w.store.on(was.Node), func(p *corev1.Pod) bool { return !isBalloon(p) }); at >= 0 {
+		w.violate("the lifecycle action of node %s was completed undrained: pod %s is on it", was.Node, w.store.on(was.Node)[at].Name)
 	}
 }
 
 // checkNeed looks at what a plan buys with the world as it is: where all that waits has a place on nodes that are up and on
 // instances that launch calls gave, whatever order it is placed in, nothing is to be bought.
-func (w *world) checkNeed(p plan.Plan, fresh bool) {
+func (w *world) checkNeed(p plan.Plan, fresh bool, joinWithin map[string]time.Duration) {
 	asked := 0
 	for _, l := range p.Launches {
 		w.mu.Lock()
 		w.planned[l.Group] += l.Count
 		w.mu.Unlock()
-		asked += l.Count
+		if l.Pods+l.Balloons > 0 { // the floors of groups and zones are no matter of places
+			asked += l.Count
+		}
 		w.say("plan: launch %d in %s (%d pods, %d balloons): %s", l.Count, l.Group, l.Pods, l.Balloons, l.Reason)
 	}
 	if asked == 0 || !fresh {
@@ -105,7 +125,7 @@ func (w *world) checkNeed(p plan.Plan, fresh bool) {
 	}
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	up, coming, known := w.slots()
+	up, coming, known := w.slots(joinWithin)
 	if !known {
 		return
 	}
@@ -116,8 +136,12 @@ func (w *world) checkNeed(p plan.Plan, fresh bool) {
 		}
 	}
 	enough := func(slots map[string]int) bool {
-		for _, d := range demands(w.store.sortedPods()) {
-			if slots[d.Zone]-waiting < d.Want {
+		want := map[string]int{}
+		for _, d := range w.demands(w.store.sortedPods()) {
+			want[d.Zone] = d.Want
+		}
+		for _, z := range zones {
+			if slots[z]-waiting < want[z] {
 				return false
 			}
 		}
@@ -137,16 +161,16 @@ func (w *world) checkNeed(p plan.Plan, fresh bool) {
 
 // slots are places of a core by zone, on nodes that are up with their balloons put out and on instances that come. Not known
 // is what they are while a node is on its way out or a zone below its floor.
-func (w *world) slots() (up, coming map[string]int, known bool) {
+func (w *world) slots(joinWithin map[string]time.Duration) (up, coming map[string]int, known bool) {
 	up, coming, nodes := map[string]int{}, map[string]int{}, map[string]int{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, i := range w.aws.Status().Instances {
 		n := w.store.nodes[i.Node]
 		switch {
-		case i.State != "pending" && i.State != "running" || w.noticed[i.ID]:
+		case i.State != "pending" && i.State != "running" || w.noticed[i.ID] || w.leaving[i.ID]:
 			return nil, nil, false
-		case n == nil && (!w.launched[i.ID] || w.neverJoin[i.ID] || w.now().Sub(i.LaunchedAt) > joinWithin-time.Minute):
+		case n == nil && (!w.launched[i.ID] || w.neverJoin[i.ID] || w.now().Sub(i.LaunchedAt) > joinWithin[i.Group]-time.Minute):
 			return nil, nil, false
 		case n == nil:
 			coming[i.Zone] += 3
@@ -158,7 +182,7 @@ func (w *world) slots() (up, coming map[string]int, known bool) {
 		nodes[i.Zone]++
 	}
 	for _, z := range zones {
-		if nodes[z] < minPerZone {
+		if nodes[z] < w.floor {
 			return nil, nil, false
 		}
 	}
@@ -174,7 +198,18 @@ func (w *world) unsettled(read []nodegroups.Group) string {
 			return "pod " + p.Name + " is not Running"
 		}
 	}
+	status := w.aws.Status()
+	total, id := 0, map[string]string{}
+	for _, g := range status.Groups {
+		total += g.Alive
+	}
+	for _, i := range status.Instances {
+		id[i.Node] = i.ID
+	}
 	for _, n := range w.store.sortedNodes() {
+		if w.noticed[id[n.Name]] && total >= maxNodes {
+			continue // it was recommended to replace it, for which the pool has no room; the plan says so
+		}
 		if n.Spec.Unschedulable || n.Annotations[plan.DrainingAnnotation] != "" {
 			return "node " + n.Name + " is being drained"
 		}
@@ -188,7 +223,6 @@ func (w *world) unsettled(read []nodegroups.Group) string {
 			known[i.ID] = true
 		}
 	}
-	status := w.aws.Status()
 	for _, g := range status.Groups {
 		if g.Alive != g.Desired {
 			return "group " + g.Name + " is not as desired"

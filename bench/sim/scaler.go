@@ -63,18 +63,20 @@ func launched(got aws.LaunchResult) nodegroups.Launched {
 
 // scaler is one process: the loop's observe, plan and act with its own clients and memory.
 type scaler struct {
-	w       *world
-	wire    *wire
-	cloud   *cloud
-	kube    kubernetes.Interface
-	groups  *observe.Groups
-	actor   *act.Actor
-	ledger  *ledger.Ledger
-	tick    int64
-	planner plan.Planner // ends with the process
-	memory  plan.Memory
-	readAt  time.Time
-	done    chan struct{} // closed when the process is over
+	w        *world
+	wire     *wire
+	cloud    *cloud
+	kube     kubernetes.Interface
+	groups   *observe.Groups
+	actor    *act.Actor
+	ledger   *ledger.Ledger
+	tick     int64
+	planner  plan.Planner // ends with the process
+	memory   plan.Memory
+	readAt   time.Time
+	learned  *learned
+	tookOver time.Time     // until everything was read since
+	done     chan struct{} // closed when the process is over
 }
 
 func newScaler(ctx context.Context, w *world, id string, dir string) (*scaler, error) {
@@ -96,7 +98,11 @@ func newScaler(ctx context.Context, w *world, id string, dir string) (*scaler, e
 	if err != nil {
 		return nil, err
 	}
-	s := &scaler{w: w, wire: c, kube: k, cloud: &cloud{Client: client}, ledger: l, memory: plan.Memory{UnneededSince: map[string]time.Time{}}, done: make(chan struct{})}
+	known, err := w.recall()
+	if err != nil {
+		return nil, err
+	}
+	s := &scaler{w: w, wire: c, learned: known, kube: k, cloud: &cloud{Client: client}, ledger: l, memory: plan.Memory{UnneededSince: map[string]time.Time{}}, done: make(chan struct{})}
 	s.groups = observe.NewGroups(s.cloud)
 	return s, nil
 }
@@ -122,6 +128,7 @@ func (s *scaler) run(ctx context.Context) {
 }
 
 func (s *scaler) takeOver(ctx context.Context) error {
+	s.tookOver = time.Now()
 	intents, open, err := act.TakeOver(ctx, s.kube, "swell-system", intentsName, s.wire.id)
 	if err != nil {
 		return err
@@ -142,8 +149,9 @@ func (s *scaler) takeOver(ctx context.Context) error {
 
 func (s *scaler) note(out act.Outcome) {
 	s.groups.Launched(time.Now(), out.Launched)
+	s.groups.Raised(time.Now(), out.Raised)
 	s.groups.Asked(s.actor.Open())
-	s.groups.Unavailable(out.Unavailable)
+	s.learned.note(time.Now(), s.groups.List(), out)
 }
 
 func (s *scaler) read(ctx context.Context, world observe.World) error {
@@ -154,16 +162,12 @@ func (s *scaler) read(ctx context.Context, world observe.World) error {
 // step is one tick, in the loop's order.
 func (s *scaler) step(ctx context.Context) error {
 	s.tick++
-	if notices, err := s.cloud.Interruptions(ctx); err == nil {
-		for _, n := range notices {
-			s.groups.Interrupted(n.Interruption)
-		}
-		_ = s.cloud.Ack(ctx, notices...) // they come again
-	}
+	s.receive(ctx, s.w.store.view())
 	v, fresh := s.w.store.view(), true
 	if !s.w.calm && time.Now().Before(s.w.broken) {
 		v, fresh = s.w.frozen, false
 	}
+	current := fresh
 	world, err := observe.Read(ctx, v, s.groups, time.Now())
 	if err != nil {
 		return err
@@ -177,25 +181,49 @@ func (s *scaler) step(ctx context.Context) error {
 		}
 		fresh = false // the cluster went on while AWS was asked
 	}
-	world.Snapshot.Draining = s.actor.Draining()
-	world.Snapshot.Balloons = demands(world.Snapshot.Pods)
-	policy, problems := world.Policy(2 * time.Minute)
-	if len(problems) > 0 {
-		return fmt.Errorf("reading the pool: %v", problems)
+	p, err := s.plan(ctx, v, &world, current)
+	if err != nil {
+		return err
 	}
-	policy.JoinWithin = joinWithin
-	p, memory := s.planner.Make(time.Now(), world.Snapshot, policy, s.memory)
-	s.memory = memory
 	if s.holds() { // the fence stops the launches of any other
-		s.w.checkNeed(p, fresh)
+		s.w.checkNeed(p, fresh, s.learned.joinWithin(world.Snapshot.Groups))
 	}
-	krand.Seed(int64(s.w.roll("names"))) // the packing's engines draw from the same source when they are made
+	_ = s.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes) // with the next tick again
+	krand.Seed(int64(s.w.roll("names")))                     // the packing's engines draw from the same source when they are made
 	out := s.actor.Carry(ctx, s.tick, p)
 	s.note(out)
 	if out.Reread {
 		_ = s.read(ctx, world) // it is read again with the next tick
 	}
+	if !s.wire.gone() {
+		out.Errors = append(out.Errors, s.learned.keep(s.w))
+	}
 	return errors.Join(out.Errors...)
+}
+
+// plan makes one of what is known now.
+func (s *scaler) plan(ctx context.Context, v *view, world *observe.World, current bool) (plan.Plan, error) {
+	now := time.Now()
+	world.Snapshot.Draining = s.actor.Draining()
+	world.Snapshot.Balloons = s.w.demands(world.Snapshot.Pods)
+	policy, problems := world.Policy(2 * time.Minute)
+	policy.NoSale = s.noSale(ctx, v, world, current)
+	if len(problems) > 0 {
+		return plan.Plan{}, fmt.Errorf("reading the pool: %v", problems)
+	}
+	s.readNotices(ctx, world)
+	s.learned.read(now, &world.Snapshot)
+	policy.JoinWithinOf = s.learned.joinWithin(world.Snapshot.Groups)
+	p, memory := s.planner.Make(now, world.Snapshot, policy, s.memory)
+	s.memory = memory
+	s.learned.lost(now, world.Snapshot.Groups, p)
+	if len(p.Launches) > 0 {
+		for _, g := range world.Snapshot.Groups {
+			s.w.say("%s sees %s read at %s: desired %d, alive %d, returning %d, asked for %d", s.wire.id, g.Name,
+				world.Snapshot.GroupsAt.UTC().Format("15:04:05"), g.Desired, g.Alive(), g.Returning, s.actor.Open()[g.Name])
+		}
+	}
+	return p, nil
 }
 
 // holds says whether the API server has this scaler as the one that acts.

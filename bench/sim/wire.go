@@ -187,7 +187,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 		w.fire("stale groups")
 		return last.response(r), nil
 	}
-	got := w.effect(r, action, form, body)
+	got := w.effect(c.id, r, action, form, body)
 	if crash {
 		return nil, errLost
 	}
@@ -199,7 +199,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 }
 
 // effect lets AWS carry a call out and looks at what that broke.
-func (w *world) effect(r *http.Request, action string, form url.Values, body []byte) canned {
+func (w *world) effect(by string, r *http.Request, action string, form url.Values, body []byte) canned {
 	before := w.aws.Status()
 	recorder := httptest.NewRecorder()
 	request := r.Clone(context.Background())
@@ -221,7 +221,14 @@ func (w *world) effect(r *http.Request, action string, form url.Values, body []b
 			w.say("desired capacity of %s set to %s", form.Get("AutoScalingGroupName"), form.Get("DesiredCapacity"))
 		}
 	case "TerminateInstanceInAutoScalingGroup":
-		w.checkTermination(form, got, before)
+		w.checkTermination(by, form, got, before)
+		if got.code == http.StatusOK {
+			w.mu.Lock()
+			w.leaving[form.Get("InstanceId")] = true
+			w.mu.Unlock()
+		}
+	case "CompleteLifecycleAction":
+		w.checkCompletion(form, got, before)
 	}
 	return got
 }

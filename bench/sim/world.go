@@ -25,12 +25,15 @@ const worldEvery = 5 * time.Second
 
 // world is everything around the scalers: the API server with its controllers and scheduler, kubelets, and AWS.
 type world struct {
-	seed  uint64
-	start time.Time
-	dice  *rand.Rand // of the world's own steps only: requests roll by their content
-	store *store
-	aws   *emulator.Emulator
-	calm  bool // no faults any more
+	seed   uint64
+	bare   bool      // no room is held for more than there is, so that floors alone keep nodes
+	floor  int       // of nodes per zone
+	heldAt time.Time // when the fence's holder last changed
+	start  time.Time
+	dice   *rand.Rand // of the world's own steps only: requests roll by their content
+	store  *store
+	aws    *emulator.Emulator
+	calm   bool // no faults any more
 
 	mu        sync.Mutex
 	timeline  []string
@@ -45,26 +48,27 @@ type world struct {
 	planned   map[string]int  // instances by group that plans asked for
 	denied    map[string]bool // groups whose desired capacity was raised instead
 	noticed   map[string]bool // instances with a notice of their end
+	leaving   map[string]bool // instances that a call ends; a hook may hold them up
 	byHand    map[string]time.Time
 	replicas  map[string]int
 	born      int
 	unready   map[string]time.Time // nodes that are not Ready, until when
 	neverJoin map[string]bool
+	boots     []byte // what scalers learned, as one hands it on
+	marks     []byte
 }
 
 // Shape of the cluster.
 var zones = []string{"ap-northeast-1a", "ap-northeast-1c"}
 
 const (
-	maxNodes   = 8
-	minPerZone = 1
-	peak       = 12 // web pods that room is held for
-	joinWithin = 5 * time.Minute
+	maxNodes = 8
+	peak     = 12 // web pods that room is held for
 )
 
 var cpuOf = map[string]string{"web": "1", "api": "500m"}
 
-func fleet() emulator.Fleet {
+func fleet(seed uint64) emulator.Fleet {
 	f := emulator.Fleet{
 		Region:        "ap-northeast-1",
 		InstanceTypes: map[string]emulator.InstanceType{"m6i.xlarge": {VCPU: 4, MemoryMiB: 16 << 10, Allocatable: allocatable}},
@@ -77,18 +81,23 @@ func fleet() emulator.Fleet {
 		}
 	}
 	f.Groups[0].Min = 1
+	if seed%3 == 0 {
+		for i := range f.Groups {
+			f.Groups[i].Hooks = []emulator.Hook{{Name: "drain", Transition: "terminating", Heartbeat: time.Minute, Result: "CONTINUE"}}
+		}
+	}
 	return f
 }
 
 var allocatable = map[string]string{"cpu": "3920m", "memory": "14Gi", "pods": "58"}
 
 func newWorld(seed uint64) (*world, error) {
-	w := &world{seed: seed, start: time.Now(), dice: rand.New(rand.NewPCG(seed, 1)), store: newStore(),
+	w := &world{seed: seed, bare: seed%4 == 1, floor: 1 + int(seed%4)%2, start: time.Now(), dice: rand.New(rand.NewPCG(seed, 1)), store: newStore(),
 		faults: map[string]int{}, rolls: map[string]uint64{}, answers: map[string]*canned{}, launched: map[string]bool{}, effected: map[string]int{}, planned: map[string]int{},
-		denied: map[string]bool{}, noticed: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
+		denied: map[string]bool{}, noticed: map[string]bool{}, leaving: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
 		replicas: map[string]int{"web": 4 + int(seed%5), "api": 6}}
 	var err error
-	w.aws, err = emulator.New(emulator.Options{Fleet: fleet(), Seed: seed, Manual: true, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	w.aws, err = emulator.New(emulator.Options{Fleet: fleet(seed), Seed: seed, Manual: true, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +107,7 @@ func newWorld(seed uint64) (*world, error) {
 	pool := &w.store.pool
 	pool.Name = "general"
 	pool.Spec.Groups.Tags = map[string]string{"pool": "general"}
-	pool.Spec.Limits = v1alpha1.PoolLimits{MinNodesPerZone: minPerZone, MaxNodes: maxNodes}
+	pool.Spec.Limits = v1alpha1.PoolLimits{MinNodesPerZone: int32(w.floor), MaxNodes: maxNodes}
 	pool.Spec.Purchase = v1alpha1.PoolPurchase{OnDemandBase: 2, SpotMax: "100%"}
 	pool.Spec.ScaleIn = v1alpha1.PoolScaleIn{After: metav1.Duration{Duration: 3 * time.Minute}, Below: "0.6", DrainTimeout: metav1.Duration{Duration: 3 * time.Minute}, MaxUnavailablePerZone: "50%"}
 	return w, nil

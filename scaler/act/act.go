@@ -57,6 +57,8 @@ type Actor struct {
 	turns sync.Map
 	// completed are instances whose lifecycle action was ended.
 	completed sync.Map
+	// began are the instances that this scaler has begun to drain.
+	began sync.Map
 	// noToken are Auto Scaling groups that may not be launched by token.
 	noToken sync.Map
 
@@ -88,6 +90,8 @@ const lastCall = 90 * time.Second
 type Outcome struct {
 	// Launched instances by group.
 	Launched map[string][]nodegroups.Instance
+	// Raised is by how much desired capacities were raised, by group; Auto Scaling picks the instances.
+	Raised map[string]int
 	// Reread says that instances were asked for that only a fresh reading of the groups can show.
 	Reread bool
 	// Unavailable groups, by failed launches.

@@ -98,7 +98,7 @@ func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termin
 	}
 	intent := ledger.Entry{Phase: ledger.Intent, Action: "terminate", Object: t.InstanceID, Reason: t.Reason}
 	a.record(tick, intent)
-	err := a.terminate(ctx, t.InstanceID)
+	err := a.terminate(ctx, t)
 	a.record(tick, outcome(intent, err))
 	a.options.Log.Info("terminate", "node", t.Node, "instance", t.InstanceID, "reason", t.Reason, "error", err)
 	switch {
@@ -129,27 +129,40 @@ func (a *Actor) nodeOf(ctx context.Context, instanceID string) (string, error) {
 }
 
 // terminate tries for as long as a drain may take; the call is repeatable.
-func (a *Actor) terminate(ctx context.Context, instanceID string) error {
+func (a *Actor) terminate(ctx context.Context, t plan.Termination) error {
 	deadline := a.options.Clock.Now().Add(retryDrain)
 	for {
 		err := a.intents.Check(ctx)
 		if err == nil {
-			call, cancel := context.WithTimeout(ctx, callTimeout)
-			err = a.cloud.Terminate(call, instanceID)
-			cancel()
+			err = a.lower(ctx, t)
 		}
 		if err == nil {
 			return nil
 		}
 		if errors.Is(err, ErrNotLeader) || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
-			return fmt.Errorf("returning instance %s: %w", instanceID, err)
+			return fmt.Errorf("returning instance %s: %w", t.InstanceID, err)
 		}
 		a.sleep(ctx, retryCall)
 	}
 }
 
+// lower returns an instance, which lowers its group's desired capacity, though not between a raise of that and its repetition:
+// this would undo it.
+func (a *Actor) lower(ctx context.Context, t plan.Termination) error {
+	turn := a.turn(t.Group)
+	turn.Lock()
+	defer turn.Unlock()
+	if to := a.intents.aimed(asgOf(t.Group), ""); to > 0 {
+		return fmt.Errorf("group %s is being raised to %d, and whether it was is not known yet", t.Group, to)
+	}
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return a.cloud.Terminate(call, t.InstanceID)
+}
+
 // drain cordons a node and evicts its pods as their disruption budgets allow, until none is left that would move.
 func (a *Actor) drain(ctx context.Context, t plan.Termination, lost bool) error {
+	a.began.Store(t.InstanceID, true)
 	if err := a.setCordon(ctx, t.Node, true); apierrors.IsNotFound(err) {
 		return nil
 	} else if err != nil {
@@ -231,17 +244,23 @@ func (a *Actor) setCordon(ctx context.Context, node string, cordon bool) error {
 	return nil
 }
 
-// UncordonLeftovers takes back the drains that a predecessor had begun; the next plan decides anew.
+// UncordonLeftovers takes back the drains that this scaler did not begin: a predecessor's, which may have cordoned more after it
+// was overtaken. The next plan decides anew. An error names what is to be tried again.
 func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) error {
+	var errs []error
 	for _, n := range nodes {
-		if n.Annotations[plan.DrainingAnnotation] == "" {
+		_, ours := a.began.Load(n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:])
+		if n.Annotations[plan.DrainingAnnotation] == "" || ours {
 			continue
 		}
+		if err := a.intents.Check(ctx); err != nil {
+			return fmt.Errorf("taking back the drain of node %s: %w", n.Name, err)
+		}
 		if err := a.Uncordon(ctx, n.Name); err != nil && !apierrors.IsNotFound(err) {
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // logWriter makes log lines of what the drain library prints.

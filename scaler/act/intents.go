@@ -46,7 +46,7 @@ type Intents struct {
 	mu      lock
 	current *corev1.ConfigMap
 	open    []Intent
-	behind  bool // the ConfigMap has intents that have ended
+	behind  bool // the ConfigMap may have other intents than open
 }
 
 const (
@@ -181,6 +181,7 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 	if err != nil {
 		return fmt.Errorf("writing the launch intents: %w", err)
 	}
+	in.behind = true // until the answer: one that is lost may have had its effect
 	m := in.current.DeepCopy()
 	m.Data[intentsKey] = string(raw)
 	m, err = in.kube.CoreV1().ConfigMaps(in.namespace).Update(ctx, m, metav1.UpdateOptions{})

@@ -73,7 +73,13 @@ func (a *Actor) carryLaunches(ctx context.Context, tick int64, intents []Intent,
 			}
 			ended = append(ended, in)
 			out.Launched[in.Group] = append(out.Launched[in.Group], got.Instances...)
-			out.Reread = out.Reread || got.Raised > 0
+			if got.Raised > 0 {
+				if out.Raised == nil {
+					out.Raised = map[string]int{}
+				}
+				out.Raised[in.Group] += got.Raised
+				out.Reread = true
+			}
 			out.Unavailable = append(out.Unavailable, unavailable...)
 		})
 	}

@@ -11,6 +11,9 @@ import (
 // the fence before. An intent that has its number asks for that alone.
 func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error) {
 	if in.Target > 0 {
+		turn := a.turn(in.Group)
+		turn.Lock()
+		defer turn.Unlock()
 		return a.raise(ctx, in, nil)
 	}
 	if _, known := a.noToken.Load(asgOf(in.Group)); !known { // launches by token need not wait for one another

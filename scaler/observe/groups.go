@@ -29,9 +29,16 @@ type Groups struct {
 	pools       map[string]reading
 	launched    map[string][]nodegroups.Instance // by group; not in a reading yet
 	asked       map[string]int                   // by group; launches without an answer yet
+	raised      map[string][]raise               // by group; of readings that may not show it
 	returned    map[string]bool                  // by id; not gone from a reading yet
 	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
+}
+
+// raise is by how much a desired capacity was raised, and when.
+type raise struct {
+	by int
+	at time.Time
 }
 
 // reading is one pool's groups as AWS last showed them.
@@ -44,7 +51,7 @@ type reading struct {
 
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, returned: map[string]bool{}}
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,
@@ -120,6 +127,9 @@ func (g *Groups) forgetSeen(now time.Time) {
 			return readAt.Sub(in.LaunchedAt) > launchSeenWithin || i >= 0 && has(groups[i], in.ID)
 		})
 	}
+	for name, list := range g.raised {
+		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool { return readAt.After(r.at) })
+	}
 	for id := range g.returned {
 		if !slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, id) }) {
 			delete(g.returned, id)
@@ -145,6 +155,15 @@ func (g *Groups) Launched(now time.Time, byGroup map[string][]nodegroups.Instanc
 			in.LaunchedAt = now
 			g.launched[name] = append(g.launched[name], in)
 		}
+	}
+}
+
+// Raised notes by how much the desired capacities of groups were raised, which counts until they are read.
+func (g *Groups) Raised(now time.Time, byGroup map[string]int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, by := range byGroup {
+		g.raised[name] = append(g.raised[name], raise{by, now})
 	}
 }
 
@@ -235,9 +254,17 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 		for _, in := range g.launched[group.Name] {
 			if !has(group, in.ID) {
 				group.Instances = append(group.Instances, in)
+				if in.LaunchedAt.After(at) { // on top of what the reading showed to be on its way
+					group.Desired++
+				}
 			}
 		}
-		group.Desired = max(group.Desired, group.Alive()+g.asked[group.Name])
+		// what the reading shows may hold some of what was asked for: counted twice until the answer it buys nothing, counted
+		// once with what the group is about to replace by itself it would buy above a maximum
+		group.Desired = max(group.Desired, group.Alive()) + g.asked[group.Name]
+		for _, r := range g.raised[group.Name] {
+			group.Desired += r.by
+		}
 		s.Groups = append(s.Groups, group)
 	}
 	nodegroups.Sort(s.Groups)

@@ -109,3 +109,46 @@ func TestWhatWasAskedForIsCountedOnceUntilAWSShowsIt(t *testing.T) {
 	}
 	count(2, "one gone again")
 }
+
+// A raise names no instances, so that nothing but its number stands for them while the groups cannot be read.
+func TestARaiseIsCountedUntilItsGroupIsRead(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}}
+	g := NewGroups(cloud)
+	one := map[string]nodegroups.Selection{"good": {Pool: "good"}}
+	count := func(want int, when string) {
+		t.Helper()
+		if s, _ := snapshot(g); s.Groups[0].Desired != want {
+			t.Fatalf("%s: desired %d: want %d", when, s.Groups[0].Desired, want)
+		}
+	}
+	if err := g.Read(t.Context(), at, one); err != nil {
+		t.Fatal(err)
+	}
+	g.Raised(at.Add(time.Second), map[string]int{"g": 2})
+	count(3, "raised by two")
+	cloud["good"] = errors.New("timeout")
+	_ = g.Read(t.Context(), at.Add(time.Minute), one) // fails, as it is to
+	count(3, "not read since")
+	cloud["good"] = []nodegroups.Group{group("g", 3, "i-1")}
+	if err := g.Read(t.Context(), at.Add(2*time.Minute), one); err != nil {
+		t.Fatal(err)
+	}
+	count(3, "read")
+}
+
+// A launch raises the desired capacity by what it gives, whatever else the group was about to launch by itself.
+func TestALaunchComesOnTopOfWhatAGroupLacked(t *testing.T) {
+	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 3, "i-1")}})
+	if err := g.Read(t.Context(), at, map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+		t.Fatal(err)
+	}
+	g.Asked(map[string]int{"g": 1})
+	if s, _ := snapshot(g); s.Groups[0].Desired != 4 {
+		t.Errorf("desired %d while one is asked for: want 4, as the group was to launch two by itself", s.Groups[0].Desired)
+	}
+	g.Asked(nil)
+	g.Launched(at.Add(time.Second), map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
+	if s, _ := snapshot(g); s.Groups[0].Desired != 4 || s.Groups[0].Alive() != 2 {
+		t.Errorf("desired %d with %d alive: want 4 with 2, as two are still to come", s.Groups[0].Desired, s.Groups[0].Alive())
+	}
+}

@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"swell/nodegroups"
+	"swell/nodegroups/aws"
+	"swell/scaler/observe"
+)
+
+const (
+	noticeAnnotation = "capacity.swell/interruption"
+	handlerTaint     = "aws-node-termination-handler/rebalance-recommendation"
+)
+
+// receive keeps notices on Nodes and lets the queue forget those that are kept, or concern nobody.
+func (s *scaler) receive(ctx context.Context, v *view) {
+	notices, err := s.cloud.Interruptions(ctx)
+	if err != nil {
+		return // they come again
+	}
+	for _, n := range notices {
+		if s.keep(ctx, v, n) {
+			_ = s.cloud.Ack(ctx, n) // it comes again
+		}
+	}
+}
+
+func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
+	_, known, readAt := s.groups.Of(n.InstanceID)
+	if !known {
+		return readAt.After(n.At)
+	}
+	s.groups.Interrupted(n.Interruption)
+	if s.tick == 1 {
+		return false // what may be changed is known after the first plan
+	}
+	for _, node := range v.nodes {
+		if !strings.HasSuffix(node.Spec.ProviderID, "/"+n.InstanceID) {
+			continue
+		}
+		have, ok := noticeOn(node)
+		if ok && (n.Kind != nodegroups.TerminationHook || have.Kind == n.Kind) {
+			return true
+		}
+		return s.annotate(ctx, node.Name, n.Interruption) == nil
+	}
+	return n.Kind == nodegroups.TerminationHook && s.cloud.Complete(ctx, n.Interruption) == nil
+}
+
+func (s *scaler) annotate(ctx context.Context, node string, n nodegroups.Interruption) error {
+	raw, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{noticeAnnotation: string(raw)}}})
+	if err != nil {
+		return err
+	}
+	_, err = s.kube.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+func noticeOn(n *corev1.Node) (notice nodegroups.Interruption, ok bool) {
+	raw := n.Annotations[noticeAnnotation]
+	return notice, raw != "" && json.Unmarshal([]byte(raw), &notice) == nil
+}
+
+// readNotices puts what stands on Nodes into the snapshot, and ends lifecycle actions.
+func (s *scaler) readNotices(ctx context.Context, world *observe.World) {
+	x := &world.Snapshot
+	x.Interrupted = slices.DeleteFunc(x.Interrupted, func(n nodegroups.Interruption) bool { return n.Kind == nodegroups.TerminationHook })
+	for _, node := range x.Nodes {
+		id := node.Spec.ProviderID[strings.LastIndex(node.Spec.ProviderID, "/")+1:]
+		if _, known, _ := s.groups.Of(id); !known {
+			continue
+		}
+		n, ok := noticeOn(node)
+		if !ok && slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == handlerTaint }) {
+			n, ok = nodegroups.Interruption{InstanceID: id, Kind: nodegroups.NodeNotice, At: s.w.now()}, true
+			_ = s.annotate(ctx, node.Name, n) // the taint stays
+		}
+		switch {
+		case !ok:
+		case n.Kind != nodegroups.TerminationHook:
+			x.Interrupted = append(x.Interrupted, n)
+		default:
+			x.Draining = append(x.Draining, node.Name)
+			ending(x.Groups, n.InstanceID)
+			s.actor.EndLifecycle(ctx, s.tick, node.Name, n)
+		}
+	}
+}
+
+// ending makes an instance count as one that its group is ending.
+func ending(groups []nodegroups.Group, instance string) {
+	for _, g := range groups {
+		for i := range g.Instances {
+			if g.Instances[i].ID == instance {
+				g.Instances[i].Lifecycle = nodegroups.Terminating
+			}
+		}
+	}
+}
