@@ -30,8 +30,18 @@ var accountCases = []conformanceCase{
 			}
 			return out
 		}},
+	{op: "iam:SimulatePrincipalPolicy", docs: iamDocs + "SimulatePrincipalPolicy.html", says: "an ARN of nobody is NoSuchEntity",
+		want: `{"error":"NoSuchEntity"}`, run: func(t *target) any {
+			_, err := t.iam.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: awssdk.String("arn:aws:iam::123456789012:role/none"), ActionNames: []string{"ec2:DescribeInstances"}})
+			return refusal(err)
+		}},
+	{op: "iam:GetRole", docs: iamDocs + "GetRole.html", says: "a role that there is not is NoSuchEntity",
+		want: `{"error":"NoSuchEntity"}`, run: func(t *target) any {
+			_, err := t.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: awssdk.String("none")})
+			return refusal(err)
+		}},
 	{op: "servicequotas:ListServiceQuotas", docs: quotaDocs + "ListServiceQuotas.html", says: "EC2's quotas on vCPUs",
-		want: `["L-1216C47A 640 ec2","L-34B43A08 100000 ec2"]`, run: func(t *target) any {
+		want: `["L-1216C47A 640 ec2","L-34B43A08 100000 ec2","L-3819A6DF 100000 ec2","L-DB2E81BA 100000 ec2"]`, run: func(t *target) any {
 			out := []string{}
 			for _, q := range must[*servicequotas.ListServiceQuotasOutput](t)(t.quotas.ListServiceQuotas(ctx, &servicequotas.ListServiceQuotasInput{ServiceCode: awssdk.String("ec2")})).Quotas {
 				out = append(out, *q.QuotaCode+" "+map[float64]string{640: "640", 100000: "100000"}[*q.Value]+" "+*q.ServiceCode)

@@ -88,6 +88,8 @@ func newEmulator(t *testing.T) *target {
 	web, wide := spare, spare
 	web.Name, web.Min, web.Max, web.Desired, web.Tags = "web", 1, 10, 2, map[string]string{"pool": "general"}
 	wide.Name, wide.MoreZones, wide.Subnets = "wide", []string{"ap-northeast-1c"}, []string{"subnet-a", "subnet-c"}
+	spare.ScheduledActions = []emulator.ScheduledAction{{Name: "evening", Recurrence: "0 18 * * *", Min: new(1), Max: new(5), Desired: new(2)}}
+	spare.Refreshes = []string{"InProgress", "Successful"}
 	web.NoResourceTags, wide.NoResourceTags, spare.NoResourceTags = true, true, true
 	e, err := emulator.New(emulator.Options{Seed: 7, Now: w.now, Manual: true, Fleet: emulator.Fleet{Region: region, Groups: []emulator.Group{web, wide, spare},
 		InstanceTypes: map[string]emulator.InstanceType{"m5.large": {VCPU: 2, MemoryMiB: 8192}}, Prices: map[string]emulator.Price{"m5.large": {OnDemand: 0.124, Spot: 0.04}},
@@ -184,6 +186,8 @@ func newMoto(t *testing.T, url string) *target {
 	w.motoGroup("web", a, 1, 10, 2, []astypes.Tag{{Key: awssdk.String("pool"), Value: awssdk.String("general"), PropagateAtLaunch: awssdk.Bool(true)}})
 	w.motoGroup("wide", both, 0, 5, 0, nil)
 	w.motoGroup("spare", a, 0, 5, 0, nil)
+	must[*autoscaling.PutScheduledUpdateGroupActionOutput](w)(w.as.PutScheduledUpdateGroupAction(ctx, &autoscaling.PutScheduledUpdateGroupActionInput{AutoScalingGroupName: awssdk.String("spare"),
+		ScheduledActionName: awssdk.String("evening"), Recurrence: awssdk.String("0 18 * * *"), MinSize: awssdk.Int32(1), MaxSize: awssdk.Int32(5), DesiredCapacity: awssdk.Int32(2)}))
 	w.queue = *must[*sqs.CreateQueueOutput](w)(w.sqs.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: awssdk.String("interruptions")})).QueueUrl
 	return w
 }
