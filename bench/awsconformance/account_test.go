@@ -1,11 +1,14 @@
 package awsconformance_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
+	plantypes "github.com/aws/aws-sdk-go-v2/service/savingsplans/types"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -38,6 +41,29 @@ var accountCases = []conformanceCase{
 	{op: "iam:GetRole", docs: iamDocs + "GetRole.html", says: "a role that there is not is NoSuchEntity",
 		want: `{"error":"NoSuchEntity"}`, run: func(t *target) any {
 			_, err := t.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: awssdk.String("none")})
+			return refusal(err)
+		}},
+	{op: "savingsplans:DescribeSavingsPlans", docs: planDocs + "SavingsPlan.html", says: "active plans with commitment, family and region",
+		want: `["EC2Instance active 2.50000000 m5 ap-northeast-1 [EC2]"]`, run: func(t *target) any {
+			out := []string{}
+			for _, p := range must[*savingsplans.DescribeSavingsPlansOutput](t)(t.plans.DescribeSavingsPlans(ctx, &savingsplans.DescribeSavingsPlansInput{States: []plantypes.SavingsPlanState{"active"}})).SavingsPlans {
+				out = append(out, fmt.Sprintf("%s %s %s %s %s %v", p.SavingsPlanType, p.State, *p.Commitment, *p.Ec2InstanceFamily, *p.Region, p.ProductTypes))
+			}
+			return out
+		}},
+	{op: "savingsplans:DescribeSavingsPlanRates", docs: planDocs + "DescribeSavingsPlanRates.html", says: "a plan's rate of a type an hour",
+		want: `["0.06200000 Hrs APN1-BoxUsage:m5.large","0.06200000 Hrs APN1-UnusedBox:m5.large"]`, run: func(t *target) any {
+			id := must[*savingsplans.DescribeSavingsPlansOutput](t)(t.plans.DescribeSavingsPlans(ctx, &savingsplans.DescribeSavingsPlansInput{})).SavingsPlans[0].SavingsPlanId
+			out := []string{}
+			for _, r := range must[*savingsplans.DescribeSavingsPlanRatesOutput](t)(t.plans.DescribeSavingsPlanRates(ctx, &savingsplans.DescribeSavingsPlanRatesInput{SavingsPlanId: id,
+				Filters: []plantypes.SavingsPlanRateFilter{{Name: "instanceType", Values: []string{"m5.large", "m5.xlarge"}}, {Name: "region", Values: []string{region}}}})).SearchResults {
+				out = append(out, *r.Rate+" "+string(r.Unit)+" "+*r.UsageType)
+			}
+			return out
+		}},
+	{op: "savingsplans:DescribeSavingsPlanRates", docs: planDocs + "DescribeSavingsPlanRates.html", says: "a plan that there is not is ResourceNotFoundException",
+		want: `{"error":"ResourceNotFoundException"}`, run: func(t *target) any {
+			_, err := t.plans.DescribeSavingsPlanRates(ctx, &savingsplans.DescribeSavingsPlanRatesInput{SavingsPlanId: awssdk.String("none")})
 			return refusal(err)
 		}},
 	{op: "servicequotas:ListServiceQuotas", docs: quotaDocs + "ListServiceQuotas.html", says: "EC2's quotas on vCPUs",

@@ -70,9 +70,10 @@ func TestCheckAWSTellsWhatElseActsOnAGroupAndWhichQuotaIsTooSmall(t *testing.T) 
 			gpus(map[string]float64{emulator.QuotaSpotGPU: 8})(f)
 			other(func(g *emulator.Group) { g.Market = "spot" })(f)
 		}, status: aws.FindingProblem, at: "quota spot G and VT vCPUs", words: "L-3819A6DF is 8"},
-		"a queue":                   {change: func(*emulator.Fleet) {}, status: aws.FindingOK, at: "queue ", words: "it is there, with 0 messages"},
-		"a queue that is not there": {change: func(f *emulator.Fleet) { f.Queue = "elsewhere" }, status: aws.FindingProblem, at: "queue ", words: "no such queue"},
-		"a role":                    {change: func(f *emulator.Fleet) { f.Caller = "arn:aws:sts::123456789012:assumed-role/scaler/session" }, status: aws.FindingOK, at: "permission autoscaling:LaunchInstances", words: "IAM's simulation"},
+		"a queue":                     {change: func(*emulator.Fleet) {}, status: aws.FindingOK, at: "queue ", words: "it is there, with 0 messages"},
+		"a queue that is not there":   {change: func(f *emulator.Fleet) { f.Queue = "elsewhere" }, status: aws.FindingProblem, at: "queue ", words: "no such queue"},
+		"savings plans, prepaid read": {change: func(*emulator.Fleet) {}, more: ", purchase: {prepaid: Read}", status: aws.FindingOK, at: "permission savingsplans:DescribeSavingsPlans", words: "by a call"},
+		"a role":                      {change: func(f *emulator.Fleet) { f.Caller = "arn:aws:sts::123456789012:assumed-role/scaler/session" }, status: aws.FindingOK, at: "permission autoscaling:LaunchInstances", words: "IAM's simulation"},
 		"a role with a path": {change: func(f *emulator.Fleet) {
 			f.Caller, f.RolePath = "arn:aws:sts::123456789012:assumed-role/scaler/session", "/teams/infra/"
 		}, status: aws.FindingOK, at: "permission autoscaling:LaunchInstances", words: "IAM's simulation"},

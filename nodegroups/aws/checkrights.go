@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"swell/nodegroups"
@@ -41,6 +42,10 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 			_, err := k.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{DryRun: dry})
 			return err
 		}
+		reads["savingsplans:DescribeSavingsPlans"] = func() error {
+			_, err := k.savings.DescribeSavingsPlans(ctx, &savingsplans.DescribeSavingsPlansInput{})
+			return err
+		}
 	}
 	for action, call := range reads {
 		switch err := call(); {
@@ -60,6 +65,9 @@ func (k *checker) simulated(ctx context.Context, pools []Checked) {
 	actions := []string{"autoscaling:LaunchInstances", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.MultiZone }) {
 		actions = append(actions, "autoscaling:SuspendProcesses", "autoscaling:CreateOrUpdateTags")
+	}
+	if slices.ContainsFunc(pools, func(p Checked) bool { return p.Prepaid }) {
+		actions = append(actions, "savingsplans:DescribeSavingsPlanRates")
 	}
 	if k.options.QueueURL != "" {
 		actions = append(actions, "sqs:ReceiveMessage", "sqs:DeleteMessage")

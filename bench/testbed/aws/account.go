@@ -18,16 +18,6 @@ type Reserved struct {
 	For time.Duration `yaml:"for,omitempty"`
 }
 
-// SavingsPlan is a commitment to spend an amount an hour.
-type SavingsPlan struct {
-	// Kind is Compute or EC2Instance.
-	Kind string `yaml:"kind"`
-	// Family that an EC2Instance plan is for, such as m6i.
-	Family string `yaml:"family,omitempty"`
-	// Commitment in the prices' currency an hour.
-	Commitment float64 `yaml:"commitment"`
-}
-
 type reservedXML struct {
 	ID       string `xml:"reservedInstancesId"`
 	Type     string `xml:"instanceType"`
@@ -154,7 +144,7 @@ func init() {
 	}
 	savingsService = service{
 		name:     "savingsplans",
-		actions:  map[string]func(*Emulator, *request) (any, *apiError){"DescribeSavingsPlans": (*Emulator).describeSavingsPlans},
+		actions:  map[string]func(*Emulator, *request) (any, *apiError){"DescribeSavingsPlans": (*Emulator).describeSavingsPlans, "DescribeSavingsPlanRates": (*Emulator).describePlanRates},
 		throttle: apiError{Status: http.StatusTooManyRequests, Code: "ThrottlingException", Message: "Rate exceeded"},
 		denied:   apiError{Status: http.StatusForbidden, Code: "AccessDeniedException"},
 		write:    writeJSON11, fail: failJSON11,
@@ -237,19 +227,6 @@ func (e *Emulator) simulatePolicy(r *request) (any, *apiError) {
 		out.Results = append(out.Results, d)
 	}
 	return out, nil
-}
-
-func (e *Emulator) describeSavingsPlans(*request) (any, *apiError) {
-	plans := []map[string]any{}
-	for n, p := range e.fleet.SavingsPlans {
-		plan := map[string]any{"savingsPlanId": e.uuid("plan", n), "savingsPlanType": p.Kind, "state": "active", "commitment": fmt.Sprintf("%.8f", p.Commitment), "currency": "USD",
-			"paymentOption": "No Upfront", "productTypes": []string{"EC2"}, "region": e.fleet.Region, "start": timestamp(e.started), "termDurationInSeconds": 31536000}
-		if p.Family != "" {
-			plan["ec2InstanceFamily"] = p.Family
-		}
-		plans = append(plans, plan)
-	}
-	return map[string]any{"savingsPlans": plans}, nil
 }
 
 func writeJSON11(w http.ResponseWriter, _, _ string, result any) {
