@@ -111,8 +111,9 @@ type Client struct {
 	subnets   map[string]subnet
 	reserved  reservations
 	plans     plans
-	named     map[string]bool  // Auto Scaling groups of one zone, by name
-	now       func() time.Time // machine time
+	short     map[string]shortfall // by Auto Scaling group
+	named     map[string]bool      // Auto Scaling groups of one zone, by name
+	now       func() time.Time     // machine time
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }
@@ -132,7 +133,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, subnets: map[string]subnet{}, named: map[string]bool{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, subnets: map[string]subnet{}, named: map[string]bool{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
