@@ -47,6 +47,9 @@ type Group struct {
 	ProtectsNew bool
 	// RecentFailures and RecentInterruptions of the last hour, of what the group offers; a spread launch goes where they are few.
 	RecentFailures, RecentInterruptions int
+	// Failed are the group's own launches of late, newest first, while it stays below its desired capacity: those of a raised
+	// desired capacity or of a replacement, of which no call tells.
+	Failed []LaunchFailure
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Returning instances were returned and are no longer in Desired, but no reading has shown yet that the group's desired
@@ -121,6 +124,8 @@ type Launched struct {
 type LaunchFailure struct {
 	Code, Message string
 	Class         FailureClass
+	// At is when a group's own launch failed; zero for the answer to a call.
+	At time.Time
 }
 
 // Unavailable says that a group cannot launch until a time.

@@ -3,6 +3,7 @@ package scaler
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +40,7 @@ func (l *Loop) learnBoots(ctx context.Context, now time.Time, world *observe.Wor
 		}
 	}
 	l.leads.forget(*world)
+	l.noteOwnLaunches(now, world.Snapshot.Groups)
 	l.capacity.Forget(now, world.Snapshot.Groups)
 	world.Snapshot.Unavailable = append(world.Snapshot.Unavailable, l.capacity.Unavailable(now, world.Snapshot.Groups)...)
 	l.countTrouble(now, &world.Snapshot)
@@ -168,6 +170,32 @@ func (l *Loop) noteCapacity(now time.Time, out act.Outcome) {
 		l.capacity.Failed(now, u)
 		l.trouble.Failed(now, u)
 		l.boots.dirty = true
+	}
+}
+
+// noteOwnLaunches remembers the launches that groups failed of by themselves, each once: those of a raised desired capacity or of
+// a replacement, of which no call told.
+func (l *Loop) noteOwnLaunches(now time.Time, groups []nodegroups.Group) {
+	for _, g := range groups {
+		newest := l.ownFailed[g.Name]
+		for _, f := range g.Failed {
+			if !f.At.After(l.ownFailed[g.Name]) {
+				continue
+			}
+			if f.At.After(newest) {
+				newest = f.At
+			}
+			u := nodegroups.Unavailable{Group: g.Name, Zone: g.Zone, Types: g.InstanceTypes, Market: g.Market, Class: f.Class, Reason: strings.TrimPrefix(f.Code+": "+f.Message, ": ")}
+			l.capacity.Failed(now, u)
+			l.trouble.Failed(now, u)
+			l.boots.dirty = true
+		}
+		if l.ownFailed == nil {
+			l.ownFailed = map[string]time.Time{}
+		}
+		if !newest.IsZero() {
+			l.ownFailed[g.Name] = newest
+		}
 	}
 }
 

@@ -78,7 +78,8 @@ type Loop struct {
 	leads     *leads
 	capacity  *learn.Capacity
 	trouble   learn.Trouble
-	troubled  map[string]bool // instances whose interruption was counted
+	troubled  map[string]bool      // instances whose interruption was counted
+	ownFailed map[string]time.Time // by group, the newest launch of its own that is known to have failed
 	boots     bootsFile
 	// bootMetricsAt is when the quantiles of boots were last given out.
 	bootMetricsAt time.Time

@@ -1,11 +1,14 @@
 package awsconformance_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
+	plantypes "github.com/aws/aws-sdk-go-v2/service/savingsplans/types"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -30,8 +33,41 @@ var accountCases = []conformanceCase{
 			}
 			return out
 		}},
+	{op: "iam:SimulatePrincipalPolicy", docs: iamDocs + "SimulatePrincipalPolicy.html", says: "an ARN of nobody is NoSuchEntity",
+		want: `{"error":"NoSuchEntity"}`, run: func(t *target) any {
+			_, err := t.iam.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: awssdk.String("arn:aws:iam::123456789012:role/none"), ActionNames: []string{"ec2:DescribeInstances"}})
+			return refusal(err)
+		}},
+	{op: "iam:GetRole", docs: iamDocs + "GetRole.html", says: "a role that there is not is NoSuchEntity",
+		want: `{"error":"NoSuchEntity"}`, run: func(t *target) any {
+			_, err := t.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: awssdk.String("none")})
+			return refusal(err)
+		}},
+	{op: "savingsplans:DescribeSavingsPlans", docs: planDocs + "SavingsPlan.html", says: "active plans with commitment, family and region",
+		want: `["EC2Instance active 2.50000000 m5 ap-northeast-1 [EC2]"]`, run: func(t *target) any {
+			out := []string{}
+			for _, p := range must[*savingsplans.DescribeSavingsPlansOutput](t)(t.plans.DescribeSavingsPlans(ctx, &savingsplans.DescribeSavingsPlansInput{States: []plantypes.SavingsPlanState{"active"}})).SavingsPlans {
+				out = append(out, fmt.Sprintf("%s %s %s %s %s %v", p.SavingsPlanType, p.State, *p.Commitment, *p.Ec2InstanceFamily, *p.Region, p.ProductTypes))
+			}
+			return out
+		}},
+	{op: "savingsplans:DescribeSavingsPlanRates", docs: planDocs + "DescribeSavingsPlanRates.html", says: "a plan's rate of a type an hour",
+		want: `["0.06200000 Hrs APN1-BoxUsage:m5.large","0.06200000 Hrs APN1-UnusedBox:m5.large"]`, run: func(t *target) any {
+			id := must[*savingsplans.DescribeSavingsPlansOutput](t)(t.plans.DescribeSavingsPlans(ctx, &savingsplans.DescribeSavingsPlansInput{})).SavingsPlans[0].SavingsPlanId
+			out := []string{}
+			for _, r := range must[*savingsplans.DescribeSavingsPlanRatesOutput](t)(t.plans.DescribeSavingsPlanRates(ctx, &savingsplans.DescribeSavingsPlanRatesInput{SavingsPlanId: id,
+				Filters: []plantypes.SavingsPlanRateFilter{{Name: "instanceType", Values: []string{"m5.large", "m5.xlarge"}}, {Name: "region", Values: []string{region}}}})).SearchResults {
+				out = append(out, *r.Rate+" "+string(r.Unit)+" "+*r.UsageType)
+			}
+			return out
+		}},
+	{op: "savingsplans:DescribeSavingsPlanRates", docs: planDocs + "DescribeSavingsPlanRates.html", says: "a plan that there is not is ResourceNotFoundException",
+		want: `{"error":"ResourceNotFoundException"}`, run: func(t *target) any {
+			_, err := t.plans.DescribeSavingsPlanRates(ctx, &savingsplans.DescribeSavingsPlanRatesInput{SavingsPlanId: awssdk.String("none")})
+			return refusal(err)
+		}},
 	{op: "servicequotas:ListServiceQuotas", docs: quotaDocs + "ListServiceQuotas.html", says: "EC2's quotas on vCPUs",
-		want: `["L-1216C47A 640 ec2","L-34B43A08 100000 ec2"]`, run: func(t *target) any {
+		want: `["L-1216C47A 640 ec2","L-34B43A08 100000 ec2","L-3819A6DF 100000 ec2","L-DB2E81BA 100000 ec2"]`, run: func(t *target) any {
 			out := []string{}
 			for _, q := range must[*servicequotas.ListServiceQuotasOutput](t)(t.quotas.ListServiceQuotas(ctx, &servicequotas.ListServiceQuotasInput{ServiceCode: awssdk.String("ec2")})).Quotas {
 				out = append(out, *q.QuotaCode+" "+map[float64]string{640: "640", 100000: "100000"}[*q.Value]+" "+*q.ServiceCode)

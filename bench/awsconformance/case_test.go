@@ -46,6 +46,7 @@ const (
 	sqsDocs   = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_"
 	stsDocs   = "https://docs.aws.amazon.com/STS/latest/APIReference/API_"
 	iamDocs   = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_"
+	planDocs  = "https://docs.aws.amazon.com/savingsplans/latest/APIReference/API_"
 	quotaDocs = "https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_"
 )
 

@@ -93,6 +93,41 @@ var changeCases = []conformanceCase{
 		}},
 }
 
+var updateCases = []conformanceCase{
+	{op: "autoscaling:UpdateAutoScalingGroup", docs: asDocs + "UpdateAutoScalingGroup.html", says: "bounds and desired capacity together",
+		want: `{"desired":6,"error":"ok","instances":6,"max":20,"min":3}`, run: func(t *target) any { return t.update(3, 20, 6) }},
+	{op: "autoscaling:UpdateAutoScalingGroup", docs: asDocs + "UpdateAutoScalingGroup.html", says: "a larger minimum alone raises the desired capacity",
+		want: `{"desired":4,"error":"ok","instances":4,"max":10,"min":4}`, run: func(t *target) any { return t.update(4, -1, -1) }},
+	{op: "autoscaling:UpdateAutoScalingGroup", docs: asDocs + "UpdateAutoScalingGroup.html", says: "a smaller maximum alone lowers the desired capacity",
+		want: `{"desired":1,"error":"ok","instances":1,"max":1,"min":1}`, run: func(t *target) any { return t.update(-1, 1, -1) }},
+	{op: "autoscaling:UpdateAutoScalingGroup", docs: asGuide + "ec2-auto-scaling-capacity-limits.html", says: "a desired capacity out of bounds is refused and nothing changes",
+		moto: &difference{says: "desired capacity must be between the bounds", want: `{"desired":11,"error":"ok","instances":11,"max":10,"min":1}`},
+		want: `{"desired":2,"error":{"error":"ValidationError"},"instances":2,"max":10,"min":1}`, run: func(t *target) any { return t.update(-1, -1, 11) }},
+	{op: "autoscaling:UpdateAutoScalingGroup", docs: asGuide + "ec2-auto-scaling-capacity-limits.html", says: "a minimum above the maximum is refused and nothing changes",
+		moto: &difference{says: "the minimum must be no more than the maximum", want: `{"desired":11,"error":"ok","instances":11,"max":10,"min":11}`},
+		want: `{"desired":2,"error":{"error":"ValidationError"},"instances":2,"max":10,"min":1}`, run: func(t *target) any { return t.update(11, -1, -1) }},
+	{op: "autoscaling:UpdateAutoScalingGroup", docs: asDocs + "UpdateAutoScalingGroup.html", says: "a group that is not known is a validation error",
+		want: `{"error":"ValidationError"}`, run: func(t *target) any {
+			_, err := t.as.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: awssdk.String("none"), MinSize: awssdk.Int32(0)})
+			return refusal(err)
+		}},
+}
+
+// update the sizes of web; less than zero leaves one.
+func (t *target) update(least, most, desired int32) any {
+	t.Helper()
+	in := &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: awssdk.String("web")}
+	for v, field := range map[*int32]**int32{&least: &in.MinSize, &most: &in.MaxSize, &desired: &in.DesiredCapacity} {
+		if *v >= 0 {
+			*field = v
+		}
+	}
+	_, err := t.as.UpdateAutoScalingGroup(ctx, in)
+	t.pass(5 * time.Minute)
+	g := t.group("web")
+	return m{"error": refusal(err), "min": g.MinSize, "max": g.MaxSize, "desired": g.DesiredCapacity, "instances": len(g.Instances)}
+}
+
 func (t *target) setDesired(name string, n int32) any {
 	t.Helper()
 	_, err := t.as.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: &name, DesiredCapacity: &n})

@@ -1,6 +1,7 @@
 package awsconformance_test
 
 import (
+	"fmt"
 	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -93,6 +94,27 @@ var groupCases = []conformanceCase{
 	{op: "autoscaling:DescribeInstanceRefreshes", docs: asDocs + "DescribeInstanceRefreshes.html", says: "a group that is not refreshed has none",
 		want: `0`, run: func(t *target) any {
 			return len(must[*autoscaling.DescribeInstanceRefreshesOutput](t)(t.as.DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: awssdk.String("web")})).InstanceRefreshes)
+		}},
+	{op: "autoscaling:DescribeScheduledActions", docs: asDocs + "ScheduledUpdateGroupAction.html", says: "an action's group, recurrence and sizes",
+		moto: &difference{says: "an action has an ARN", want: `["spare evening 0 18 * * * min=1 max=5 desired=2 "]`},
+		want: `["spare evening 0 18 * * * min=1 max=5 desired=2 arn#1"]`, run: func(t *target) any {
+			out := []string{}
+			for _, a := range must[*autoscaling.DescribeScheduledActionsOutput](t)(t.as.DescribeScheduledActions(ctx, &autoscaling.DescribeScheduledActionsInput{ScheduledActionNames: []string{"evening"},
+				AutoScalingGroupName: awssdk.String("spare")})).ScheduledUpdateGroupActions {
+				out = append(out, fmt.Sprintf("%s %s %s min=%d max=%d desired=%d %s", *a.AutoScalingGroupName, *a.ScheduledActionName, *a.Recurrence, awssdk.ToInt32(a.MinSize), awssdk.ToInt32(a.MaxSize), awssdk.ToInt32(a.DesiredCapacity), awssdk.ToString(a.ScheduledActionARN)))
+			}
+			return out
+		}},
+	{op: "autoscaling:DescribeInstanceRefreshes", docs: asDocs + "InstanceRefresh.html", says: "refreshes with their status, newest first",
+		want: `["spare InProgress 0","spare Successful 100"]`, run: func(t *target) any {
+			out := []string{}
+			in := &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: awssdk.String("spare"), MaxRecords: awssdk.Int32(1)}
+			for p := autoscaling.NewDescribeInstanceRefreshesPaginator(t.as, in); p.HasMorePages(); {
+				for _, r := range must[*autoscaling.DescribeInstanceRefreshesOutput](t)(p.NextPage(ctx)).InstanceRefreshes {
+					out = append(out, fmt.Sprintf("%s %s %d", *r.AutoScalingGroupName, r.Status, *r.PercentageComplete))
+				}
+			}
+			return out
 		}},
 	{op: "autoscaling:DescribeAccountLimits", docs: asDocs + "DescribeAccountLimits.html", says: "the limit of groups and their number",
 		want: `{"groups":3,"max":500}`, run: func(t *target) any {

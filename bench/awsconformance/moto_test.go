@@ -70,9 +70,9 @@ var motoHas = strings.Fields(`
 	autoscaling:CreateOrUpdateTags autoscaling:DeleteLifecycleHook autoscaling:DeleteTags autoscaling:DeleteWarmPool autoscaling:DescribeAutoScalingGroups autoscaling:DescribeAutoScalingInstances
 	autoscaling:DescribeLifecycleHooks autoscaling:DescribePolicies autoscaling:DescribeScalingActivities autoscaling:DescribeScheduledActions
 	autoscaling:DescribeTags autoscaling:DescribeWarmPool autoscaling:PutLifecycleHook autoscaling:PutWarmPool autoscaling:ResumeProcesses
-	autoscaling:SetDesiredCapacity autoscaling:SetInstanceProtection autoscaling:SuspendProcesses autoscaling:TerminateInstanceInAutoScalingGroup
+	autoscaling:SetDesiredCapacity autoscaling:SetInstanceProtection autoscaling:SuspendProcesses autoscaling:TerminateInstanceInAutoScalingGroup autoscaling:UpdateAutoScalingGroup
 	ec2:CreateLaunchTemplateVersion ec2:DescribeInstances ec2:DescribeInstanceStatus ec2:DescribeInstanceTypeOfferings ec2:DescribeInstanceTypes
 	ec2:DescribeLaunchTemplateVersions ec2:DescribeSpotPriceHistory ec2:DescribeSubnets ec2:ModifyLaunchTemplate ec2:TerminateInstances
-	servicequotas:GetServiceQuota
-	sqs:DeleteMessage sqs:DeleteMessageBatch sqs:GetQueueUrl sqs:ReceiveMessage sqs:SendMessage
+	iam:GetRole servicequotas:GetServiceQuota
+	sqs:DeleteMessage sqs:DeleteMessageBatch sqs:GetQueueAttributes sqs:GetQueueUrl sqs:ReceiveMessage sqs:SendMessage
 	sts:GetCallerIdentity`)

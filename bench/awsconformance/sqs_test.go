@@ -22,6 +22,34 @@ var sqsCases = []conformanceCase{
 			_, err := t.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: awssdk.String("none")})
 			return refusal(err)
 		}},
+	{op: "sqs:GetQueueAttributes", docs: sqsDocs + "GetQueueAttributes.html", says: "messages that wait and that are received, the timeout and the ARN",
+		want: `{"ApproximateNumberOfMessages":"1","ApproximateNumberOfMessagesNotVisible":"1","QueueArn":"arn#1","VisibilityTimeout":"30"}`, run: func(t *target) any {
+			t.empty()
+			t.send("hello")
+			t.send("again")
+			t.bodies(1)
+			return must[*sqs.GetQueueAttributesOutput](t)(t.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &t.queue, AttributeNames: []types.QueueAttributeName{
+				"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "QueueArn", "VisibilityTimeout"}})).Attributes
+		}},
+	{op: "sqs:GetQueueAttributes", docs: sqsDocs + "GetQueueAttributes.html", says: "All is all of them",
+		want: `true`, run: func(t *target) any {
+			a := must[*sqs.GetQueueAttributesOutput](t)(t.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &t.queue, AttributeNames: []types.QueueAttributeName{"All"}})).Attributes
+			return a["ApproximateNumberOfMessages"] != "" && a["CreatedTimestamp"] != "" && a["QueueArn"] != ""
+		}},
+	{op: "sqs:GetQueueAttributes", docs: sqsDocs + "GetQueueAttributes.html", says: "none is given where none is asked for",
+		want: `0`, run: func(t *target) any {
+			return len(must[*sqs.GetQueueAttributesOutput](t)(t.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &t.queue})).Attributes)
+		}},
+	{op: "sqs:GetQueueAttributes", docs: sqsDocs + "GetQueueAttributes.html", says: "an attribute that there is not is InvalidAttributeName",
+		want: `{"error":"InvalidAttributeName"}`, run: func(t *target) any {
+			_, err := t.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &t.queue, AttributeNames: []types.QueueAttributeName{"Colour"}})
+			return refusal(err)
+		}},
+	{op: "sqs:GetQueueAttributes", docs: sqsDocs + "GetQueueAttributes.html", says: "a queue that there is not is NonExistentQueue",
+		want: `{"error":"AWS.SimpleQueueService.NonExistentQueue"}`, run: func(t *target) any {
+			_, err := t.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: awssdk.String(t.queue + "-none")})
+			return refusal(err)
+		}},
 	{op: "sqs:SendMessage", docs: sqsDocs + "SendMessage.html", says: "the digest of the body",
 		want: `"ed076287532e86365e841e92bfc50d8c"`, run: func(t *target) any {
 			return must[*sqs.SendMessageOutput](t)(t.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &t.queue, MessageBody: awssdk.String("Hello World!")})).MD5OfMessageBody

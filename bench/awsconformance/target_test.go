@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -49,6 +50,7 @@ type target struct {
 	sts    *sts.Client
 	iam    *iam.Client
 	quotas *servicequotas.Client
+	plans  *savingsplans.Client
 
 	mu    sync.Mutex
 	clock time.Time // of the emulator
@@ -78,7 +80,7 @@ func (t *target) connect() {
 	t.seen = &recorder{}
 	c := awssdk.Config{Region: region, BaseEndpoint: &t.url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), HTTPClient: t.seen,
 		Retryer: func() awssdk.Retryer { return awssdk.NopRetryer{} }}
-	t.as, t.ec2, t.sqs, t.sts, t.iam, t.quotas = autoscaling.NewFromConfig(c), ec2.NewFromConfig(c), sqs.NewFromConfig(c), sts.NewFromConfig(c), iam.NewFromConfig(c), servicequotas.NewFromConfig(c)
+	t.as, t.ec2, t.sqs, t.sts, t.iam, t.quotas, t.plans = autoscaling.NewFromConfig(c), ec2.NewFromConfig(c), sqs.NewFromConfig(c), sts.NewFromConfig(c), iam.NewFromConfig(c), servicequotas.NewFromConfig(c), savingsplans.NewFromConfig(c)
 }
 
 func newEmulator(t *testing.T) *target {
@@ -88,11 +90,14 @@ func newEmulator(t *testing.T) *target {
 	web, wide := spare, spare
 	web.Name, web.Min, web.Max, web.Desired, web.Tags = "web", 1, 10, 2, map[string]string{"pool": "general"}
 	wide.Name, wide.MoreZones, wide.Subnets = "wide", []string{"ap-northeast-1c"}, []string{"subnet-a", "subnet-c"}
+	spare.ScheduledActions = []emulator.ScheduledAction{{Name: "evening", Recurrence: "0 18 * * *", Min: new(1), Max: new(5), Desired: new(2)}}
+	spare.Refreshes = []string{"InProgress", "Successful"}
 	web.NoResourceTags, wide.NoResourceTags, spare.NoResourceTags = true, true, true
 	e, err := emulator.New(emulator.Options{Seed: 7, Now: w.now, Manual: true, Fleet: emulator.Fleet{Region: region, Groups: []emulator.Group{web, wide, spare},
 		InstanceTypes: map[string]emulator.InstanceType{"m5.large": {VCPU: 2, MemoryMiB: 8192}}, Prices: map[string]emulator.Price{"m5.large": {OnDemand: 0.124, Spot: 0.04}},
-		Subnets:  map[string]emulator.Subnet{"subnet-a": {Zone: "ap-northeast-1a", Addresses: 251}, "subnet-c": {Zone: "ap-northeast-1c", Addresses: 251}},
-		Reserved: []emulator.Reserved{{Type: "m5.large", Count: 3}}, Quotas: map[string]float64{emulator.QuotaOnDemand: 640}}})
+		Subnets:      map[string]emulator.Subnet{"subnet-a": {Zone: "ap-northeast-1a", Addresses: 251}, "subnet-c": {Zone: "ap-northeast-1c", Addresses: 251}},
+		SavingsPlans: []emulator.SavingsPlan{{Kind: "EC2Instance", Family: "m5", Commitment: 2.5, Discount: 0.5}, {Kind: "Compute", Commitment: 1, State: "retired"}},
+		Reserved:     []emulator.Reserved{{Type: "m5.large", Count: 3}}, Quotas: map[string]float64{emulator.QuotaOnDemand: 640}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +189,8 @@ func newMoto(t *testing.T, url string) *target {
 	w.motoGroup("web", a, 1, 10, 2, []astypes.Tag{{Key: awssdk.String("pool"), Value: awssdk.String("general"), PropagateAtLaunch: awssdk.Bool(true)}})
 	w.motoGroup("wide", both, 0, 5, 0, nil)
 	w.motoGroup("spare", a, 0, 5, 0, nil)
+	must[*autoscaling.PutScheduledUpdateGroupActionOutput](w)(w.as.PutScheduledUpdateGroupAction(ctx, &autoscaling.PutScheduledUpdateGroupActionInput{AutoScalingGroupName: awssdk.String("spare"),
+		ScheduledActionName: awssdk.String("evening"), Recurrence: awssdk.String("0 18 * * *"), MinSize: awssdk.Int32(1), MaxSize: awssdk.Int32(5), DesiredCapacity: awssdk.Int32(2)}))
 	w.queue = *must[*sqs.CreateQueueOutput](w)(w.sqs.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: awssdk.String("interruptions")})).QueueUrl
 	return w
 }

@@ -101,6 +101,7 @@ func runCheckAWS(cmd *cobra.Command, o awsFlags) error {
 
 func (out awsOutput) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "STATUS\tCHECK\tOF\tFOUND")
 	for _, f := range out.Findings {
 		what := f.What
 		if f.Mend != "" {

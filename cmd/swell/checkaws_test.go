@@ -23,10 +23,16 @@ type account struct {
 
 func newAccount(t *testing.T, tag, more string) account {
 	t.Helper()
+	return newAccountOf(t, tag, more, func(*emulator.Fleet) {})
+}
+
+func newAccountOf(t *testing.T, tag, more string, change func(*emulator.Fleet)) account {
+	t.Helper()
 	fleet, err := emulator.ReadFleet("../../bench/testbed/aws/testdata/fleet.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(&fleet)
 	e, err := emulator.New(emulator.Options{Fleet: fleet, Seed: 1})
 	if err != nil {
 		t.Fatal(err)

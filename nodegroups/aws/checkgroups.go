@@ -65,7 +65,7 @@ func (k *checker) policies(ctx context.Context, name string) {
 	}
 	for _, p := range out.ScalingPolicies {
 		if p.Enabled == nil || *p.Enabled {
-			k.add(FindingProblem, "group", name, "the scaling policy "+awssdk.ToString(p.PolicyName)+" changes its desired capacity too", "delete or disable the policy")
+			k.add(FindingProblem, "group", name, "the scaling policy "+awssdk.ToString(p.PolicyName)+" changes its desired capacity too", "delete it: aws autoscaling delete-policy --auto-scaling-group-name "+name+" --policy-name "+awssdk.ToString(p.PolicyName))
 		}
 	}
 	if len(out.ScalingPolicies) == 0 {
@@ -80,7 +80,7 @@ func (k *checker) scheduled(ctx context.Context, name string) {
 		return
 	}
 	for _, a := range out.ScheduledUpdateGroupActions {
-		k.add(FindingProblem, "group", name, "the scheduled action "+awssdk.ToString(a.ScheduledActionName)+" changes its size too", "delete the action; a DiurnalSchedule or a hold does the same")
+		k.add(FindingProblem, "group", name, "the scheduled action "+awssdk.ToString(a.ScheduledActionName)+" changes its size too", "delete it, a DiurnalSchedule or a hold does the same: aws autoscaling delete-scheduled-action --auto-scaling-group-name "+name+" --scheduled-action-name "+awssdk.ToString(a.ScheduledActionName))
 	}
 	if len(out.ScheduledUpdateGroupActions) == 0 {
 		k.add(FindingOK, "group", name, "no scheduled action", "")
@@ -97,7 +97,7 @@ func (k *checker) refresh(ctx context.Context, name string) {
 		astypes.InstanceRefreshStatusRollbackFailed, astypes.InstanceRefreshStatusRollbackSuccessful}
 	for _, r := range out.InstanceRefreshes {
 		if !slices.Contains(over, r.Status) {
-			k.add(FindingProblem, "group", name, fmt.Sprintf("an instance refresh is %s and ends nodes without a drain", r.Status), "cancel it: swell returns nodes of an old image first")
+			k.add(FindingProblem, "group", name, fmt.Sprintf("an instance refresh is %s and ends nodes without a drain", r.Status), "cancel it, swell replaces nodes of an old image with a drain: aws autoscaling cancel-instance-refresh --auto-scaling-group-name "+name)
 			return
 		}
 	}

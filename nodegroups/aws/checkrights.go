@@ -10,8 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
-	sqtypes "github.com/aws/aws-sdk-go-v2/service/servicequotas/types"
+	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"swell/nodegroups"
@@ -43,6 +42,10 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 			_, err := k.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{DryRun: dry})
 			return err
 		}
+		reads["savingsplans:DescribeSavingsPlans"] = func() error {
+			_, err := k.savings.DescribeSavingsPlans(ctx, &savingsplans.DescribeSavingsPlansInput{})
+			return err
+		}
 	}
 	for action, call := range reads {
 		switch err := call(); {
@@ -63,6 +66,9 @@ func (k *checker) simulated(ctx context.Context, pools []Checked) {
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.MultiZone }) {
 		actions = append(actions, "autoscaling:SuspendProcesses", "autoscaling:CreateOrUpdateTags")
 	}
+	if slices.ContainsFunc(pools, func(p Checked) bool { return p.Prepaid }) {
+		actions = append(actions, "savingsplans:DescribeSavingsPlanRates")
+	}
 	if k.options.QueueURL != "" {
 		actions = append(actions, "sqs:ReceiveMessage", "sqs:DeleteMessage")
 	}
@@ -78,7 +84,7 @@ func (k *checker) simulated(ctx context.Context, pools []Checked) {
 		unproven("who is asking is unknown: " + codeOrText(err))
 		return
 	}
-	out, err := iam.NewFromConfig(k.config).SimulatePrincipalPolicy(callCtx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: awssdk.String(principal(awssdk.ToString(who.Arn))), ActionNames: actions})
+	out, err := k.simulate(callCtx, awssdk.ToString(who.Arn), actions)
 	if err != nil {
 		unproven("IAM's simulation is not to be had: " + codeOrText(err))
 		return
@@ -101,104 +107,28 @@ func (k *checker) simulated(ctx context.Context, pools []Checked) {
 // conditional reports whether a decision rests on context that was not given, such as a group's tags.
 func conditional(r iamtypes.EvaluationResult) bool { return len(r.MissingContextValues) > 0 }
 
-// principal is the role behind a session of it: IAM simulates roles and users.
-func principal(arn string) string {
+// simulate asks for the role behind a session of it, as IAM simulates roles and users. A session's ARN leaves the role's path
+// out; where that makes a role that there is not, the role itself is read.
+func (k *checker) simulate(ctx context.Context, arn string, actions []string) (*iam.SimulatePrincipalPolicyOutput, error) {
+	client := iam.NewFromConfig(k.config)
+	source, role := principal(arn)
+	out, err := client.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &source, ActionNames: actions})
+	if role == "" || codeOf(err) != "NoSuchEntity" {
+		return out, err
+	}
+	named, err := client.GetRole(ctx, &iam.GetRoleInput{RoleName: &role})
+	if err != nil {
+		return nil, fmt.Errorf("the path of the role %s cannot be read (%s): allow iam:GetRole", role, codeOrText(err))
+	}
+	return client.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{PolicySourceArn: named.Role.Arn, ActionNames: actions})
+}
+
+// principal is who is asking, for a session of a role the role without its path, and that role's name.
+func principal(arn string) (source, role string) {
 	head, rest, ok := strings.Cut(arn, ":assumed-role/")
 	if !ok {
-		return arn
+		return arn, ""
 	}
 	name, _, _ := strings.Cut(rest, "/")
-	return strings.Replace(head, ":sts:", ":iam:", 1) + ":role/" + name
-}
-
-// The quotas of vCPUs that run at once, for the instance families A, C, D, H, I, M, R, T and Z.
-const (
-	quotaOnDemand = "L-1216C47A"
-	quotaSpot     = "L-34B43A08"
-)
-
-// standard reports whether an instance type counts against these two quotas: GPUs, Neuron, FPGAs, HPC and high memory have their own.
-func standard(instanceType string) bool {
-	end := strings.IndexFunc(instanceType, func(r rune) bool { return r < 'a' || r > 'z' })
-	return slices.Contains([]string{"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}, instanceType[:max(end, 0)])
-}
-
-// quotas compares what the pools may have with the account's quota of vCPUs in each market.
-func (k *checker) quotas(ctx context.Context, pools []Checked) {
-	need, others := map[nodegroups.Market]float64{}, map[string]bool{}
-	for _, p := range pools {
-		p.MayChange = false
-		groups, _, err := k.Select(ctx, p.Selection)
-		if err != nil {
-			continue // it was told of
-		}
-		for market, n := range k.vcpus(groups, p.MaxNodes) {
-			need[market] += n
-		}
-		for _, g := range groups {
-			for _, name := range g.InstanceTypes {
-				if !standard(name) {
-					others[name] = true
-				}
-			}
-		}
-	}
-	for name := range others {
-		k.add(NotProven, "quota", name, "its family has a quota of its own, which is not compared", "compare it by hand: aws service-quotas list-service-quotas --service-code ec2")
-	}
-	callCtx, cancel := context.WithTimeout(ctx, k.options.CallTimeout)
-	defer cancel()
-	values := map[string]float64{}
-	pages := servicequotas.NewListServiceQuotasPaginator(servicequotas.NewFromConfig(k.config), &servicequotas.ListServiceQuotasInput{ServiceCode: awssdk.String("ec2")})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(callCtx)
-		if err != nil {
-			k.unread("quota", "vCPUs", "the account's quotas", "servicequotas:ListServiceQuotas", err)
-			return
-		}
-		for _, q := range page.Quotas {
-			values[awssdk.ToString(q.QuotaCode)] = quotaValue(q)
-		}
-	}
-	for market, code := range map[nodegroups.Market]string{nodegroups.OnDemand: quotaOnDemand, nodegroups.Spot: quotaSpot} {
-		at := string(market) + " vCPUs"
-		value, ok := values[code]
-		switch {
-		case need[market] == 0:
-		case !ok:
-			k.add(NotProven, "quota", at, "the account shows no quota "+code, "")
-		case value < need[market]:
-			k.add(FindingProblem, "quota", at, fmt.Sprintf("the quota is %.0f, and the pools at their largest take %.0f", value, need[market]), "ask for more of quota "+code+", or lower spec.limits.maxNodes")
-		default:
-			k.add(FindingOK, "quota", at, fmt.Sprintf("the quota of %.0f holds the pools at their largest, %.0f; what else the account runs is not counted", value, need[market]), "")
-		}
-	}
-}
-
-func quotaValue(q sqtypes.ServiceQuota) float64 { return awssdk.ToFloat64(q.Value) }
-
-// vcpus that the groups of a pool take at most in each market, by the largest type of each group.
-func (k *checker) vcpus(groups []nodegroups.Group, maxNodes int) map[nodegroups.Market]float64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	nodes, most, seen := map[nodegroups.Market]int{}, map[nodegroups.Market]int{}, map[string]bool{}
-	for _, g := range groups {
-		for _, name := range g.InstanceTypes {
-			if v := k.types[name].VCpuInfo; v != nil && standard(name) {
-				most[g.Market] = max(most[g.Market], int(awssdk.ToInt32(v.DefaultVCpus)))
-			}
-		}
-		if !seen[g.AutoScalingGroup()] && slices.ContainsFunc(g.InstanceTypes, standard) {
-			seen[g.AutoScalingGroup()] = true
-			nodes[g.Market] += g.Max
-		}
-	}
-	out := map[nodegroups.Market]float64{}
-	for market, n := range nodes {
-		if maxNodes > 0 {
-			n = min(n, maxNodes)
-		}
-		out[market] = float64(n * most[market])
-	}
-	return out
+	return strings.Replace(head, ":sts:", ":iam:", 1) + ":role/" + name, name
 }

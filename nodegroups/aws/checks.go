@@ -95,7 +95,7 @@ func (k *checker) clock(ctx context.Context) {
 		k.add(FindingProblem, "clock", k.options.Region, fmt.Sprintf("this machine's clock is %s from the service's", skew), "set this machine's clock, such as by chrony")
 		return
 	}
-	k.add(FindingOK, "clock", k.options.Region, fmt.Sprintf("within %s of the service's", skewAllowed), "")
+	k.add(FindingOK, "clock", k.options.Region, fmt.Sprintf("within %.0f s of the service's", skewAllowed.Seconds()), "")
 }
 
 // pool checks the groups that one pool selects.

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
@@ -99,6 +100,7 @@ type Client struct {
 	autoscaling *autoscaling.Client
 	ec2         *ec2.Client
 	sqs         *sqs.Client
+	savings     *savingsplans.Client
 	budget      *budget
 	config      awssdk.Config
 
@@ -108,8 +110,10 @@ type Client struct {
 	templates map[string]template
 	subnets   map[string]subnet
 	reserved  reservations
-	named     map[string]bool  // Auto Scaling groups of one zone, by name
-	now       func() time.Time // machine time
+	plans     plans
+	short     map[string]shortfall // by Auto Scaling group
+	named     map[string]bool      // Auto Scaling groups of one zone, by name
+	now       func() time.Time     // machine time
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }
@@ -129,7 +133,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, subnets: map[string]subnet{}, named: map[string]bool{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, subnets: map[string]subnet{}, named: map[string]bool{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
@@ -160,6 +164,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.autoscaling = autoscaling.NewFromConfig(cfg, func(o *autoscaling.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.sqs = sqs.NewFromConfig(cfg)
+	c.savings = savingsplans.NewFromConfig(cfg, func(o *savingsplans.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	return c, nil
 }
 

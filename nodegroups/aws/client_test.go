@@ -38,11 +38,17 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*aws.Options)) *world {
 	t.Helper()
+	return newWorldOf(t, func(*emulator.Fleet) {}, change...)
+}
+
+func newWorldOf(t *testing.T, of func(*emulator.Fleet), change ...func(*aws.Options)) *world {
+	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC), lose: map[string]int{}, seen: map[string]int{}}
 	fleet, err := emulator.ReadFleet("../../bench/testbed/aws/testdata/fleet.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	of(&fleet)
 	w.e, err = emulator.New(emulator.Options{Fleet: fleet, Seed: 7, Now: w.clock, Manual: true})
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +75,9 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.t.Error(err)
 	}
 	action := "control"
+	if strings.HasPrefix(r.URL.Path, "/DescribeSavings") {
+		action = r.URL.Path[1:]
+	}
 	if _, rest, ok := strings.Cut(body.String(), "Action="); ok {
 		action, _, _ = strings.Cut(rest, "&")
 	}

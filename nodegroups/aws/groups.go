@@ -41,7 +41,8 @@ func (c *Client) Groups(ctx context.Context, tags map[string]string, pool string
 // Calls: one DescribeAutoScalingGroups for 100 groups each time. What it rests on is kept: an instance type for the client's
 // life, an instance from the first sight of it, a launch template for 5 minutes, a subnet for 1 minute, reservations for 5
 // minutes. A pool of up to 100 groups read every 10 s so takes 6 calls a minute, one for 200 subnets, one for each launch
-// template in 5 minutes, and one for up to 200 new instances at a time.
+// template in 5 minutes, and one for up to 200 new instances at a time; and for each group that stays below its desired capacity
+// two of its scaling activities.
 func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []Problem, error) {
 	described, err := c.describeGroups(ctx, s.Tags)
 	if err != nil {
@@ -65,7 +66,11 @@ func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegrou
 			problems = append(problems, *problem)
 			continue
 		}
+		failed := c.failedActivities(ctx, g)
 		zones, problem := c.perZone(ctx, s, g, d)
+		for i := range zones {
+			zones[i].Failed = failedInZone(failed, zones[i], len(d.AvailabilityZones) > 1)
+		}
 		if problem != nil {
 			problems = append(problems, *problem)
 		}

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,15 +22,26 @@ type reservations struct {
 	read time.Time
 }
 
-// prepaid sets how many instances of the on-demand groups the account's EC2 reservations pay for. Those of another account of
-// the organisation, and savings plans, are not seen: what they pay for counts as not prepaid.
+// prepaid sets how many instances of the on-demand groups the account's EC2 reservations and savings plans pay for. Those
+// of another account of the organisation are not seen: what they pay for counts as not prepaid.
 func (c *Client) prepaid(ctx context.Context, pool string, groups []nodegroups.Group) []Problem {
 	list, err := c.reservations(ctx)
 	if err != nil {
 		return []Problem{{"", "which instances of pool " + pool + " are prepaid is unknown, and none is taken as such: " + err.Error(),
 			"allow ec2:DescribeReservedInstances, or set spec.purchase.prepaid: Ignore"}}
 	}
-	nodegroups.AllocatePrepaid(groups, list)
+	var types []string
+	for _, g := range groups {
+		if g.Market == nodegroups.OnDemand && !slices.Contains(types, g.InstanceTypes[0]) {
+			types = append(types, g.InstanceTypes[0])
+		}
+	}
+	commitments, err := c.commitments(ctx, types)
+	nodegroups.AllocatePrepaid(groups, list, commitments)
+	if err != nil {
+		return []Problem{{"", "which instances of pool " + pool + " savings plans pay for is unknown, and none is taken as prepaid by them: " + err.Error(),
+			"allow savingsplans:DescribeSavingsPlans and savingsplans:DescribeSavingsPlanRates, or set spec.purchase.prepaid: Ignore"}}
+	}
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package aws
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,52 +16,6 @@ type Reserved struct {
 	Zone string `yaml:"zone,omitempty"`
 	// For is how long it lasts from the start; default a year.
 	For time.Duration `yaml:"for,omitempty"`
-}
-
-// SavingsPlan is a commitment to spend an amount an hour.
-type SavingsPlan struct {
-	// Kind is Compute or EC2Instance.
-	Kind string `yaml:"kind"`
-	// Family that an EC2Instance plan is for, such as m6i.
-	Family string `yaml:"family,omitempty"`
-	// Commitment in the prices' currency an hour.
-	Commitment float64 `yaml:"commitment"`
-}
-
-// The codes of EC2's quotas on the vCPUs of standard instance types.
-const (
-	QuotaOnDemand = "L-1216C47A"
-	QuotaSpot     = "L-34B43A08"
-)
-
-var quotaNames = map[string]string{
-	QuotaOnDemand: "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-	QuotaSpot:     "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests",
-}
-
-func (f Fleet) quota(code string) float64 {
-	if v, ok := f.Quotas[code]; ok {
-		return v
-	}
-	return 100000
-}
-
-// overQuota is the error of one more instance, or empty. The lock is held.
-func (e *Emulator) overQuota(market, instanceType string) (code, message string) {
-	used := e.fleet.InstanceTypes[instanceType].VCPU
-	for _, id := range e.state.order {
-		if i := e.state.instances[id]; i.Market == market && (i.running() || i.State == stateShuttingDown) {
-			used += e.fleet.InstanceTypes[i.Type].VCPU
-		}
-	}
-	if market == "spot" && float64(used) > e.fleet.quota(QuotaSpot) {
-		return "MaxSpotInstanceCountExceeded", "Max spot instance count exceeded"
-	}
-	if limit := e.fleet.quota(QuotaOnDemand); market != "spot" && float64(used) > limit {
-		return "VcpuLimitExceeded", fmt.Sprintf("You have requested more vCPU capacity than your current vCPU limit of %.0f allows for the instance bucket that the specified instance type belongs to. "+
-			"Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.", limit)
-	}
-	return "", ""
 }
 
 type reservedXML struct {
@@ -163,23 +116,6 @@ func (e *Emulator) describePolicies(r *request) (any, *apiError) {
 	}{found, next}, bad
 }
 
-func (e *Emulator) describeScheduledActions(*request) (any, *apiError) {
-	return struct {
-		Actions []string `xml:"ScheduledUpdateGroupActions>member"`
-	}{}, nil
-}
-
-func (e *Emulator) describeRefreshes(r *request) (any, *apiError) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if _, bad := e.find(r.form.Get("AutoScalingGroupName")); bad != nil {
-		return nil, bad
-	}
-	return struct {
-		Refreshes []string `xml:"InstanceRefreshes>member"`
-	}{}, nil
-}
-
 var stsService, iamService, quotasService, savingsService service
 
 func init() {
@@ -192,7 +128,7 @@ func init() {
 	}
 	iamService = service{
 		name:     "iam",
-		actions:  map[string]func(*Emulator, *request) (any, *apiError){"SimulatePrincipalPolicy": (*Emulator).simulatePolicy},
+		actions:  map[string]func(*Emulator, *request) (any, *apiError){"SimulatePrincipalPolicy": (*Emulator).simulatePolicy, "GetRole": (*Emulator).getRole},
 		throttle: apiError{Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"},
 		denied:   apiError{Status: http.StatusForbidden, Code: "AccessDenied"},
 		write:    queryWriter("https://iam.amazonaws.com/doc/2010-05-08/"), fail: queryFailer("https://iam.amazonaws.com/doc/2010-05-08/"),
@@ -208,7 +144,7 @@ func init() {
 	}
 	savingsService = service{
 		name:     "savingsplans",
-		actions:  map[string]func(*Emulator, *request) (any, *apiError){"DescribeSavingsPlans": (*Emulator).describeSavingsPlans},
+		actions:  map[string]func(*Emulator, *request) (any, *apiError){"DescribeSavingsPlans": (*Emulator).describeSavingsPlans, "DescribeSavingsPlanRates": (*Emulator).describePlanRates},
 		throttle: apiError{Status: http.StatusTooManyRequests, Code: "ThrottlingException", Message: "Rate exceeded"},
 		denied:   apiError{Status: http.StatusForbidden, Code: "AccessDeniedException"},
 		write:    writeJSON11, fail: failJSON11,
@@ -220,10 +156,41 @@ func (e *Emulator) callerIdentity(*request) (any, *apiError) {
 		ARN     string `xml:"Arn"`
 		User    string `xml:"UserId"`
 		Account string `xml:"Account"`
-	}{callerARN, "AIDACKCEVSQ6C2EXAMPLE", account}, nil
+	}{e.fleet.Caller, "AIDACKCEVSQ6C2EXAMPLE", account}, nil
 }
 
 const callerARN = "arn:aws:iam::" + account + ":user/emulated"
+
+// principal is the ARN of the user or role that is asking, which for a session of a role is another than the session's.
+func (f Fleet) principal() string {
+	if name, ok := f.role(); ok {
+		return "arn:aws:iam::" + account + ":role" + f.RolePath + name
+	}
+	return f.Caller
+}
+
+// role whose session is asking.
+func (f Fleet) role() (string, bool) {
+	_, rest, ok := strings.Cut(f.Caller, ":assumed-role/")
+	name, _, _ := strings.Cut(rest, "/")
+	return name, ok
+}
+
+type roleXML struct {
+	ARN  string `xml:"Arn"`
+	Name string `xml:"RoleName"`
+	Path string `xml:"Path"`
+}
+
+func (e *Emulator) getRole(r *request) (any, *apiError) {
+	name, ok := e.fleet.role()
+	if asked := r.form.Get("RoleName"); !ok || asked != name {
+		return nil, refuse(http.StatusNotFound, "NoSuchEntity", "The role with name %s cannot be found.", asked)
+	}
+	return struct {
+		Role roleXML `xml:"Role"`
+	}{roleXML{e.fleet.principal(), name, e.fleet.RolePath}}, nil
+}
 
 type decisionXML struct {
 	Action   string `xml:"EvalActionName"`
@@ -236,6 +203,9 @@ func (e *Emulator) simulatePolicy(r *request) (any, *apiError) {
 	actions := r.list("ActionNames.member.")
 	if r.form.Get("PolicySourceArn") == "" || len(actions) == 0 {
 		return nil, invalid("1 validation error detected: Value null at 'policySourceArn' failed to satisfy constraint: Member must not be null")
+	}
+	if asked := r.form.Get("PolicySourceArn"); asked != e.fleet.principal() {
+		return nil, refuse(http.StatusNotFound, "NoSuchEntity", "Invalid Entity Arn: %s does not exist.", asked)
 	}
 	var out struct {
 		Results   []decisionXML `xml:"EvaluationResults>member"`
@@ -257,58 +227,6 @@ func (e *Emulator) simulatePolicy(r *request) (any, *apiError) {
 		out.Results = append(out.Results, d)
 	}
 	return out, nil
-}
-
-type quotaJSON struct {
-	ServiceCode, ServiceName, QuotaCode, QuotaName, QuotaArn, Unit string
-	Value                                                          float64
-	Adjustable, GlobalQuota                                        bool
-}
-
-func (e *Emulator) quotaJSON(code string) quotaJSON {
-	return quotaJSON{ServiceCode: "ec2", ServiceName: "Amazon Elastic Compute Cloud (Amazon EC2)", QuotaCode: code, QuotaName: quotaNames[code], Unit: "None", Adjustable: true,
-		QuotaArn: fmt.Sprintf("arn:aws:servicequotas:%s:%s:ec2/%s", e.fleet.Region, account, code), Value: e.fleet.quota(code)}
-}
-
-func (e *Emulator) quotaInput(r *request) (in struct{ ServiceCode, QuotaCode string }, bad *apiError) {
-	if err := json.Unmarshal(r.body, &in); err != nil {
-		return in, refuse(http.StatusBadRequest, "SerializationException", "The body is not valid JSON: %v", err)
-	}
-	if in.ServiceCode != "ec2" {
-		return in, refuse(http.StatusBadRequest, "NoSuchResourceException", "The request failed because the specified service does not exist.")
-	}
-	return in, nil
-}
-
-func (e *Emulator) listQuotas(r *request) (any, *apiError) {
-	if _, bad := e.quotaInput(r); bad != nil {
-		return nil, bad
-	}
-	return map[string]any{"Quotas": []quotaJSON{e.quotaJSON(QuotaOnDemand), e.quotaJSON(QuotaSpot)}}, nil
-}
-
-func (e *Emulator) getQuota(r *request) (any, *apiError) {
-	in, bad := e.quotaInput(r)
-	if bad != nil {
-		return nil, bad
-	}
-	if quotaNames[in.QuotaCode] == "" {
-		return nil, refuse(http.StatusBadRequest, "NoSuchResourceException", "The request failed because the specified quota does not exist.")
-	}
-	return map[string]any{"Quota": e.quotaJSON(in.QuotaCode)}, nil
-}
-
-func (e *Emulator) describeSavingsPlans(*request) (any, *apiError) {
-	plans := []map[string]any{}
-	for n, p := range e.fleet.SavingsPlans {
-		plan := map[string]any{"savingsPlanId": e.uuid("plan", n), "savingsPlanType": p.Kind, "state": "active", "commitment": fmt.Sprintf("%.8f", p.Commitment), "currency": "USD",
-			"paymentOption": "No Upfront", "productTypes": []string{"EC2"}, "region": e.fleet.Region, "start": timestamp(e.started), "termDurationInSeconds": 31536000}
-		if p.Family != "" {
-			plan["ec2InstanceFamily"] = p.Family
-		}
-		plans = append(plans, plan)
-	}
-	return map[string]any{"savingsPlans": plans}, nil
 }
 
 func writeJSON11(w http.ResponseWriter, _, _ string, result any) {

@@ -20,6 +20,7 @@ func init() {
 			"DescribeScalingActivities":           (*Emulator).describeActivities,
 			"SetDesiredCapacity":                  (*Emulator).setDesiredCapacity,
 			"TerminateInstanceInAutoScalingGroup": (*Emulator).terminateInGroup,
+			"UpdateAutoScalingGroup":              (*Emulator).updateGroup,
 			"LaunchInstances":                     (*Emulator).launchInstances,
 			"SetInstanceProtection":               (*Emulator).setProtection,
 			"SuspendProcesses":                    (*Emulator).suspendProcesses,

@@ -40,6 +40,9 @@ type Fleet struct {
 	Reserved []Reserved `yaml:"reserved,omitempty"`
 	// SavingsPlans are the account's commitments.
 	SavingsPlans []SavingsPlan `yaml:"savingsPlans,omitempty"`
+	// Caller is the ARN of who calls; default a user. RolePath is the path of the role whose session it is, default /.
+	Caller   string `yaml:"caller,omitempty"`
+	RolePath string `yaml:"rolePath,omitempty"`
 	// Quotas of EC2 by code; those that are left out are 100,000 vCPUs.
 	Quotas map[string]float64 `yaml:"quotas,omitempty"`
 }
@@ -73,6 +76,10 @@ type Group struct {
 	WarmPool        *WarmPool `yaml:"warmPool,omitempty"`
 	// Policies are the names of dynamic scaling policies, which do nothing here.
 	Policies []string `yaml:"policies,omitempty"`
+	// ScheduledActions by name, which do nothing here.
+	ScheduledActions []ScheduledAction `yaml:"scheduledActions,omitempty"`
+	// Refreshes are the statuses of its instance refreshes, newest first; none of them is done.
+	Refreshes []string `yaml:"refreshes,omitempty"`
 	// CapacityRebalance makes the group replace instances at a rebalance recommendation; it is told, not done.
 	CapacityRebalance bool `yaml:"capacityRebalance,omitempty"`
 	// NoResourceTags leaves the node-template resource tags out.
@@ -138,6 +145,12 @@ func (f *Fleet) fill() {
 	}
 	if f.Queue == "" {
 		f.Queue = "interruptions"
+	}
+	if f.Caller == "" {
+		f.Caller = callerARN
+	}
+	if f.RolePath == "" {
+		f.RolePath = "/"
 	}
 	if f.RepairAfter == 0 {
 		f.RepairAfter = 5 * time.Second
@@ -276,6 +289,9 @@ func (f Fleet) validateGroup(g Group) error {
 		if err := g.WarmPool.validate(); err != nil {
 			return fmt.Errorf("%w (group %s)", err, g.Name)
 		}
+	}
+	if err := g.validateSettings(); err != nil {
+		return err
 	}
 	for _, t := range g.Taints {
 		if !taintPattern.MatchString(t) {

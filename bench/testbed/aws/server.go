@@ -122,9 +122,9 @@ func (r *request) read() (*service, string, *apiError) {
 	if err != nil {
 		return &autoscalingService, "", refuse(http.StatusBadRequest, "MalformedQueryString", "The request body could not be read.")
 	}
-	if r.http.URL.Path == "/DescribeSavingsPlans" {
+	if action := strings.TrimPrefix(r.http.URL.Path, "/"); savingsService.actions[action] != nil {
 		r.body = body
-		return &savingsService, "DescribeSavingsPlans", signed(r.http)
+		return &savingsService, action, signed(r.http)
 	}
 	if target := r.http.Header.Get("X-Amz-Target"); target != "" {
 		r.body = body

@@ -20,6 +20,7 @@ func init() {
 		name: "sqs",
 		actions: map[string]func(*Emulator, *request) (any, *apiError){
 			"GetQueueUrl":        (*Emulator).getQueueURL,
+			"GetQueueAttributes": (*Emulator).getQueueAttributes,
 			"ReceiveMessage":     (*Emulator).receiveMessage,
 			"SendMessage":        (*Emulator).sendMessage,
 			"DeleteMessage":      (*Emulator).deleteMessage,
@@ -63,6 +64,7 @@ type sqsInput struct {
 	VisibilityTimeout   *int
 	MessageBody         *string
 	ReceiptHandle       string
+	AttributeNames      []string
 	Entries             []struct{ Id, ReceiptHandle string }
 }
 
@@ -88,6 +90,47 @@ func (e *Emulator) getQueueURL(r *request) (any, *apiError) {
 	}
 	return map[string]string{"QueueUrl": fmt.Sprintf("http://%s/%s/%s", r.http.Host, account, e.fleet.Queue)}, nil
 }
+
+// getQueueAttributes gives the attributes that are asked for, those that a queue has by default.
+func (e *Emulator) getQueueAttributes(r *request) (any, *apiError) {
+	in, bad := e.queueInput(r)
+	if bad != nil {
+		return nil, bad
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	hidden := 0
+	for _, m := range e.state.messages {
+		if r.now.Before(m.visibleAfter) {
+			hidden++
+		}
+	}
+	made := strconv.FormatInt(e.started.Unix(), 10)
+	all := map[string]string{
+		"ApproximateNumberOfMessages": strconv.Itoa(len(e.state.messages) - hidden), "ApproximateNumberOfMessagesNotVisible": strconv.Itoa(hidden), "ApproximateNumberOfMessagesDelayed": "0",
+		"CreatedTimestamp": made, "LastModifiedTimestamp": made, "VisibilityTimeout": "30", "MessageRetentionPeriod": "345600", "DelaySeconds": "0",
+		"ReceiveMessageWaitTimeSeconds": "0", "QueueArn": fmt.Sprintf("arn:aws:sqs:%s:%s:%s", e.fleet.Region, account, e.fleet.Queue),
+	}
+	out := map[string]string{}
+	for _, name := range in.AttributeNames {
+		switch v, ok := all[name]; {
+		case name == "All":
+			out = all
+		case ok:
+			out[name] = v
+		case !slices.Contains(queueSettings, name):
+			return nil, refuse(http.StatusBadRequest, "InvalidAttributeName", "Unknown Attribute %s.", name)
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return map[string]any{"Attributes": out}, nil
+}
+
+// queueSettings are attributes that a queue may have and this one does not.
+var queueSettings = []string{"Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled", "FifoQueue",
+	"ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit", "MaximumMessageSize"}
 
 type receivedMessage struct {
 	MessageId     string

@@ -138,6 +138,7 @@ type record struct {
 	WarmPool  *WarmPool         `json:"warm_pool,omitempty"`
 	Template  *template         `json:"template,omitempty"`
 	Scheduled *scheduled        `json:"scheduled,omitempty"`
+	Bounds    *bounds           `json:"bounds,omitempty"`
 }
 
 const (
@@ -148,6 +149,7 @@ const (
 	opTerminating = "terminating"
 	opTerminated  = "terminated"
 	opDesired     = "desired"
+	opBounds      = "bounds"
 	opProtect     = "protect"
 	opSuspend     = "suspend"
 	opTags        = "tags"
@@ -221,6 +223,10 @@ func (s *state) apply(at time.Time, r record) []Event {
 	case opDesired:
 		if g := s.groups[r.Group]; g != nil {
 			g.desired = r.Number
+		}
+	case opBounds:
+		if g := s.groups[r.Group]; g != nil {
+			g.Min, g.Max = r.Bounds.Min, r.Bounds.Max
 		}
 	case opInService:
 		if i := s.instances[r.ID]; i != nil {

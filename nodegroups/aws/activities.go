@@ -1,0 +1,129 @@
+package aws
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"swell/nodegroups"
+)
+
+const (
+	// shortAsk is how long apart the activities of a group that stays short are read, and how long it is short before the first
+	// reading, machine time: an instance that was just asked for is no failure.
+	shortAsk = 30 * time.Second
+	// failedWithin is how old a failed activity may be and still tell of the present.
+	failedWithin = 10 * time.Minute
+	// activitiesRead is how many of a group's newest activities are looked at.
+	activitiesRead = 20
+)
+
+// shortfall is since when a group has fewer instances than it wants, and its failed launches as last read, machine time.
+type shortfall struct {
+	since, read time.Time
+	failures    []nodegroups.LaunchFailure
+}
+
+// failedActivities are the failed launches of a group that stays short of its desired capacity: what nobody is answered who
+// raised it, or whose instance it replaces by itself. Without the permission there are none; the loop then knows only what its own
+// calls were refused.
+func (c *Client) failedActivities(ctx context.Context, g nodegroups.Group) []nodegroups.LaunchFailure {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g.Alive() >= g.Desired {
+		delete(c.short, g.Name)
+		return nil
+	}
+	s, ok := c.short[g.Name]
+	if !ok {
+		c.short[g.Name] = shortfall{since: now}
+		return nil
+	}
+	if now.Sub(s.since) < shortAsk || now.Sub(s.read) < shortAsk {
+		return s.failures
+	}
+	s.read, s.failures = now, nil
+	c.mu.Unlock()
+	out, err := c.autoscaling.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &g.Name, MaxRecords: awssdk.Int32(activitiesRead)})
+	c.mu.Lock()
+	if err != nil {
+		c.options.Log.Warn("scaling activities cannot be read", "group", g.Name, "error", c.explain(err, "reading why group %s stays short", g.Name))
+	} else {
+		s.failures = failuresIn(out.Activities, now)
+		for i := range s.failures {
+			s.failures[i].At = c.options.Clock.At(s.failures[i].At)
+		}
+	}
+	c.short[g.Name] = s
+	return s.failures
+}
+
+// failuresIn are the failed launches among activities, newest first, up to the newest launch that did not fail.
+func failuresIn(activities []astypes.Activity, now time.Time) []nodegroups.LaunchFailure {
+	var out []nodegroups.LaunchFailure
+	for _, a := range activities {
+		if !strings.HasPrefix(awssdk.ToString(a.Description), "Launching") {
+			continue
+		}
+		switch a.StatusCode {
+		case astypes.ScalingActivityStatusCodeSuccessful:
+			return out
+		case astypes.ScalingActivityStatusCodeFailed:
+			at := awssdk.ToTime(a.StartTime)
+			if now.Sub(at) > failedWithin {
+				return out
+			}
+			code, message := codeIn(awssdk.ToString(a.StatusMessage))
+			out = append(out, nodegroups.LaunchFailure{Code: code, Message: message, Class: Classify(code, message), At: at})
+		}
+	}
+	return out
+}
+
+var codePattern = regexp.MustCompile(`\b((?:Client|Server)\.)?([A-Z][A-Za-z0-9]+(?:\.[A-Z][A-Za-z0-9]+)*)(?: - |: )`)
+
+// phrases that stand for a code where an activity's message has none.
+var phrases = []struct{ has, code string }{
+	{"do not have sufficient", "InsufficientInstanceCapacity"},
+	{"no spot capacity", "InsufficientInstanceCapacity"},
+	{"insufficient capacity", "InsufficientInstanceCapacity"},
+	{"vcpu limit", "VcpuLimitExceeded"},
+	{"max spot instance count exceeded", "MaxSpotInstanceCountExceeded"},
+	{"free addresses in subnet", "InsufficientFreeAddressesInSubnet"},
+	{"not authorized", "UnauthorizedOperation"},
+	{"the image id", "InvalidAMIID.NotFound"},
+	{"security group", "InvalidGroup.NotFound"},
+	{"key pair", "InvalidKeyPair.NotFound"},
+	{"launch template", "InvalidLaunchTemplateId.NotFound"},
+	{"request limit exceeded", "RequestLimitExceeded"},
+}
+
+// codeIn is the error code that a failed activity's message names, or that its words stand for; empty is neither.
+func codeIn(message string) (code, text string) {
+	for _, m := range codePattern.FindAllStringSubmatch(message, -1) {
+		if Classify(m[2], message) != nodegroups.Unclassified {
+			return m[2], message
+		}
+	}
+	lower := strings.ToLower(message)
+	at := slices.IndexFunc(phrases, func(p struct{ has, code string }) bool { return strings.Contains(lower, p.has) })
+	if at < 0 {
+		return "", message
+	}
+	return phrases[at].code, message
+}
+
+// failedInZone are the failures of a group that are of one of its zones: all where it has one, else those that name the zone.
+func failedInZone(failures []nodegroups.LaunchFailure, g nodegroups.Group, spans bool) []nodegroups.LaunchFailure {
+	if !spans {
+		return failures
+	}
+	return slices.DeleteFunc(slices.Clone(failures), func(f nodegroups.LaunchFailure) bool { return !strings.Contains(f.Message, g.Zone) })
+}

@@ -1,0 +1,32 @@
+package scaler
+
+import (
+	"testing"
+	"time"
+
+	"swell/nodegroups"
+	"swell/nodegroups/learn"
+)
+
+// What a group fails of by itself is told in every reading and counts once; a later failure counts again.
+func TestALaunchThatAGroupFailedOfByItselfMakesItUnavailableOnce(t *testing.T) {
+	now := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	g := nodegroups.Group{Name: "spot", Zone: "1a", Market: nodegroups.Spot, InstanceTypes: []string{"m6i.xlarge"},
+		Failed: []nodegroups.LaunchFailure{{Code: "InsufficientInstanceCapacity", Message: "none", Class: nodegroups.NoCapacity, At: now.Add(-time.Minute)}}}
+	l := &Loop{capacity: learn.NewCapacity()}
+	l.noteOwnLaunches(now, []nodegroups.Group{g})
+	got := l.capacity.Unavailable(now, []nodegroups.Group{g})
+	if len(got) != 1 || got[0].Class != nodegroups.NoCapacity || got[0].Reason != "InsufficientInstanceCapacity: none" {
+		t.Fatalf("%+v", got)
+	}
+	over := got[0].Until
+	l.noteOwnLaunches(over, []nodegroups.Group{g})
+	if got := l.capacity.Unavailable(over, []nodegroups.Group{g}); len(got) != 0 {
+		t.Errorf("the same failure counts twice: %+v", got)
+	}
+	g.Failed = append([]nodegroups.LaunchFailure{{Code: "InsufficientInstanceCapacity", Class: nodegroups.NoCapacity, At: over}}, g.Failed...)
+	l.noteOwnLaunches(over, []nodegroups.Group{g})
+	if got := l.capacity.Unavailable(over, []nodegroups.Group{g}); len(got) != 1 || got[0].Until.Sub(over) != 2*over.Sub(now) {
+		t.Errorf("a later failure does not double the wait of %s: %+v", over.Sub(now), got)
+	}
+}
