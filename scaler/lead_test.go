@@ -11,7 +11,8 @@ import (
 )
 
 // Nine instances boot in about ten seconds where the configuration supposes 120 at most: the lead time that balloons are
-// sized by comes down towards what was seen, and the pods' start and the HPA's delay stay in it.
+// sized by comes down towards what was seen, and the HPA's delay of 30 seconds and a boot stay in it. Pods start at once here, so
+// that what their start adds falls as they are seen.
 func TestTheLeadTimeFollowsWhatBootsTook(t *testing.T) {
 	f := fleet(3)
 	f.Boot = map[string]aws.Boot{}
@@ -22,7 +23,7 @@ func TestTheLeadTimeFollowsWhatBootsTook(t *testing.T) {
 	const supposed = 120*time.Second + 30*time.Second + 20*time.Second
 	w.until("the lead time comes down", func() (bool, string) {
 		lead, why := w.leadTime("web")
-		return lead > 50*time.Second && lead < supposed-20*time.Second, fmt.Sprintf("%v%s", lead, why)
+		return lead >= 40*time.Second && lead < supposed-20*time.Second, fmt.Sprintf("%v%s", lead, why)
 	})
 }
 

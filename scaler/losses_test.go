@@ -118,7 +118,7 @@ func TestASuccessorActsOnANoticeThatWasAcknowledged(t *testing.T) {
 // An instance that its group ends by itself waits by a lifecycle hook until its pods are gone by eviction, and is kept waiting by
 // heartbeats while a disruption budget holds them. The group replaces it by itself, or has lowered itself: swell returns
 // nothing.
-func TestALifecycleHookIsDrainedAndNotDoubled(t *testing.T) {
+func TestALifecycleHookIsDrainedBeforeItsInstanceEnds(t *testing.T) {
 	f := fleet(2)
 	for i := range f.Groups {
 		f.Groups[i].Hooks = []aws.Hook{{Name: "drain", Transition: "terminating", Heartbeat: time.Hour, Result: "CONTINUE"}}

@@ -13,6 +13,7 @@ import (
 
 	"swell/scaler/handover"
 	"swell/scaler/history"
+	"swell/scaler/learned"
 	"swell/scaler/plan"
 	"swell/scaler/uninstall"
 )
@@ -106,7 +107,8 @@ func (w world) takeAway() {
 		t.Fatal(err)
 	}
 	for _, m := range maps.Items {
-		if strings.HasPrefix(m.Name, "swell") && m.Labels[history.HistoryLabel] == "" {
+		// what was learned stays, as for a scaler that is installed again
+		if strings.HasPrefix(m.Name, "swell") && m.Labels[history.HistoryLabel] == "" && m.Labels[learned.Label] == "" {
 			t.Errorf("ConfigMap %s is left", m.Name)
 		}
 	}

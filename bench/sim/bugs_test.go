@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,8 +17,11 @@ var broken = regexp.MustCompile(`: seed (\d+): (.*)`)
 // Each of testdata/bugs is a plausible mistake in the product. With any of them planted a seed breaks a promise.
 func TestPlantedBugsAreFound(t *testing.T) {
 	only := os.Getenv("SWELL_SIM_BUGS")
+	if only == "" && slices.Contains(strings.Split(os.Getenv("SWELL_REQUIRE"), ","), "bugs") {
+		only = "all"
+	}
 	if only == "" {
-		t.Skip("each bug is a build of its own: make sim-bugs plants them")
+		t.Skip("each bug is a build of its own: make sim-bugs plants them, and SWELL_REQUIRE=bugs")
 	}
 	patches, err := filepath.Glob("testdata/bugs/*.patch")
 	if err != nil || len(patches) < 10 {

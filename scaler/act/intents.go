@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -116,23 +115,18 @@ func (in *Intents) Aim(ctx context.Context, token string, target int) error {
 	return in.write(ctx, open)
 }
 
-// aimed is the highest desired capacity that open intents of an Auto Scaling group, but for one's, raise it to.
-func (in *Intents) aimed(asg, but string) int {
+// aimed is the highest desired capacity that open intents of a group, but for one's, raise it to. Only a group of one zone is
+// raised: a desired capacity cannot choose among zones.
+func (in *Intents) aimed(group, but string) int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	most := 0
 	for _, i := range in.open {
-		if i.Token != but && asgOf(i.Group) == asg {
+		if i.Token != but && i.Group == group {
 			most = max(most, i.Target)
 		}
 	}
 	return most
-}
-
-// asgOf is the Auto Scaling group of a group, which may be one zone of it: name@zone.
-func asgOf(group string) string {
-	asg, _, _ := strings.Cut(group, "@")
-	return asg
 }
 
 // Forget removes intents whose calls have ended. They are forgotten here at once, and in the ConfigMap with the next

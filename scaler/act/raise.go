@@ -16,23 +16,23 @@ func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error
 		defer turn.Unlock()
 		return a.raise(ctx, in, nil)
 	}
-	if _, known := a.noToken.Load(asgOf(in.Group)); !known { // launches by token need not wait for one another
+	if _, known := a.noToken.Load(in.Group); !known { // launches by token need not wait for one another
 		got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
 		if err != nil || got.RaiseTo == 0 {
 			return got, err
 		}
-		a.noToken.Store(asgOf(in.Group), true)
+		a.noToken.Store(in.Group, true)
 	}
 	turn := a.turn(in.Group)
 	turn.Lock()
 	defer turn.Unlock()
 	got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
 	if err != nil || got.RaiseTo == 0 {
-		a.noToken.Delete(asgOf(in.Group)) // it may be by now
+		a.noToken.Delete(in.Group) // it may be by now
 		return got, err
 	}
 	// what others ask for and has not been answered comes on top
-	target := got.RaiseTo + max(0, a.intents.aimed(asgOf(in.Group), in.Token)-got.RaiseFrom)
+	target := got.RaiseTo + max(0, a.intents.aimed(in.Group, in.Token)-got.RaiseFrom)
 	target = min(target, max(got.RaiseMost, got.RaiseTo))
 	if err := a.intents.Aim(ctx, in.Token, target); err != nil {
 		return nodegroups.Launched{}, err
@@ -47,7 +47,7 @@ func (a *Actor) raise(ctx context.Context, in *Intent, failures []nodegroups.Lau
 	if !ok {
 		return nodegroups.Launched{}, fmt.Errorf("raising group %s to %d: this scaler's cloud cannot; let it call autoscaling:LaunchInstances", in.Group, in.Target)
 	}
-	got, err := r.Raise(ctx, asgOf(in.Group), in.Target)
+	got, err := r.Raise(ctx, in.Group, in.Target)
 	got.Failures = append(failures, got.Failures...)
 	if err == nil && len(got.Failures) == 0 {
 		got.Raised = max(got.Raised, 1) // reached before, by a call whose answer was lost: the groups are to be read again
@@ -56,7 +56,7 @@ func (a *Actor) raise(ctx context.Context, in *Intent, failures []nodegroups.Lau
 }
 
 func (a *Actor) turn(group string) lock {
-	turn, _ := a.turns.LoadOrStore(asgOf(group), newLock())
+	turn, _ := a.turns.LoadOrStore(group, newLock())
 	return turn.(lock)
 }
 

@@ -58,7 +58,7 @@ func (p *Planner) forget() {
 
 // read brings the packers to the snapshot's nodes and bound pods, and gives the pods that are neither finished nor wrong.
 func (p *Planner) read(s Snapshot, nodes []*corev1.Node) ([]*known, error) {
-	volumes := pack.Volumes(s.Volumes)
+	volumes := s.Volumes
 	if p.real == nil {
 		return p.readFirst(s, nodes, volumes)
 	}

@@ -266,7 +266,7 @@ func (s *seller) pick(due []empty) []Termination {
 	return out
 }
 
-// spared is why a node that is due stays for now; where it does not, what is on it has been moved.
+// spared is why a node that is due stays; where it does not, what is on it has been moved.
 func (s *seller) spared(e empty) string {
 	st := s.r.w.nodes[e.index]
 	key := st.group.Pool + "/" + st.zone

@@ -6,10 +6,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	storagev1 "k8s.io/api/storage/v1"
 
 	"swell/api/v1alpha1"
 	"swell/nodegroups"
+	"swell/scaler/pack"
 )
 
 // BalloonLabel marks a balloon pod; its value is the name of its Balloon in the same namespace.
@@ -52,19 +52,7 @@ type Snapshot struct {
 }
 
 // Volumes are the storage objects that decide where a pod with claims may run.
-type Volumes struct {
-	Claims  []*corev1.PersistentVolumeClaim
-	Volumes []*corev1.PersistentVolume
-	Classes []*storagev1.StorageClass
-	Nodes   []*storagev1.CSINode
-	Drivers []*storagev1.CSIDriver
-	// Attachments that exist count against a node's limit.
-	Attachments []*storagev1.VolumeAttachment
-	// Capacities of drivers that publish them; where a driver does and none is given, nothing can be made.
-	Capacities []*storagev1.CSIStorageCapacity
-	// Unread is why these are not known, empty where they are. Pods with claims are refused with it.
-	Unread string
-}
+type Volumes = pack.Volumes
 
 // Promised is a number of pods, alike, that do not exist yet.
 type Promised struct {
