@@ -152,7 +152,7 @@ func (a *Actor) lower(ctx context.Context, t plan.Termination) error {
 	turn := a.turn(t.Group)
 	turn.Lock()
 	defer turn.Unlock()
-	if to := a.intents.aimed(asgOf(t.Group), ""); to > 0 {
+	if to := a.intents.aimed(t.Group, ""); to > 0 {
 		return fmt.Errorf("group %s is being raised to %d, and whether it was is not known yet", t.Group, to)
 	}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
