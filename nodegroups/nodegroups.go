@@ -120,6 +120,9 @@ type Launched struct {
 	Failures                      []LaunchFailure
 }
 
+// Raise is a group's desired capacity that was raised by so many instances at most, to so many.
+type Raise struct{ By, To int }
+
 // LaunchFailure is why some or all of a launch was not had.
 type LaunchFailure struct {
 	Code, Message string

@@ -29,15 +29,15 @@ type Groups struct {
 	pools       map[string]reading
 	launched    map[string][]nodegroups.Instance // by group; not in a reading yet
 	asked       map[string]int                   // by group; launches without an answer yet
-	raised      map[string][]raise               // by group; of readings that may not show it
+	raised      map[string][]raise               // by group; not in a reading yet
 	returned    map[string]bool                  // by id; not gone from a reading yet
 	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
 }
 
-// raise is by how much a desired capacity was raised, and when.
+// raise is what a desired capacity was raised to, and when.
 type raise struct {
-	by int
+	nodegroups.Raise
 	at time.Time
 }
 
@@ -128,7 +128,10 @@ func (g *Groups) forgetSeen(now time.Time) {
 		})
 	}
 	for name, list := range g.raised {
-		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool { return readAt.After(r.at) })
+		i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name })
+		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool {
+			return readAt.Sub(r.at) > launchSeenWithin || readAt.After(r.at) && i >= 0 && groups[i].Desired >= r.To
+		})
 	}
 	for id := range g.returned {
 		if !slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, id) }) {
@@ -158,12 +161,15 @@ func (g *Groups) Launched(now time.Time, byGroup map[string][]nodegroups.Instanc
 	}
 }
 
-// Raised notes by how much the desired capacities of groups were raised, which counts until they are read.
-func (g *Groups) Raised(now time.Time, byGroup map[string]int) {
+// Raised notes to what the desired capacities of groups were raised, which counts until a reading shows it.
+func (g *Groups) Raised(now time.Time, byGroup map[string][]nodegroups.Raise) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for name, by := range byGroup {
-		g.raised[name] = append(g.raised[name], raise{by, now})
+	for name, list := range byGroup {
+		for _, r := range list {
+			g.raised[name] = append(g.raised[name], raise{r, now})
+		}
+		slices.SortStableFunc(g.raised[name], func(a, b raise) int { return a.To - b.To })
 	}
 }
 
@@ -174,11 +180,16 @@ func (g *Groups) Asked(byGroup map[string]int) {
 	g.asked = byGroup
 }
 
-// Returned notes an instance that was returned before AWS's lists show it.
+// Returned notes an instance that was returned before AWS's lists show it. Its group's desired capacity went down with it,
+// what that was raised to before included.
 func (g *Groups) Returned(instanceID string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.returned[instanceID] = true
+	name, _, _ := g.of(instanceID)
+	for i := range g.raised[name] {
+		g.raised[name][i].To--
+	}
 }
 
 // Unavailable notes groups that could not launch; a newer word on a group replaces an older.
@@ -219,6 +230,10 @@ func (g *Groups) List() []nodegroups.Group {
 func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.of(instanceID)
+}
+
+func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Time) {
 	groups, _, readAt := g.all()
 	for _, x := range groups {
 		if has(x, instanceID) {
@@ -251,6 +266,9 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 				group.Returning++
 			}
 		}
+		for _, r := range g.raised[group.Name] {
+			group.Desired += max(0, min(r.By, r.To-group.Desired))
+		}
 		for _, in := range g.launched[group.Name] {
 			if !has(group, in.ID) {
 				group.Instances = append(group.Instances, in)
@@ -262,9 +280,6 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 		// what the reading shows may hold some of what was asked for: counted twice until the answer it buys nothing, counted
 		// once with what the group is about to replace by itself it would buy above a maximum
 		group.Desired = max(group.Desired, group.Alive()) + g.asked[group.Name]
-		for _, r := range g.raised[group.Name] {
-			group.Desired += r.by
-		}
 		s.Groups = append(s.Groups, group)
 	}
 	nodegroups.Sort(s.Groups)
