@@ -86,6 +86,7 @@ type kube struct{ *wire }
 
 func (c kube) RoundTrip(r *http.Request) (*http.Response, error) {
 	q := readRequest(r)
+	q.by = c.id
 	key := fmt.Sprintf(" %s %s/%s/%s%s", q.method, q.resource, q.name, q.sub, q.node)
 	if q.method == http.MethodPost && q.resource == "pods" && q.sub == "" {
 		key += string(q.body)
@@ -195,6 +196,11 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 		w.fire("AWS call lost after its effect")
 		return nil, errLost
 	}
+	if action == "LaunchInstances" && got.code == http.StatusOK {
+		w.mu.Lock()
+		w.answered[form.Get("ClientToken")] = c.id
+		w.mu.Unlock()
+	}
 	return got.response(r), nil
 }
 
@@ -215,10 +221,7 @@ func (w *world) effect(by string, r *http.Request, action string, form url.Value
 		w.checkLaunch(form, got)
 	case "SetDesiredCapacity":
 		if got.code == http.StatusOK {
-			w.mu.Lock()
-			w.denied[form.Get("AutoScalingGroupName")] = true
-			w.mu.Unlock()
-			w.say("desired capacity of %s set to %s", form.Get("AutoScalingGroupName"), form.Get("DesiredCapacity"))
+			w.checkRaise(form, before)
 		}
 	case "TerminateInstanceInAutoScalingGroup":
 		w.checkTermination(by, form, got, before)

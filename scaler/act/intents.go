@@ -31,6 +31,8 @@ type Intent struct {
 	// AnsweredAt is when the call was answered, machine time, and Instances are what it gave; zero while it is open.
 	AnsweredAt time.Time  `json:"answeredAt,omitzero"`
 	Instances  []Instance `json:"instances,omitempty"`
+	// unsureAt is when a call with the token was last made whose outcome is not known; machine time.
+	unsureAt time.Time
 	// Reason and Rejected go to the ledger only.
 	Reason   string   `json:"-"`
 	Rejected []string `json:"-"`

@@ -72,6 +72,7 @@ func (a *Actor) carryLaunches(ctx context.Context, tick int64, intents []Intent,
 				return
 			}
 			ended = append(ended, answered(in, got))
+			out.Reread = out.Reread || got.Refused && !in.unsureAt.IsZero()
 			out.Launched[in.Group] = append(out.Launched[in.Group], got.Instances...)
 			if got.Raised > 0 {
 				if out.Raised == nil {
@@ -175,6 +176,7 @@ func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.
 func (a *Actor) Recover(ctx context.Context, begun []Intent) (Outcome, error) {
 	begun, err := a.giveUpOld(ctx, 0, begun)
 	for i, in := range begun {
+		begun[i].unsureAt = time.Now() // it may have been called for until this scaler took over
 		begun[i].Reason = fmt.Sprintf("begun at %s by a scaler that did not finish", in.At.Format(time.RFC3339))
 		a.record(0, entryOf(begun[i]))
 	}

@@ -1,9 +1,11 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -35,10 +37,22 @@ type Groups struct {
 	interrupted []nodegroups.Interruption
 }
 
-// raise is what a desired capacity was raised to, and when.
+// raise is what a desired capacity was raised to, and when; a launch raises it too, with instances that are known.
 type raise struct {
 	nodegroups.Raise
-	at time.Time
+	at        time.Time
+	instances []string
+}
+
+// lacks is by how much of it a reading's desired capacity is too low.
+func (r raise) lacks(g nodegroups.Group) int {
+	by := r.By
+	for _, id := range r.instances {
+		if has(g, id) {
+			by--
+		}
+	}
+	return max(0, min(by, r.To-g.Desired))
 }
 
 // reading is one pool's groups as AWS last showed them.
@@ -130,7 +144,7 @@ func (g *Groups) forgetSeen(now time.Time) {
 	for name, list := range g.raised {
 		i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name })
 		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool {
-			return readAt.Sub(r.at) > launchSeenWithin || readAt.After(r.at) && i >= 0 && groups[i].Desired >= r.To
+			return readAt.Sub(r.at) > launchSeenWithin || readAt.After(r.at) && i >= 0 && r.lacks(groups[i]) == 0
 		})
 	}
 	for id := range g.returned {
@@ -149,15 +163,23 @@ func has(g nodegroups.Group, id string) bool {
 	return slices.ContainsFunc(g.Instances, func(i nodegroups.Instance) bool { return i.ID == id })
 }
 
-// Launched notes instances before AWS's lists show them.
+// Launched notes instances before AWS's lists show them. They came on top of what their group wanted until then, as far as that
+// is known.
 func (g *Groups) Launched(now time.Time, byGroup map[string][]nodegroups.Instance) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	groups, _, _ := g.all()
 	for name, list := range byGroup {
+		r := raise{Raise: nodegroups.Raise{By: len(list), To: math.MaxInt}, at: now}
+		if i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name }); i >= 0 {
+			r.To = g.believed(groups[i]).Desired + len(list)
+		}
 		for _, in := range list {
 			in.LaunchedAt = now
 			g.launched[name] = append(g.launched[name], in)
+			r.instances = append(r.instances, in.ID)
 		}
+		g.note(name, r)
 	}
 }
 
@@ -167,10 +189,14 @@ func (g *Groups) Raised(now time.Time, byGroup map[string][]nodegroups.Raise) {
 	defer g.mu.Unlock()
 	for name, list := range byGroup {
 		for _, r := range list {
-			g.raised[name] = append(g.raised[name], raise{r, now})
+			g.note(name, raise{Raise: r, at: now})
 		}
-		slices.SortStableFunc(g.raised[name], func(a, b raise) int { return a.To - b.To })
 	}
+}
+
+func (g *Groups) note(name string, r raise) {
+	g.raised[name] = append(g.raised[name], r)
+	slices.SortStableFunc(g.raised[name], func(a, b raise) int { return cmp.Compare(a.To, b.To) })
 }
 
 // Asked notes how many instances of each group were asked for without an answer yet.
@@ -188,8 +214,12 @@ func (g *Groups) Returned(instanceID string) {
 	g.returned[instanceID] = true
 	name, _, _ := g.of(instanceID)
 	for i := range g.raised[name] {
-		g.raised[name][i].To--
+		r := &g.raised[name][i]
+		if r.To--; slices.Contains(r.instances, instanceID) {
+			r.By--
+		}
 	}
+	g.launched[name] = slices.DeleteFunc(g.launched[name], func(in nodegroups.Instance) bool { return in.ID == instanceID })
 }
 
 // Unavailable notes groups that could not launch; a newer word on a group replaces an older.
@@ -258,25 +288,7 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	s.Unavailable = slices.Clone(g.unavailable)
 	s.Interrupted = slices.Clone(g.interrupted)
 	for _, group := range groups {
-		group.Instances = slices.Clone(group.Instances)
-		for i, in := range group.Instances {
-			if g.returned[in.ID] && in.Lifecycle != nodegroups.Terminating {
-				group.Instances[i].Lifecycle = nodegroups.Terminating
-				group.Desired--
-				group.Returning++
-			}
-		}
-		for _, r := range g.raised[group.Name] {
-			group.Desired += max(0, min(r.By, r.To-group.Desired))
-		}
-		for _, in := range g.launched[group.Name] {
-			if !has(group, in.ID) {
-				group.Instances = append(group.Instances, in)
-				if in.LaunchedAt.After(at) { // on top of what the reading showed to be on its way
-					group.Desired++
-				}
-			}
-		}
+		group = g.believed(group)
 		// what the reading shows may hold some of what was asked for: counted twice until the answer it buys nothing, counted
 		// once with what the group is about to replace by itself it would buy above a maximum
 		group.Desired = max(group.Desired, group.Alive()) + g.asked[group.Name]
@@ -284,6 +296,27 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	}
 	nodegroups.Sort(s.Groups)
 	return problems
+}
+
+// believed is a group as it was read, with what was returned, raised and launched and the reading does not show.
+func (g *Groups) believed(group nodegroups.Group) nodegroups.Group {
+	group.Instances = slices.Clone(group.Instances)
+	for i, in := range group.Instances {
+		if g.returned[in.ID] && in.Lifecycle != nodegroups.Terminating {
+			group.Instances[i].Lifecycle = nodegroups.Terminating
+			group.Desired--
+			group.Returning++
+		}
+	}
+	for _, r := range g.raised[group.Name] {
+		group.Desired += r.lacks(group)
+	}
+	for _, in := range g.launched[group.Name] {
+		if !has(group, in.ID) {
+			group.Instances = append(group.Instances, in)
+		}
+	}
+	return group
 }
 
 func sortedKeys[V any](m map[string]V) []string {

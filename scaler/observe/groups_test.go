@@ -213,4 +213,38 @@ func TestALaunchComesOnTopOfWhatAGroupLacked(t *testing.T) {
 	if s, _ := snapshot(g); s.Groups[0].Desired != 4 || s.Groups[0].Alive() != 2 {
 		t.Errorf("desired %d with %d alive: want 4 with 2, as two are still to come", s.Groups[0].Desired, s.Groups[0].Alive())
 	}
+	if err := g.Read(t.Context(), at.Add(time.Minute), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := snapshot(g); s.Groups[0].Desired != 4 || s.Groups[0].Alive() != 2 {
+		t.Errorf("desired %d with %d alive after an old answer: want 4 with 2", s.Groups[0].Desired, s.Groups[0].Alive())
+	}
+}
+
+// What a predecessor launched is noted before the groups are read at all.
+func TestALaunchIsCountedThoughItsGroupWasNotReadBefore(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 3, "i-1")}}
+	g := NewGroups(cloud)
+	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
+	for after, want := range []int{4, 4} { // an old answer, and a new one
+		if err := g.Read(t.Context(), at.Add(time.Duration(1+after)*time.Second), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := snapshot(g); s.Groups[0].Desired != want || s.Groups[0].Alive() != 2 {
+			t.Errorf("desired %d with %d alive: want %d with 2", s.Groups[0].Desired, s.Groups[0].Alive(), want)
+		}
+		cloud["good"] = []nodegroups.Group{group("g", 4, "i-1", "i-2")}
+	}
+}
+
+func TestALaunchThatIsReturnedBeforeItIsShownIsNotCounted(t *testing.T) {
+	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 1, "i-1")}})
+	if err := g.Read(t.Context(), at, map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+		t.Fatal(err)
+	}
+	g.Launched(at.Add(time.Second), map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}, {ID: "i-3", Zone: "a"}}})
+	g.Returned("i-2")
+	if s, _ := snapshot(g); s.Groups[0].Desired != 2 || s.Groups[0].Alive() != 2 {
+		t.Errorf("desired %d with %d alive: want 2 with 2", s.Groups[0].Desired, s.Groups[0].Alive())
+	}
 }
