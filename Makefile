@@ -88,7 +88,7 @@ bench-replay: ## plays recorded loads through swell and its peers and writes doc
 
 sim: ## the node scaler in virtual time under random faults: SEEDS=5000 of them, or the one SEED=n with its timeline
 	@mkdir -p bin; go test -c -o bin/sim ./bench/sim
-	@cd bench/sim && $(if $(SEEDS),SWELL_SIM_SEEDS=$(SEEDS) SWELL_SIM_PROCESSES=$$(nproc),SWELL_SIM_SEEDS=1 SWELL_SIM_FROM=$(SEED)) \
+	@cd bench/sim && $(if $(SEEDS),GOGC=400 SWELL_SIM_SEEDS=$(SEEDS) SWELL_SIM_PROCESSES=$$(nproc),SWELL_SIM_SEEDS=1 SWELL_SIM_FROM=$(SEED)) \
 	  ../../bin/sim -test.run TestSeedsKeepThePromises -test.timeout 60m
 
 sim-bugs: ## plants each mistake of bench/sim/testdata/bugs and looks for a seed that finds it (minutes)

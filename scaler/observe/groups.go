@@ -148,7 +148,7 @@ func (g *Groups) forgetSeen(now time.Time) {
 		})
 	}
 	for id := range g.returned {
-		if !slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, id) }) {
+		if _, known, _ := g.of(id); !known {
 			delete(g.returned, id)
 		}
 	}
@@ -214,12 +214,8 @@ func (g *Groups) Returned(instanceID string) {
 	g.returned[instanceID] = true
 	name, _, _ := g.of(instanceID)
 	for i := range g.raised[name] {
-		r := &g.raised[name][i]
-		if r.To--; slices.Contains(r.instances, instanceID) {
-			r.By--
-		}
+		g.raised[name][i].To--
 	}
-	g.launched[name] = slices.DeleteFunc(g.launched[name], func(in nodegroups.Instance) bool { return in.ID == instanceID })
 }
 
 // Unavailable notes groups that could not launch; a newer word on a group replaces an older.
@@ -300,7 +296,13 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 
 // believed is a group as it was read, with what was returned, raised and launched and the reading does not show.
 func (g *Groups) believed(group nodegroups.Group) nodegroups.Group {
+	read := group
 	group.Instances = slices.Clone(group.Instances)
+	for _, in := range g.launched[group.Name] {
+		if !has(read, in.ID) {
+			group.Instances = append(group.Instances, in)
+		}
+	}
 	for i, in := range group.Instances {
 		if g.returned[in.ID] && in.Lifecycle != nodegroups.Terminating {
 			group.Instances[i].Lifecycle = nodegroups.Terminating
@@ -308,14 +310,11 @@ func (g *Groups) believed(group nodegroups.Group) nodegroups.Group {
 			group.Returning++
 		}
 	}
+	read.Desired = group.Desired
 	for _, r := range g.raised[group.Name] {
-		group.Desired += r.lacks(group)
+		read.Desired += r.lacks(read)
 	}
-	for _, in := range g.launched[group.Name] {
-		if !has(group, in.ID) {
-			group.Instances = append(group.Instances, in)
-		}
-	}
+	group.Desired = read.Desired
 	return group
 }
 

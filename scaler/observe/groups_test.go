@@ -237,14 +237,27 @@ func TestALaunchIsCountedThoughItsGroupWasNotReadBefore(t *testing.T) {
 	}
 }
 
-func TestALaunchThatIsReturnedBeforeItIsShownIsNotCounted(t *testing.T) {
-	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 1, "i-1")}})
-	if err := g.Read(t.Context(), at, map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
-		t.Fatal(err)
+// It is no room for another either, until the return is read back: the group may have been replacing it.
+func TestALaunchThatIsReturnedBeforeItIsShownIsReturning(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}}
+	g := NewGroups(cloud)
+	want := func(desired, alive, returning int, when string) {
+		t.Helper()
+		if err := g.Read(t.Context(), at.Add(time.Second), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := snapshot(g); s.Groups[0].Desired != desired || s.Groups[0].Alive() != alive || s.Groups[0].Returning != returning {
+			t.Errorf("%s: desired %d with %d alive and %d returning: want %d, %d and %d", when, s.Groups[0].Desired, s.Groups[0].Alive(), s.Groups[0].Returning, desired, alive, returning)
+		}
 	}
-	g.Launched(at.Add(time.Second), map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}, {ID: "i-3", Zone: "a"}}})
+	want(1, 1, 0, "at first")
+	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}, {ID: "i-3", Zone: "a"}}})
 	g.Returned("i-2")
-	if s, _ := snapshot(g); s.Groups[0].Desired != 2 || s.Groups[0].Alive() != 2 {
-		t.Errorf("desired %d with %d alive: want 2 with 2", s.Groups[0].Desired, s.Groups[0].Alive())
-	}
+	want(2, 2, 1, "returned")
+	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-4", Zone: "a"}}})
+	want(3, 3, 1, "launched once more")
+	shown := group("g", 3, "i-1", "i-2", "i-3", "i-4")
+	shown.Instances[1].Lifecycle = nodegroups.Terminating
+	cloud["good"] = []nodegroups.Group{shown}
+	want(3, 3, 0, "shown")
 }
