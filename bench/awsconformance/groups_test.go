@@ -7,6 +7,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	emulator "swell/bench/testbed/aws"
 )
 
 var groupCases = []conformanceCase{
@@ -130,6 +132,18 @@ var groupCases = []conformanceCase{
 			}
 			a := out[0]
 			return m{"group": a.AutoScalingGroupName, "status": a.StatusCode, "progress": a.Progress, "start": t.recent(a.StartTime), "end": t.recent(a.EndTime)}
+		}},
+	{op: "autoscaling:DescribeScalingActivities", docs: "https://docs.aws.amazon.com/cli/latest/reference/autoscaling/describe-scaling-activities.html", says: "an activity's details are its subnet and zone, as JSON", alone: "moto tells no activities",
+		want: `"{\"Subnet ID\":\"subnet#1\",\"Availability Zone\":\"ap-northeast-1a\"}"`, run: func(t *target) any {
+			return must[*autoscaling.DescribeScalingActivitiesOutput](t)(t.as.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: awssdk.String("web")})).Activities[0].Details
+		}},
+	{op: "autoscaling:DescribeScalingActivities", docs: asGuide + "ts-as-instancelaunchfailure.html", says: "a launch that found no capacity failed, and its message names other zones that have some", alone: "moto tells no activities",
+		want: `{"details":"{\"Subnet ID\":\"subnet#1\",\"Availability Zone\":\"ap-northeast-1a\"}","message":"We currently do not have sufficient m5.large capacity in the Availability Zone you requested (ap-northeast-1a). Our system will be working on provisioning additional capacity. You can currently get m5.large capacity by not specifying an Availability Zone in your request or choosing ap-northeast-1c. Launching EC2 instance failed.","status":"Failed"}`,
+		run: func(t *target) any {
+			t.order("capacity", emulator.Order{Fault: emulator.Fault{Zone: "ap-northeast-1a"}})
+			t.setDesired("web", 3)
+			a := must[*autoscaling.DescribeScalingActivitiesOutput](t)(t.as.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: awssdk.String("web")})).Activities[0]
+			return m{"status": a.StatusCode, "message": a.StatusMessage, "details": a.Details}
 		}},
 }
 

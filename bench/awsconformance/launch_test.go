@@ -11,7 +11,10 @@ import (
 	emulator "swell/bench/testbed/aws"
 )
 
-const launchPage = asDocs + "LaunchInstances.html"
+const (
+	launchPage  = asDocs + "LaunchInstances.html"
+	launchGuide = asGuide + "launch-instances-synchronously.html"
+)
 
 var launchCases = []conformanceCase{
 	{op: "autoscaling:LaunchInstances", docs: launchPage, says: "the ids of what was launched, with type, zone, subnet and market; desired capacity rises by it",
@@ -43,7 +46,7 @@ var launchCases = []conformanceCase{
 		run: func(t *target) any {
 			return t.launched(&autoscaling.LaunchInstancesInput{RequestedCapacity: awssdk.Int32(9)})
 		}},
-	{op: "autoscaling:LaunchInstances", docs: asGuide + "launch-instances-synchronously.html", says: "a group of several zones needs one named",
+	{op: "autoscaling:LaunchInstances", docs: launchGuide, says: "a group of several zones needs one named",
 		want: `{"error":"ValidationError"}`, run: func(t *target) any {
 			_, err := t.as.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{AutoScalingGroupName: awssdk.String("wide"), RequestedCapacity: awssdk.Int32(1)})
 			return refusal(err)
@@ -74,6 +77,42 @@ var launchCases = []conformanceCase{
 			t.order("capacity", emulator.Order{Fault: emulator.Fault{Zone: "ap-northeast-1a", Available: 1}})
 			return t.launched(&autoscaling.LaunchInstancesInput{RequestedCapacity: awssdk.Int32(3), RetryStrategy: types.RetryStrategyRetryWithGroupConfiguration})
 		}},
+	{op: "autoscaling:LaunchInstances", docs: launchGuide, says: "a group with a warm pool is refused as UnsupportedOperation",
+		want: `{"answer":{"error":"UnsupportedOperation"},"desired":2,"instances":2}`, run: func(t *target) any {
+			must[*autoscaling.PutWarmPoolOutput](t)(t.as.PutWarmPool(ctx, &autoscaling.PutWarmPoolInput{AutoScalingGroupName: awssdk.String("web"), MaxGroupPreparedCapacity: awssdk.Int32(2)}))
+			return t.launched(&autoscaling.LaunchInstancesInput{RequestedCapacity: awssdk.Int32(1)})
+		}},
+	{op: "autoscaling:LaunchInstances", docs: launchGuide, says: "where EC2 takes long the token comes back alone, and a later call with it tells what was launched",
+		want: `{"first":{"answer":{"group":"web","launched":[],"token":"t","unlaunched":[]},"desired":4,"instances":4},"later":{"answer":{"group":"web","launched":["2 m5.large ap-northeast-1a OnDemand"],"token":"t","unlaunched":[]},"desired":4,"instances":4}}`,
+		run: func(t *target) any {
+			t.order("timeout", emulator.Order{})
+			first := t.launched(&autoscaling.LaunchInstancesInput{RequestedCapacity: awssdk.Int32(2)})
+			t.order("reset", emulator.Order{})
+			return m{"first": first, "later": t.launched(&autoscaling.LaunchInstancesInput{RequestedCapacity: awssdk.Int32(2)})}
+		}},
+	{op: "autoscaling:LaunchInstances", docs: asGuide + "launching-instances-synchronous-provisioning.html", says: "the caller needs ec2:CreateFleet, and its refusal is told with the errors",
+		want: `{"answer":{"group":"web","launched":[],"token":"t","unlaunched":["UnauthorizedOperation  ap-northeast-1a OnDemand"]},"desired":2,"instances":2}`,
+		run: func(t *target) any {
+			t.order("deny", emulator.Order{Fault: emulator.Fault{Service: "ec2", Action: "CreateFleet"}})
+			return t.launched(&autoscaling.LaunchInstancesInput{RequestedCapacity: awssdk.Int32(1)})
+		}},
+	{op: "autoscaling:LaunchInstances", docs: asDocs + "LaunchInstancesError.html", says: "an error names the type that could not be launched, and others may have been",
+		want: `{"launched":["m5.xlarge"],"unlaunched":["InsufficientInstanceCapacity m5.large ap-northeast-1a"]}`, run: func(t *target) any {
+			t = newEmulator(t.T, func(f *emulator.Fleet) {
+				f.Groups[0].Name, f.Groups[0].InstanceTypes = "several", []string{"m5.large", "m5.xlarge"}
+				f.InstanceTypes["m5.xlarge"], f.Prices["m5.xlarge"] = emulator.InstanceType{VCPU: 4, MemoryMiB: 16384}, emulator.Price{OnDemand: 0.248, Spot: 0.08}
+			})
+			t.order("capacity", emulator.Order{Fault: emulator.Fault{Type: "m5.large"}})
+			out := must[*autoscaling.LaunchInstancesOutput](t)(t.as.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{AutoScalingGroupName: awssdk.String("several"), RequestedCapacity: awssdk.Int32(1), ClientToken: awssdk.String("t")}))
+			got, not := []string{}, []string{}
+			for _, i := range out.Instances {
+				got = append(got, *i.InstanceType)
+			}
+			for _, e := range out.Errors {
+				not = append(not, *e.ErrorCode+" "+*e.InstanceType+" "+*e.AvailabilityZone)
+			}
+			return m{"launched": got, "unlaunched": not}
+		}},
 	{op: "autoscaling:LaunchInstances", docs: asGuide + "CHAP_Troubleshooting.html", says: "a call that a policy does not allow is AccessDenied",
 		want: `{"answer":{"error":"AccessDenied"},"desired":2,"instances":2}`, run: func(t *target) any {
 			t.order("deny", emulator.Order{Fault: emulator.Fault{Service: "autoscaling", Action: "LaunchInstances"}})
@@ -93,7 +132,7 @@ func (t *target) launched(in *autoscaling.LaunchInstancesInput) any {
 			got = append(got, fmt.Sprintf("%d %s %s %s", len(i.InstanceIds), *i.InstanceType, *i.AvailabilityZone, *i.MarketType))
 		}
 		for _, e := range out.Errors {
-			not = append(not, fmt.Sprintf("%s %s %s %s", *e.ErrorCode, *e.InstanceType, *e.AvailabilityZone, *e.MarketType))
+			not = append(not, fmt.Sprintf("%s %s %s %s", *e.ErrorCode, awssdk.ToString(e.InstanceType), *e.AvailabilityZone, *e.MarketType))
 		}
 		answer = m{"group": out.AutoScalingGroupName, "token": out.ClientToken, "launched": got, "unlaunched": not}
 	}

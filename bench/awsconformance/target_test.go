@@ -83,7 +83,7 @@ func (t *target) connect() {
 	t.as, t.ec2, t.sqs, t.sts, t.iam, t.quotas, t.plans = autoscaling.NewFromConfig(c), ec2.NewFromConfig(c), sqs.NewFromConfig(c), sts.NewFromConfig(c), iam.NewFromConfig(c), servicequotas.NewFromConfig(c), savingsplans.NewFromConfig(c)
 }
 
-func newEmulator(t *testing.T) *target {
+func newEmulator(t *testing.T, change ...func(*emulator.Fleet)) *target {
 	t.Helper()
 	w := &target{T: t, clock: time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC), subnet: map[string]string{"ap-northeast-1a": "subnet-a", "ap-northeast-1c": "subnet-c"}}
 	spare := emulator.Group{Name: "spare", Zone: "ap-northeast-1a", Market: "on-demand", Max: 5, InstanceTypes: []string{"m5.large"}, Image: image, Subnets: []string{"subnet-a"}}
@@ -93,11 +93,15 @@ func newEmulator(t *testing.T) *target {
 	spare.ScheduledActions = []emulator.ScheduledAction{{Name: "evening", Recurrence: "0 18 * * *", Min: new(1), Max: new(5), Desired: new(2)}}
 	spare.Refreshes = []string{"InProgress", "Successful"}
 	web.NoResourceTags, wide.NoResourceTags, spare.NoResourceTags = true, true, true
-	e, err := emulator.New(emulator.Options{Seed: 7, Now: w.now, Manual: true, Fleet: emulator.Fleet{Region: region, Groups: []emulator.Group{web, wide, spare},
+	fleet := emulator.Fleet{Region: region, Groups: []emulator.Group{web, wide, spare},
 		InstanceTypes: map[string]emulator.InstanceType{"m5.large": {VCPU: 2, MemoryMiB: 8192}}, Prices: map[string]emulator.Price{"m5.large": {OnDemand: 0.124, Spot: 0.04}},
 		Subnets:      map[string]emulator.Subnet{"subnet-a": {Zone: "ap-northeast-1a", Addresses: 251}, "subnet-c": {Zone: "ap-northeast-1c", Addresses: 251}},
 		SavingsPlans: []emulator.SavingsPlan{{Kind: "EC2Instance", Family: "m5", Commitment: 2.5, Discount: 0.5}, {Kind: "Compute", Commitment: 1, State: "retired"}},
-		Reserved:     []emulator.Reserved{{Type: "m5.large", Count: 3}}, Quotas: map[string]float64{emulator.QuotaOnDemand: 640}}})
+		Reserved:     []emulator.Reserved{{Type: "m5.large", Count: 3}}, Quotas: map[string]float64{emulator.QuotaOnDemand: 640}}
+	for _, f := range change {
+		f(&fleet)
+	}
+	e, err := emulator.New(emulator.Options{Seed: 7, Now: w.now, Manual: true, Fleet: fleet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	emulator "swell/bench/testbed/aws"
 )
 
 const newImage = "ami-03cf127a" // moto knows it
@@ -11,6 +13,25 @@ const newImage = "ami-03cf127a" // moto knows it
 var templateCases = []conformanceCase{
 	{op: "ec2:DescribeLaunchTemplateVersions", docs: ec2Docs + "LaunchTemplateVersion.html", says: "the default version's data",
 		want: `{"default":true,"id":"lt#1","image":"ami-12c6146b","name":"web","number":1,"type":"m5.large"}`, run: func(t *target) any { return t.version("$Default") }},
+	{op: "ec2:DescribeLaunchTemplateVersions", docs: ec2Docs + "DescribeLaunchTemplateVersions.html", says: "an image that is a parameter is told as such, and with ResolveAlias as the image that it stands for", alone: "moto resolves no parameter",
+		want: `["resolve:ssm:/images/node","ami-03cf127a"]`, run: func(t *target) any {
+			t = newEmulator(t.T, func(f *emulator.Fleet) {
+				f.Parameters, f.Groups[0].Image = map[string]string{"/images/node": newImage}, "resolve:ssm:/images/node"
+			})
+			out := []string{}
+			for _, resolve := range []bool{false, true} {
+				out = append(out, *must[*ec2.DescribeLaunchTemplateVersionsOutput](t)(t.ec2.DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateName: awssdk.String("web"),
+					Versions: []string{"$Default"}, ResolveAlias: &resolve})).LaunchTemplateVersions[0].LaunchTemplateData.ImageId)
+			}
+			return out
+		}},
+	{op: "ec2:DescribeInstances", docs: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/create-launch-template.html", says: "an instance of a template whose image is a parameter has the image that it stands for", alone: "moto resolves no parameter",
+		want: `"ami-03cf127a"`, run: func(t *target) any {
+			t = newEmulator(t.T, func(f *emulator.Fleet) {
+				f.Parameters, f.Groups[0].Image = map[string]string{"/images/node": newImage}, "resolve:ssm:/images/node"
+			})
+			return t.describe(t.instances("web")[0]).ImageId
+		}},
 	{op: "ec2:DescribeLaunchTemplateVersions", docs: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html", says: "a template that there is not is InvalidLaunchTemplateName.NotFoundException",
 		want: `{"error":"InvalidLaunchTemplateName.NotFoundException"}`, run: func(t *target) any {
 			_, err := t.ec2.DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateName: awssdk.String("none")})

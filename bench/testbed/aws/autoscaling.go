@@ -201,7 +201,7 @@ func (e *Emulator) describeActivities(r *request) (any, *apiError) {
 	}
 	out := activitiesXML{NextToken: next}
 	for _, a := range found {
-		out.Activities = append(out.Activities, activityOf(a.activity))
+		out.Activities = append(out.Activities, e.activityOf(a.activity))
 	}
 	return out, nil
 }
@@ -264,7 +264,7 @@ func (e *Emulator) terminateInGroup(r *request) (any, *apiError) {
 	c.commit()
 	for n := len(e.state.activities) - 1; n >= 0; n-- {
 		if a := e.state.activities[n]; a.ID == "terminate-"+id {
-			x := activityOf(a)
+			x := e.activityOf(a)
 			return activityResultXML{Activity: &x}, nil
 		}
 	}

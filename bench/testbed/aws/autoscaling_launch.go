@@ -47,7 +47,7 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 			return nil, refuse(http.StatusBadRequest, "IdempotentParameterMismatch", "The client token %s was used with other parameters.", token)
 		}
 		r.call.Instances = append(r.call.Instances, seen.Instances...)
-		return e.launchXML(g, zone, token, seen), nil
+		return e.launchAnswer(r, g, zone, token, seen), nil
 	}
 	if g.desired+n > g.Max {
 		return nil, invalid("Launching %d instances would bring the desired capacity to %d, above the max size %d of the AutoScalingGroup.", n, g.desired+n, g.Max)
@@ -56,7 +56,13 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 		return nil, invalid("The Launch process of AutoScalingGroup %s is suspended.", g.Name)
 	}
 	c := e.change(r.now)
-	launched, errs := e.launch(c, g, zone, subnet, n, token, "launch-instances")
+	var launched launched
+	var errs []launchError
+	if bad := e.faultOfFleet(r.now); bad != nil {
+		errs = []launchError{*bad}
+	} else {
+		launched, errs = e.launch(c, g, zone, subnet, n, token, "launch-instances")
+	}
 	ids, grow := launched.ids, launched.units
 	if strategy == "retry-with-group-configuration" {
 		grow = n
@@ -69,11 +75,22 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 	if len(errs) > 0 && launched.units < n {
 		r.call.Code = errs[0].Code
 	}
-	return e.launchXML(g, zone, token, reply), nil
+	return e.launchAnswer(r, g, zone, token, reply), nil
+}
+
+// launchAnswer is a call's outcome, or its token alone where EC2 takes longer than the call waits.
+func (e *Emulator) launchAnswer(r *request, g *group, zone, token string, reply launchReply) launchResultXML {
+	if e.timesOut(r.now, g) {
+		return launchResultXML{Group: g.Name, Token: token}
+	}
+	return e.launchXML(g, zone, token, reply)
 }
 
 // launchable refuses what LaunchInstances does not do for a group.
 func (g *group) launchable(n int) *apiError {
+	if g.warm != nil {
+		return refuse(http.StatusBadRequest, "UnsupportedOperation", "Auto Scaling groups with warm pools are not supported.")
+	}
 	if g.Market == mixed {
 		return invalid("LaunchInstances supports mixed instances policies with fully On-Demand or fully Spot purchasing options only.")
 	}

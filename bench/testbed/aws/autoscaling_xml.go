@@ -100,6 +100,7 @@ type activityXML struct {
 	Status        string `xml:"StatusCode"`
 	StatusMessage string `xml:"StatusMessage,omitempty"`
 	Progress      int    `xml:"Progress"`
+	Details       string `xml:"Details,omitempty"`
 }
 
 type activitiesXML struct {
@@ -228,10 +229,17 @@ func (e *Emulator) tagsXML(g Group) []tagXML {
 	return out
 }
 
-func activityOf(a *activity) activityXML {
+func (e *Emulator) activityOf(a *activity) activityXML {
 	out := activityXML{ID: a.ID, Group: a.Group, Description: a.What, Cause: a.Cause, Start: timestamp(a.Start), Status: a.Status, StatusMessage: a.Message, Progress: 50}
 	if !a.End.IsZero() {
 		out.End, out.Progress = timestamp(a.End), 100
+	}
+	subnet := a.Subnet
+	if i := e.state.instances[a.Instance]; i != nil {
+		subnet = i.Subnet
+	}
+	if subnet != "" {
+		out.Details = fmt.Sprintf(`{"Subnet ID":%q,"Availability Zone":%q}`, subnet, e.fleet.Subnets[subnet].Zone)
 	}
 	return out
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Order is the body of a POST to /_control/capacity, throttle, deny, slow, interrupt, rebalance, maintenance, template and reset.
+// Order is the body of a POST to /_control/capacity, throttle, deny, slow, timeout, interrupt, rebalance, maintenance, template and reset.
 type Order struct {
 	Fault
 	// For is how long the fault lasts, in the services' time; absent and without until, it lasts until a reset.
@@ -68,7 +68,7 @@ func (e *Emulator) Control(what string, o Order) ([]string, error) {
 	c := e.change(now)
 	defer c.commit()
 	switch kind := FaultKind(what); kind {
-	case FaultCapacity, FaultDeny, FaultThrottle, FaultSlow:
+	case FaultCapacity, FaultDeny, FaultThrottle, FaultSlow, FaultTimeout:
 		if kind == FaultThrottle && (o.Share <= 0 || o.Share > 1) {
 			return nil, fmt.Errorf("throttling a share of %g: give share above 0 and up to 1", o.Share)
 		}
@@ -109,7 +109,7 @@ func (e *Emulator) Control(what string, o Order) ([]string, error) {
 		c.do(record{Op: opReset})
 		return []string{}, nil
 	}
-	return nil, fmt.Errorf("the order %q is not known: give capacity, throttle, deny, slow, interrupt, rebalance, maintenance, template or reset", what)
+	return nil, fmt.Errorf("the order %q is not known: give capacity, throttle, deny, slow, timeout, interrupt, rebalance, maintenance, template or reset", what)
 }
 
 // maintenance schedules an event for the named instances. The lock is held.

@@ -96,6 +96,7 @@ func (e *Emulator) describeTemplateVersions(r *request) (any, *apiError) {
 		return nil, bad
 	}
 	wanted := r.list("LaunchTemplateVersion.")
+	resolve := r.form.Get("ResolveAlias") == "true"
 	out := templateVersionsXML{}
 	if len(wanted) == 0 {
 		for _, v := range t.Versions {
@@ -108,6 +109,16 @@ func (e *Emulator) describeTemplateVersions(r *request) (any, *apiError) {
 			return nil, refuse(http.StatusBadRequest, "InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", w)
 		}
 		out.Versions = append(out.Versions, e.templateVersionXML(t, v))
+	}
+	for i := range out.Versions {
+		image := &out.Versions[i].Image
+		if !resolve || e.fleet.imageOf(*image) == *image {
+			continue
+		}
+		if f := e.faultOfCall("ssm", "GetParameters", r.now); f != nil {
+			return nil, refuse(http.StatusForbidden, f.code("UnauthorizedOperation"), "%s", f.message("You are not authorized to perform this operation."))
+		}
+		*image = e.fleet.imageOf(*image)
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,7 @@ const (
 	FaultThrottle FaultKind = "throttle" // a share of calls is throttled
 	FaultDeny     FaultKind = "deny"     // calls are refused
 	FaultSlow     FaultKind = "slow"     // boots take longer
+	FaultTimeout  FaultKind = "timeout"  // LaunchInstances launches, and answers with the client token alone
 )
 
 // Fault is something that goes wrong until a time. An empty selector field selects everything.
@@ -78,6 +80,30 @@ func (s *state) useCapacity(i *instance) {
 			f.used++
 		}
 	}
+}
+
+// faultOfFleet returns the fault that EC2's CreateFleet meets, by which a LaunchInstances call launches. Only one that names the
+// action is of it.
+func (e *Emulator) faultOfFleet(now time.Time) *launchError {
+	for _, f := range e.state.faults {
+		if f.Action != "CreateFleet" || !f.in(now) || !matches(f.Service, ec2Service.name) {
+			continue
+		}
+		if f.Kind == FaultDeny {
+			return &launchError{Code: f.code(ec2Service.denied.Code), Message: f.message(ec2Service.denied.Message + "User: " + callerARN + " is not authorized to perform: ec2:CreateFleet")}
+		}
+		if f.Kind == FaultThrottle && e.dice.Float64() < f.Share {
+			return &launchError{Code: f.code(ec2Service.throttle.Code), Message: f.message(ec2Service.throttle.Message)}
+		}
+	}
+	return nil
+}
+
+// timesOut reports whether a LaunchInstances call gives its outcome only to a later call with the same token.
+func (e *Emulator) timesOut(now time.Time, g *group) bool {
+	return slices.ContainsFunc(e.state.faults, func(f *Fault) bool {
+		return f.Kind == FaultTimeout && f.in(now) && matches(f.Zone, g.Zone) && matches(f.Market, g.Market)
+	})
 }
 
 // faultOfCall returns the fault that a call meets.

@@ -36,6 +36,8 @@ type Fleet struct {
 	InServiceAfter time.Duration `yaml:"inServiceAfter,omitempty"`
 	// TerminateTakes is how long an instance shuts down; default 10 s.
 	TerminateTakes time.Duration `yaml:"terminateTakes,omitempty"`
+	// Parameters of Systems Manager by name: what an image of the form resolve:ssm:name stands for.
+	Parameters map[string]string `yaml:"parameters,omitempty"`
 	// Reserved are the account's EC2 reservations.
 	Reserved []Reserved `yaml:"reserved,omitempty"`
 	// SavingsPlans are the account's commitments.
@@ -285,6 +287,9 @@ func (f Fleet) validateGroup(g Group) error {
 			return fmt.Errorf("%w (group %s)", err, g.Name)
 		}
 	}
+	if f.imageOf(g.Image) == "" {
+		return fmt.Errorf("image of %s is %q, which parameters does not describe: add it there", g.Name, g.Image)
+	}
 	if g.WarmPool != nil {
 		if err := g.WarmPool.validate(); err != nil {
 			return fmt.Errorf("%w (group %s)", err, g.Name)
@@ -336,6 +341,16 @@ func splitTaint(t string) (key, value, effect string) {
 	key, effect, _ = strings.Cut(t, ":")
 	key, value, _ = strings.Cut(key, "=")
 	return key, value, effect
+}
+
+const aliasPrefix = "resolve:ssm:"
+
+// imageOf is the image's id, also where it is given as a parameter.
+func (f Fleet) imageOf(image string) string {
+	if name, ok := strings.CutPrefix(image, aliasPrefix); ok {
+		return f.Parameters[name]
+	}
+	return image
 }
 
 func (f Fleet) price(market, instanceType string) float64 {

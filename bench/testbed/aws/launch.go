@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -114,7 +115,7 @@ func (e *Emulator) pick(g *group, zone, subnet string, now time.Time) (*instance
 	for _, t := range g.InstanceTypes {
 		if f := e.state.faultOf(FaultCapacity, now, zone, market, t); f != nil && f.left() <= 0 {
 			failed = append(failed, launchError{Type: t, Subnet: subnet, Code: f.code("InsufficientInstanceCapacity"), Message: f.message(
-				fmt.Sprintf("We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity.", t, zone))})
+				fmt.Sprintf("We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity.%s", t, zone, e.elsewhere(now, zone, market, t)))})
 			continue
 		}
 		if code, text := e.overQuota(market, t); code != "" {
@@ -124,6 +125,23 @@ func (e *Emulator) pick(g *group, zone, subnet string, now time.Time) (*instance
 		return e.newInstance(g, zone, subnet, market, t, now), failed
 	}
 	return nil, failed
+}
+
+// elsewhere names the other zones that have capacity of a type, as the refusal of a zone that has none does.
+func (e *Emulator) elsewhere(now time.Time, zone, market, instanceType string) string {
+	var zones []string
+	for _, g := range e.fleet.Groups {
+		for _, z := range append([]string{g.Zone}, g.MoreZones...) {
+			if f := e.state.faultOf(FaultCapacity, now, z, market, instanceType); z != zone && !slices.Contains(zones, z) && (f == nil || f.left() > 0) {
+				zones = append(zones, z)
+			}
+		}
+	}
+	if len(zones) == 0 {
+		return ""
+	}
+	slices.Sort(zones)
+	return fmt.Sprintf(" You can currently get %s capacity by not specifying an Availability Zone in your request or choosing %s.", instanceType, strings.Join(zones, ", "))
 }
 
 func (e *Emulator) roomiest(g *group, zone string) string {
@@ -141,7 +159,7 @@ func (e *Emulator) newInstance(g *group, zone, subnet, market, instanceType stri
 	n := len(e.state.order)
 	i := &instance{
 		ID: fmt.Sprintf("i-0%016x", e.hash("instance", uint64(n))), Group: g.Name, Zone: zone, Market: market, Type: instanceType,
-		Image: version.Image, Version: version.Number, Subnet: subnet, IP: fmt.Sprintf("10.%d.%d.%d", n/60000, n/240%250, n%240+10),
+		Image: e.fleet.imageOf(version.Image), Version: version.Number, Subnet: subnet, IP: fmt.Sprintf("10.%d.%d.%d", n/60000, n/240%250, n%240+10),
 		Price: e.fleet.price(market, instanceType), State: statePending, LaunchedAt: now,
 	}
 	boot := e.bootTime(zone, uint64(e.state.perZone[zone]))

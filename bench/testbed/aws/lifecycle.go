@@ -107,7 +107,7 @@ func failedActivity(g *group, errs []launchError, at time.Time) record {
 	a := &activity{ID: "failed-" + g.Name + "-" + at.UTC().Format("20060102T150405.000000"), Group: g.Name, What: "Launching a new EC2 instance",
 		Cause: g.repairCause, Status: "Failed", Start: at, End: at}
 	if len(errs) > 0 {
-		a.Message = errs[0].Message + " Launching EC2 instance failed."
+		a.Message, a.Subnet = errs[0].Message+" Launching EC2 instance failed.", errs[0].Subnet
 	}
 	return record{Op: opActivity, Activity: a}
 }

@@ -85,6 +85,7 @@ type activity struct {
 	Cause    string    `json:"cause"`
 	Status   string    `json:"status"`
 	Message  string    `json:"message,omitempty"`
+	Subnet   string    `json:"subnet,omitempty"`
 	Start    time.Time `json:"start"`
 	End      time.Time `json:"end,omitzero"`
 }
