@@ -100,12 +100,13 @@ func ProviderID(zone, id string) string { return "aws:///" + zone + "/" + id }
 type FailureClass string
 
 const (
-	NoCapacity   FailureClass = "capacity"   // the zone has none of this type in this market: another group, back-off
-	LimitReached FailureClass = "limit"      // an account or group limit: other capacity, and a condition
-	NotAllowed   FailureClass = "permission" // an IAM policy is missing: a condition
-	BadTemplate  FailureClass = "template"   // the launch template or image is broken: the group is frozen
-	Throttled    FailureClass = "throttle"   // too many calls: slower, nothing is marked
-	NoAddresses  FailureClass = "address"    // the subnet has no address left: another group
+	NoCapacity   FailureClass = "capacity"    // the zone has none of this type in this market: another group, back-off
+	LimitReached FailureClass = "limit"       // an account or group limit: other capacity, and a condition
+	NotAllowed   FailureClass = "permission"  // an IAM policy is missing: a condition
+	NotKnown     FailureClass = "credentials" // the service does not know who asks: nothing is marked, all groups fail alike
+	BadTemplate  FailureClass = "template"    // the launch template or image is broken: the group is frozen
+	Throttled    FailureClass = "throttle"    // too many calls: slower, nothing is marked
+	NoAddresses  FailureClass = "address"     // the subnet has no address left: another group
 	Unclassified FailureClass = "unknown"
 )
 
@@ -129,6 +130,8 @@ type Raise struct{ By, To int }
 type LaunchFailure struct {
 	Code, Message string
 	Class         FailureClass
+	// Type and Zone are what could not be launched and where; empty is not told.
+	Type, Zone string
 	// At is when a group's own launch failed; zero for the answer to a call.
 	At time.Time
 }
@@ -136,13 +139,30 @@ type LaunchFailure struct {
 // Unavailable says that a group cannot launch until a time.
 type Unavailable struct {
 	Group string
-	// Zone, Types and Market are what was asked for: insufficient capacity is of these, whichever group asks.
+	// Zone, Types and Market are what was refused: insufficient capacity is of these, whichever group asks.
 	Zone   string
 	Types  []string
 	Market Market
 	Class  FailureClass
 	Until  time.Time
 	Reason string
+}
+
+// Refused is u with what the group was refused: the types that the answer names or, where it names none of the group's, those
+// that the same call did not launch. The zone is that of the answer, else the group's.
+func (g Group) Refused(u Unavailable, launched []Instance) Unavailable {
+	u.Zone, u.Market = cmp.Or(u.Zone, g.Zone), g.Market
+	u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t string) bool { return !slices.Contains(g.InstanceTypes, t) })
+	if len(u.Types) > 0 {
+		return u
+	}
+	u.Types = slices.DeleteFunc(slices.Clone(g.InstanceTypes), func(t string) bool {
+		return slices.ContainsFunc(launched, func(i Instance) bool { return i.Type == t })
+	})
+	if len(u.Types) == 0 { // of each some were had, and no more
+		u.Types = g.InstanceTypes
+	}
+	return u
 }
 
 // Interruption is the notice that an instance is about to be lost.

@@ -15,7 +15,7 @@ type Reservation struct {
 	Zone  string
 	Count int
 	// Flexible says that it also pays, in proportion, for other sizes of its family: regional ones of Linux with default
-	// tenancy do.
+	// tenancy do, but for a few families.
 	Flexible bool
 }
 
@@ -150,11 +150,14 @@ func shareOf(g Group, r Reservation, flexible bool) (float64, bool) {
 	family, size, _ := strings.Cut(own, ".")
 	theirs, theirSize, _ := strings.Cut(r.Type, ".")
 	a, b := normal(size), normal(theirSize)
-	if family != theirs || a == 0 || b == 0 {
+	if family != theirs || a == 0 || b == 0 || slices.Contains(inflexible, family) {
 		return 0, false
 	}
 	return a / b, true
 }
+
+// inflexible families have no size flexibility, by EC2's documentation of how reserved instances are applied.
+var inflexible = []string{"g4ad", "g4dn", "g5", "g5g", "inf1"}
 
 // normal is the normalisation factor of an instance size; 0 is unknown, as for metal.
 func normal(size string) float64 {

@@ -130,3 +130,14 @@ func TestNoCommitmentIsCountedTwice(t *testing.T) {
 		}
 	})
 }
+
+// EC2's documentation of how reserved instances are applied leaves these families out.
+func TestNoOtherSizeIsPrepaidOfAFamilyWithoutSizeFlexibility(t *testing.T) {
+	for family, want := range map[string]int{"g4ad": 0, "g4dn": 0, "g5": 0, "g5g": 0, "inf1": 0, "m6i": 4, "g6": 4, "inf2": 4} {
+		g := []nodegroups.Group{{Name: "g", Zone: "a", Market: nodegroups.OnDemand, Max: 10, InstanceTypes: []string{family + ".xlarge"}}}
+		nodegroups.AllocatePrepaid(g, []nodegroups.Reservation{{ID: "r", Type: family + ".4xlarge", Count: 1, Flexible: true}}, nil)
+		if g[0].Prepaid != want {
+			t.Errorf("%d %s.xlarge are taken as paid by a 4xlarge, want %d", g[0].Prepaid, family, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,13 +76,16 @@ func failuresIn(activities []astypes.Activity, now time.Time) []nodegroups.Launc
 		switch a.StatusCode {
 		case astypes.ScalingActivityStatusCodeSuccessful:
 			return out
-		case astypes.ScalingActivityStatusCodeFailed:
+		case astypes.ScalingActivityStatusCodeFailed, astypes.ScalingActivityStatusCodeCancelled:
 			at := awssdk.ToTime(a.StartTime)
 			if now.Sub(at) > failedWithin {
 				return out
 			}
 			code, message := codeIn(awssdk.ToString(a.StatusMessage))
-			out = append(out, nodegroups.LaunchFailure{Code: code, Message: message, Class: Classify(code, message), At: at})
+			f := nodegroups.LaunchFailure{Code: code, Message: message, Class: Classify(code, message), Zone: zoneIn(a), At: at}
+			if a.StatusCode == astypes.ScalingActivityStatusCodeFailed || f.Class != nodegroups.Unclassified { // a launch may be cancelled for no fault
+				out = append(out, f)
+			}
 		}
 	}
 	return out
@@ -94,6 +98,7 @@ var phrases = []struct{ has, code string }{
 	{"do not have sufficient", "InsufficientInstanceCapacity"},
 	{"no spot capacity", "InsufficientInstanceCapacity"},
 	{"insufficient capacity", "InsufficientInstanceCapacity"},
+	{notOffered, "Unsupported"},
 	{"vcpu limit", "VcpuLimitExceeded"},
 	{"max spot instance count exceeded", "MaxSpotInstanceCountExceeded"},
 	{"free addresses in subnet", "InsufficientFreeAddressesInSubnet"},
@@ -108,8 +113,10 @@ var phrases = []struct{ has, code string }{
 // codeIn is the error code that a failed activity's message names, or that its words stand for; empty is neither.
 func codeIn(message string) (code, text string) {
 	for _, m := range codePattern.FindAllStringSubmatch(message, -1) {
-		if Classify(m[2], message) != nodegroups.Unclassified {
-			return m[2], message
+		for _, code := range []string{m[1] + m[2], m[2]} {
+			if class, _ := strings.CutPrefix(code, "Server."); Classify(class, message) != nodegroups.Unclassified {
+				return class, message
+			}
 		}
 	}
 	lower := strings.ToLower(message)
@@ -120,10 +127,31 @@ func codeIn(message string) (code, text string) {
 	return phrases[at].code, message
 }
 
-// failedInZone are the failures of a group that are of one of its zones: all where it has one, else those that name the zone.
+// requestedZone is the zone that a failure's message says was asked for; it may name others as well, where there is capacity.
+var requestedZone = regexp.MustCompile(`(?i)requested(?: availability zone)? \(([a-z0-9-]+)\)`)
+
+// zoneIn is the zone that an activity was in; empty is not told.
+func zoneIn(a astypes.Activity) string {
+	var details struct {
+		Zone string `json:"Availability Zone"`
+	}
+	_ = json.Unmarshal([]byte(awssdk.ToString(a.Details)), &details) // free text: what is not as expected tells nothing
+	if m := requestedZone.FindStringSubmatch(awssdk.ToString(a.StatusMessage)); details.Zone == "" && m != nil {
+		return m[1]
+	}
+	return details.Zone
+}
+
+// failedInZone are the failures of a group that are of one of its zones: all where it has one, else those in the zone, and those
+// of no zone that are not a zone's matter.
 func failedInZone(failures []nodegroups.LaunchFailure, g nodegroups.Group, spans bool) []nodegroups.LaunchFailure {
 	if !spans {
 		return failures
 	}
-	return slices.DeleteFunc(slices.Clone(failures), func(f nodegroups.LaunchFailure) bool { return !strings.Contains(f.Message, g.Zone) })
+	return slices.DeleteFunc(slices.Clone(failures), func(f nodegroups.LaunchFailure) bool {
+		if f.Zone == "" {
+			return f.Class == nodegroups.NoCapacity || f.Class == nodegroups.NoAddresses
+		}
+		return f.Zone != g.Zone
+	})
 }

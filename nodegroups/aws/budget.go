@@ -28,15 +28,20 @@ func newBudget(perSecond float64, burst int) *budget {
 func (b *budget) rate() float64 { return float64(b.limiter.Limit()) }
 
 func (b *budget) observe(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.rate()
 	switch {
 	case err == nil:
-		b.limiter.SetLimit(rate.Limit(min(b.whole, now+b.whole*recoverShare)))
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.limiter.SetLimit(rate.Limit(min(b.whole, b.rate()+b.whole*recoverShare)))
 	case Classify(codeOf(err), "") == throttled:
-		b.limiter.SetLimit(rate.Limit(max(b.whole*floorShare, now/2)))
+		b.throttle()
 	}
+}
+
+func (b *budget) throttle() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limiter.SetLimit(rate.Limit(max(b.whole*floorShare, b.rate()/2)))
 }
 
 // install puts the budget within the SDK's retries, so that each attempt takes from it.

@@ -51,7 +51,7 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 		switch err := call(); {
 		case err == nil || codeOf(err) == "DryRunOperation":
 			k.add(FindingOK, "permission", action, "allowed, by a call", "")
-		case Classify(codeOf(err), messageOf(err)) == nodegroups.NotAllowed:
+		case slices.Contains([]nodegroups.FailureClass{nodegroups.NotAllowed, nodegroups.NotKnown}, Classify(codeOf(err), messageOf(err))):
 			k.add(FindingProblem, "permission", action, "refused: "+messageOf(err), "allow the action, see docs/aws.md")
 		default:
 			k.add(NotProven, "permission", action, "the call gave "+codeOrText(err), "")
@@ -62,15 +62,16 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 
 // simulated asks IAM whether the actions on groups are allowed. Policies of the organisation may still forbid what it allows.
 func (k *checker) simulated(ctx context.Context, pools []Checked) {
-	actions := []string{"autoscaling:LaunchInstances", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"}
+	actions := []string{"autoscaling:LaunchInstances", "ec2:CreateFleet", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup",
+		"autoscaling:DescribeScalingActivities"}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.MultiZone }) {
-		actions = append(actions, "autoscaling:SuspendProcesses", "autoscaling:CreateOrUpdateTags")
+		actions = append(actions, "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags")
 	}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.Prepaid }) {
 		actions = append(actions, "savingsplans:DescribeSavingsPlanRates")
 	}
 	if k.options.QueueURL != "" {
-		actions = append(actions, "sqs:ReceiveMessage", "sqs:DeleteMessage")
+		actions = append(actions, "sqs:ReceiveMessage", "sqs:DeleteMessage", "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
 	}
 	unproven := func(why string) {
 		for _, a := range actions {

@@ -111,9 +111,11 @@ type Client struct {
 	subnets   map[string]subnet
 	reserved  reservations
 	plans     plans
-	short     map[string]shortfall // by Auto Scaling group
-	named     map[string]bool      // Auto Scaling groups of one zone, by name
-	now       func() time.Time     // machine time
+	short     map[string]shortfall            // by Auto Scaling group
+	places    map[string]place                // by group name
+	tokenless map[string]time.Time            // Auto Scaling groups that LaunchInstances does not take, and when it said so
+	unlisted  map[string]map[string]time.Time // by Auto Scaling group and instance: when it was launched
+	now       func() time.Time                // machine time
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }
@@ -125,6 +127,7 @@ const forgetAfter = 2 * time.Hour
 type launch struct {
 	at, seen time.Time
 	image    string
+	pending  bool // when it was last seen
 }
 
 // New makes a client. It makes no call yet: a wrong endpoint shows at the first.
@@ -133,7 +136,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, subnets: map[string]subnet{}, named: map[string]bool{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, subnets: map[string]subnet{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {

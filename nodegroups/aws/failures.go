@@ -25,7 +25,9 @@ var classes = map[string]nodegroups.FailureClass{
 	"UnfulfillableCapacity":                nodegroups.NoCapacity,
 	"SpotMaxPriceTooLow":                   nodegroups.NoCapacity,
 	"Unsupported":                          nodegroups.NoCapacity, // the zone does not offer the type
-	"UnsupportedOperation":                 nodegroups.NoCapacity,
+	"UnsupportedOperation":                 nodegroups.Unclassified,
+	"Client.InternalError":                 nodegroups.NotAllowed, // the key of an encrypted volume may not be used
+	"InvalidKMSKey.":                       nodegroups.NotAllowed,
 	"VcpuLimitExceeded":                    nodegroups.LimitReached,
 	"InstanceLimitExceeded":                nodegroups.LimitReached,
 	"MaxSpotInstanceCountExceeded":         nodegroups.LimitReached,
@@ -42,12 +44,15 @@ var classes = map[string]nodegroups.FailureClass{
 	"OptInRequired":                        nodegroups.NotAllowed,
 	"PendingVerification":                  nodegroups.NotAllowed,
 	"ServiceLinkedRoleFailure":             nodegroups.NotAllowed,
-	"ExpiredToken":                         nodegroups.NotAllowed,
-	"ExpiredTokenException":                nodegroups.NotAllowed,
-	"InvalidClientTokenId":                 nodegroups.NotAllowed,
-	"SignatureDoesNotMatch":                nodegroups.NotAllowed,
-	"UnrecognizedClientException":          nodegroups.NotAllowed,
-	"MissingAuthenticationToken":           nodegroups.NotAllowed,
+	"ExpiredToken":                         nodegroups.NotKnown,
+	"ExpiredTokenException":                nodegroups.NotKnown,
+	"InvalidClientTokenId":                 nodegroups.NotKnown,
+	"SignatureDoesNotMatch":                nodegroups.NotKnown,
+	"UnrecognizedClientException":          nodegroups.NotKnown,
+	"MissingAuthenticationToken":           nodegroups.NotKnown,
+	"IncompleteSignature":                  nodegroups.NotKnown,
+	"RequestExpired":                       nodegroups.NotKnown,
+	"RequestTimeTooSkewed":                 nodegroups.NotKnown,
 	"InvalidAMIID.":                        nodegroups.BadTemplate,
 	"InvalidBlockDeviceMapping":            nodegroups.BadTemplate,
 	"InvalidGroup.":                        nodegroups.BadTemplate,
@@ -88,8 +93,14 @@ var classes = map[string]nodegroups.FailureClass{
 }
 
 // Classify says what an error code means for a launch. The message decides only for ValidationError, which covers a group's
-// bounds as well as a broken launch template.
+// bounds as well as a broken launch template, and for InvalidFleetConfiguration, which is also of a type that a zone does not offer.
 func Classify(code, message string) nodegroups.FailureClass {
+	lower := strings.ToLower(message)
+	if class, ok := classes[code]; ok && class == nodegroups.BadTemplate && strings.Contains(lower, notOffered) {
+		return nodegroups.NoCapacity
+	} else if ok {
+		return class
+	}
 	// scaling activities put the side that is at fault before the code
 	code = strings.TrimPrefix(strings.TrimPrefix(code, "Client."), "Server.")
 	if class, ok := classes[code]; ok {
@@ -101,7 +112,6 @@ func Classify(code, message string) nodegroups.FailureClass {
 		}
 	}
 	if code == "ValidationError" {
-		lower := strings.ToLower(message)
 		switch {
 		case strings.Contains(lower, "max size"), strings.Contains(lower, "max value"), strings.Contains(lower, "exceeds the limit"):
 			return nodegroups.LimitReached
@@ -111,6 +121,9 @@ func Classify(code, message string) nodegroups.FailureClass {
 	}
 	return nodegroups.Unclassified
 }
+
+// notOffered is in the message of a type, or its spot market, that a zone does not have.
+const notOffered = "not supported in your requested availability zone"
 
 // codeOf an AWS error; empty for what no AWS service answered.
 func codeOf(err error) string {
@@ -140,7 +153,7 @@ func unsure(err error) bool {
 // ofGroup reports whether an error is a definite refusal of what a group names, so that other groups may still be read.
 func ofGroup(err error) bool {
 	class := Classify(codeOf(err), messageOf(err))
-	return !unsure(err) && class != throttled && class != nodegroups.NotAllowed
+	return !unsure(err) && class != throttled && class != nodegroups.NotAllowed && class != nodegroups.NotKnown
 }
 
 // explain wraps an error with what was being done and how to mend it.
@@ -177,7 +190,8 @@ func messageOf(err error) string {
 var mends = map[nodegroups.FailureClass]string{
 	nodegroups.NoCapacity:   "another zone, market or type may have capacity",
 	nodegroups.LimitReached: "raise the group's maximum or the account's quota",
-	nodegroups.NotAllowed:   "allow the action in the IAM policy, and check the credentials",
+	nodegroups.NotAllowed:   "allow the action in the IAM policy, and the key of its volumes to the service-linked role of Auto Scaling",
+	nodegroups.NotKnown:     "check the credentials that swell-scaler runs with, and this machine's clock",
 	nodegroups.BadTemplate:  "correct the group's launch template",
 	nodegroups.Throttled:    "fewer calls are made until the service recovers; nothing needs doing",
 	nodegroups.NoAddresses:  "give the group a subnet with free addresses",

@@ -66,6 +66,7 @@ func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegrou
 			problems = append(problems, *problem)
 			continue
 		}
+		problems = append(problems, c.unknownImage(ctx, g.Name, d)...)
 		failed := c.failedActivities(ctx, g)
 		zones, problem := c.perZone(ctx, s, g, d)
 		for i := range zones {
@@ -112,22 +113,27 @@ func (c *Client) describeGroups(ctx context.Context, tags map[string]string) ([]
 	return out, nil
 }
 
-// learnLaunchTimes asks EC2 for the launch times of instances that were not seen before. One that EC2 does not know yet is
-// asked for again the next time.
+// learnLaunchTimes asks EC2 for the launch times of instances that were not seen before, or not since they were started last.
+// One that EC2 does not know yet is asked for again the next time.
 func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScalingGroup) error {
 	var unknown []string
+	pending := map[string]bool{}
 	now := c.now()
 	c.mu.Lock()
 	for _, g := range groups {
 		for _, i := range g.Instances {
 			id := awssdk.ToString(i.InstanceId)
 			known, ok := c.launched[id]
-			if !ok {
+			pending[id] = lifecycle(i.LifecycleState) == nodegroups.Pending
+			if anew := pending[id] && !known.pending; !ok || anew { // one that was in service and is pending comes from a warm pool
 				unknown = append(unknown, id)
-				continue
+			} else {
+				known.pending = pending[id]
 			}
-			known.seen = now
-			c.launched[id] = known
+			if ok {
+				known.seen = now
+				c.launched[id] = known
+			}
 		}
 	}
 	// by age, since one reading has the instances of one pool only
@@ -145,7 +151,8 @@ func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScal
 			c.mu.Lock()
 			for _, r := range page.Reservations {
 				for _, i := range r.Instances {
-					c.launched[awssdk.ToString(i.InstanceId)] = launch{at: awssdk.ToTime(i.LaunchTime), seen: now, image: awssdk.ToString(i.ImageId)}
+					id := awssdk.ToString(i.InstanceId)
+					c.launched[id] = launch{at: awssdk.ToTime(i.LaunchTime), seen: now, image: awssdk.ToString(i.ImageId), pending: pending[id]}
 				}
 			}
 			c.mu.Unlock()
@@ -199,6 +206,9 @@ func refused(s nodegroups.Selection, name string, d astypes.AutoScalingGroup) *P
 	}
 	if d.WarmPoolConfiguration != nil && !s.WarmPool {
 		return &Problem{name, "it has a warm pool, whose stopped instances are no nodes", "delete the warm pool, or set spec.groups.warmPool: Use"}
+	}
+	if d.WarmPoolConfiguration != nil && len(d.AvailabilityZones) != 1 {
+		return &Problem{name, "it spans zones and has a warm pool: LaunchInstances takes no group with a warm pool, and a raised desired capacity cannot choose a zone", "delete the warm pool, or make one group per zone"}
 	}
 	if t := awssdk.ToString(d.DesiredCapacityType); t != "" && t != "units" {
 		return &Problem{name, "its capacity is counted in " + t + ", not in instances", "set the group's desired capacity type to units"}

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,7 +20,7 @@ const MaxLaunch = 100
 // LaunchResult is what came of a launch.
 type LaunchResult struct {
 	Instances []nodegroups.Instance
-	Failures  []Failure
+	Failures  []nodegroups.LaunchFailure
 	// Raised is by how much Raise raised the desired capacity; the instances come later and have no ids yet.
 	Raised int
 	// RaiseTo says that nothing was done, as LaunchInstances may not be called, and that the desired capacity, which is RaiseFrom
@@ -29,12 +30,6 @@ type LaunchResult struct {
 	Refused bool
 }
 
-// Failure is why some or all instances were not launched.
-type Failure struct {
-	Code, Message string
-	Class         nodegroups.FailureClass
-}
-
 // Launch buys count instances in a group and zone. What the service refuses is told as failures. An error means that the
 // outcome is not known, as when the call timed out: the caller repeats it with the same token, and nothing is bought twice.
 // Where LaunchInstances may not be called nothing is done and the result says what to Raise to.
@@ -42,65 +37,97 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 	if count < 1 || count > MaxLaunch {
 		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s: one call takes 1 to %d; split it", count, group, MaxLaunch)
 	}
-	asg, spans := c.asgOf(group, zone)
+	p, failure, err := c.placeOf(ctx, group, zone)
+	switch {
+	case err != nil:
+		return LaunchResult{}, err
+	case failure != nil:
+		return LaunchResult{Failures: []nodegroups.LaunchFailure{*failure}, Refused: true}, nil
+	case p.warm || c.isTokenless(p.asg):
+		r, err := c.instead(ctx, p, count, nodegroups.LaunchFailure{Code: unsupported, Class: nodegroups.Unclassified, Message: "LaunchInstances does not take such a group"})
+		r.Refused = true
+		return r, err
+	}
 	out, err := c.autoscaling.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{
-		AutoScalingGroupName: &asg, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
+		AutoScalingGroupName: &p.asg, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
 		AvailabilityZones: []string{zone}, RetryStrategy: astypes.RetryStrategyNone,
 	})
 	if err != nil && unsure(err) {
 		return LaunchResult{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
 	}
 	if err != nil {
-		refused, err := c.refusal(ctx, err, asg, spans, count, token)
+		refused, err := c.refusal(ctx, err, p, count, token)
 		refused.Refused = true
 		return refused, err
 	}
+	if len(out.Instances) == 0 && len(out.Errors) == 0 {
+		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s, zone %s: the service gave its token back and no outcome, as when EC2 takes long; repeat with the same token", count, group, zone)
+	}
+	result := c.answer(out, p.asg, zone)
+	if len(result.Instances) == 0 && !slices.ContainsFunc(result.Failures, func(f nodegroups.LaunchFailure) bool { return !mayNotCall(f.Code) }) {
+		return c.instead(ctx, p, count, result.Failures[0])
+	}
+	return result, nil
+}
+
+// answer is what a launch call gave.
+func (c *Client) answer(out *autoscaling.LaunchInstancesOutput, asg, zone string) LaunchResult {
 	now := c.options.Clock.Now()
 	var result LaunchResult
 	for _, batch := range out.Instances {
-		at := awssdk.ToString(batch.AvailabilityZone)
+		at := cmp.Or(awssdk.ToString(batch.AvailabilityZone), zone)
 		for _, id := range batch.InstanceIds {
 			result.Instances = append(result.Instances, nodegroups.Instance{ID: id, Type: awssdk.ToString(batch.InstanceType), Zone: at,
 				Lifecycle: nodegroups.Pending, LaunchedAt: now, ProviderID: nodegroups.ProviderID(at, id)})
 		}
 	}
 	for _, e := range out.Errors {
-		f := Failure{Code: awssdk.ToString(e.ErrorCode), Message: awssdk.ToString(e.ErrorMessage)}
+		f := nodegroups.LaunchFailure{Code: awssdk.ToString(e.ErrorCode), Message: awssdk.ToString(e.ErrorMessage), Type: awssdk.ToString(e.InstanceType), Zone: awssdk.ToString(e.AvailabilityZone)}
 		f.Class = Classify(f.Code, f.Message)
 		result.Failures = append(result.Failures, f)
 	}
+	if slices.ContainsFunc(result.Failures, func(f nodegroups.LaunchFailure) bool { return f.Class == throttled }) {
+		c.budget.throttle() // by EC2, behind an answer that is none
+	}
 	slices.SortFunc(result.Instances, func(a, b nodegroups.Instance) int { return strings.Compare(a.ID, b.ID) })
-	return result, nil
+	c.noteLaunched(asg, result.Instances)
+	return result
+}
+
+// unsupported is the code by which LaunchInstances refuses a group that has a warm pool.
+const unsupported = "UnsupportedOperation"
+
+// mayNotCall reports whether a code says that the caller may not call an action, or that the region does not have it.
+func mayNotCall(code string) bool {
+	return slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException"}, code)
 }
 
 // refusal is what follows from a launch call that was refused.
-func (c *Client) refusal(ctx context.Context, err error, asg string, spans bool, count int, token string) (LaunchResult, error) {
+func (c *Client) refusal(ctx context.Context, err error, p place, count int, token string) (LaunchResult, error) {
 	f := failureOf(err)
-	switch f.Code {
-	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException":
-		if !spans {
-			return c.raiseTo(ctx, asg, count)
-		}
-		f.Message = fmt.Sprintf("group %s spans zones, and a raised desired capacity cannot choose one: allow autoscaling:LaunchInstances (%s)", asg, f.Message)
-	case "IdempotentParameterMismatch":
+	switch {
+	case mayNotCall(f.Code):
+		return c.instead(ctx, p, count, f)
+	case f.Code == unsupported:
+		// by its documentation the service may have launched all the same: a reading shows it before the group is raised
+		c.setTokenless(p.asg)
+	case f.Code == "IdempotentParameterMismatch":
 		f.Message = fmt.Sprintf("the token %s was used for another launch: %s", token, f.Message)
 	}
-	return LaunchResult{Failures: []Failure{f}}, nil
+	return LaunchResult{Failures: []nodegroups.LaunchFailure{f}}, nil
 }
 
-// asgOf is the Auto Scaling group that a group's name stands for, and whether that is one zone of several. A group that was
-// read under the very name goes before.
-func (c *Client) asgOf(group, zone string) (asg string, spans bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.named[group] {
-		return group, false
+// instead of a launch by token, which was not to be had for the failure's reason, is what to raise the group to.
+func (c *Client) instead(ctx context.Context, p place, count int, f nodegroups.LaunchFailure) (LaunchResult, error) {
+	if !p.spans {
+		return c.raiseTo(ctx, p.asg, count)
 	}
-	return strings.CutSuffix(group, nodegroups.NameInZone("", zone))
+	f.Message = fmt.Sprintf("group %s spans zones, and a raised desired capacity cannot choose one: allow autoscaling:LaunchInstances and ec2:CreateFleet (%s)", p.asg, f.Message)
+	return LaunchResult{Failures: []nodegroups.LaunchFailure{f}}, nil
 }
 
-func failureOf(err error) Failure {
-	return Failure{Code: codeOf(err), Message: messageOf(err), Class: Classify(codeOf(err), messageOf(err))}
+func failureOf(err error) nodegroups.LaunchFailure {
+	return nodegroups.LaunchFailure{Code: codeOf(err), Message: messageOf(err), Class: Classify(codeOf(err), messageOf(err))}
 }
 
 // Terminate returns one instance and lowers its group's desired capacity with it. One that is gone already is no error.

@@ -1,11 +1,13 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -25,6 +27,7 @@ const marketTag = "swell/market"
 // template is what a launch template version says.
 type template struct {
 	image, instanceType string
+	alias               string // the parameter that image could not be read from
 	version             string // the number that $Latest or $Default stands for
 	spot                bool
 	rootGiB             int64 // of the volume that kubelet uses; 0 is unknown
@@ -57,7 +60,7 @@ func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup)
 	if ok && c.now().Sub(known.read) < templateMaxAge {
 		return known, nil, nil
 	}
-	out, err := c.ec2.DescribeLaunchTemplateVersions(ctx, in)
+	out, err := c.templateVersions(ctx, in)
 	if err != nil {
 		if ofGroup(err) {
 			return template{}, &Problem{name, fmt.Sprintf("its launch template %s cannot be read: %s", key, messageOf(err)), "point the group to a launch template version that exists"}, nil
@@ -72,6 +75,9 @@ func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup)
 	if n := out.LaunchTemplateVersions[0].VersionNumber; n != nil {
 		t.version = strconv.FormatInt(*n, 10)
 	}
+	if strings.HasPrefix(t.image, aliasPrefix) {
+		t.image, t.alias = "", t.image
+	}
 	if data.InstanceMarketOptions != nil {
 		t.spot = data.InstanceMarketOptions.MarketType == ec2types.MarketTypeSpot
 	}
@@ -80,6 +86,33 @@ func (c *Client) launchTemplate(ctx context.Context, d astypes.AutoScalingGroup)
 	c.templates[key] = t
 	c.mu.Unlock()
 	return t, nil, nil
+}
+
+// aliasPrefix is what an image begins with that is a parameter of Systems Manager.
+const aliasPrefix = "resolve:ssm:"
+
+// templateVersions reads a launch template with the image that its parameter stands for. Where that parameter may not be read,
+// the template is read without.
+func (c *Client) templateVersions(ctx context.Context, in *ec2.DescribeLaunchTemplateVersionsInput) (*ec2.DescribeLaunchTemplateVersionsOutput, error) {
+	in.ResolveAlias = awssdk.Bool(true)
+	out, err := c.ec2.DescribeLaunchTemplateVersions(ctx, in)
+	if err == nil || unsure(err) || strings.HasPrefix(codeOf(err), "InvalidLaunchTemplate") || slices.Contains([]nodegroups.FailureClass{throttled, nodegroups.NotKnown}, Classify(codeOf(err), "")) {
+		return out, err
+	}
+	in.ResolveAlias = nil
+	if plain, refused := c.ec2.DescribeLaunchTemplateVersions(ctx, in); refused == nil {
+		return plain, nil
+	}
+	return nil, err
+}
+
+// unknownImage tells of a group whose image is a parameter that cannot be read.
+func (c *Client) unknownImage(ctx context.Context, name string, d astypes.AutoScalingGroup) []Problem {
+	t, _, err := c.launchTemplate(ctx, d) // read just now
+	if err != nil || t.alias == "" {
+		return nil
+	}
+	return []Problem{{name, fmt.Sprintf("its image is %s, which could not be read: its instances of another image are not known, nor what was learned of this one's boots", t.alias), "allow ssm:GetParameters, or correct the parameter"}}
 }
 
 // rootGiB is the size of the volume that kubelet keeps images, logs and emptyDirs on: the root's, /dev/xvda or /dev/sda1. Where
@@ -112,6 +145,9 @@ func typesOf(d astypes.AutoScalingGroup, t template) ([]string, *Problem) {
 			if o.InstanceRequirements != nil || o.InstanceType == nil {
 				return nil, &Problem{name, "it chooses instance types by requirements, which any new type may meet, so the size of a launch cannot be planned", "list the instance types instead"}
 			}
+			if o.ImageId != nil {
+				return nil, &Problem{name, "its instance type " + *o.InstanceType + " has an image of its own, so the image of a launch cannot be planned", "name the image in the launch template alone"}
+			}
 			if o.LaunchTemplateSpecification != nil {
 				return nil, &Problem{name, "its instance type " + *o.InstanceType + " has a launch template of its own, so the image of a launch cannot be planned", "make one group per launch template"}
 			}
@@ -127,8 +163,12 @@ func typesOf(d astypes.AutoScalingGroup, t template) ([]string, *Problem) {
 	return types, nil
 }
 
-// marketOf a group: its tag, else its mixed policy, else its launch template.
+// marketOf a group: its tag, else its mixed policy, else its launch template. No tag makes a mix of both one market.
 func marketOf(g nodegroups.Group, d astypes.AutoScalingGroup, t template) (nodegroups.Market, *Problem) {
+	market, problem := marketOfPolicy(g.Name, d)
+	if problem != nil {
+		return "", problem
+	}
 	switch tag := g.Tags[marketTag]; tag {
 	case "":
 	case string(nodegroups.Spot), string(nodegroups.OnDemand):
@@ -136,21 +176,28 @@ func marketOf(g nodegroups.Group, d astypes.AutoScalingGroup, t template) (nodeg
 	default:
 		return "", &Problem{g.Name, fmt.Sprintf("its tag %s is %q", marketTag, tag), "tag it spot or on-demand"}
 	}
-	if p := d.MixedInstancesPolicy; p != nil && p.InstancesDistribution != nil {
-		percent := int32(100)
-		if p.InstancesDistribution.OnDemandPercentageAboveBaseCapacity != nil {
-			percent = *p.InstancesDistribution.OnDemandPercentageAboveBaseCapacity
-		}
-		switch {
-		case percent == 100:
-			return nodegroups.OnDemand, nil
-		case percent == 0 && awssdk.ToInt32(p.InstancesDistribution.OnDemandBaseCapacity) == 0:
-			return nodegroups.Spot, nil
-		}
-		return "", &Problem{g.Name, fmt.Sprintf("it mixes spot and on-demand (%d %% on-demand), so the market of a launch cannot be planned", percent), "make one group per market"}
-	}
-	if t.spot {
+	if market == "" && t.spot {
 		return nodegroups.Spot, nil
 	}
-	return nodegroups.OnDemand, nil
+	return cmp.Or(market, nodegroups.OnDemand), nil
+}
+
+// marketOfPolicy is the market that a group's mixed policy launches; empty is that it has none that says so.
+func marketOfPolicy(name string, d astypes.AutoScalingGroup) (nodegroups.Market, *Problem) {
+	p := d.MixedInstancesPolicy
+	if p == nil || p.InstancesDistribution == nil {
+		return "", nil
+	}
+	percent := int32(100)
+	if p.InstancesDistribution.OnDemandPercentageAboveBaseCapacity != nil {
+		percent = *p.InstancesDistribution.OnDemandPercentageAboveBaseCapacity
+	}
+	switch {
+	case percent == 100:
+		return nodegroups.OnDemand, nil
+	case percent == 0 && awssdk.ToInt32(p.InstancesDistribution.OnDemandBaseCapacity) == 0:
+		return nodegroups.Spot, nil
+	}
+	return "", &Problem{name, fmt.Sprintf("it mixes spot and on-demand (%d on-demand, of the rest %d %%), so the market of a launch cannot be planned",
+		awssdk.ToInt32(p.InstancesDistribution.OnDemandBaseCapacity), percent), "make one group per market"}
 }

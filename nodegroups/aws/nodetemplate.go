@@ -23,6 +23,9 @@ const (
 	resourceTag = "k8s.io/cluster-autoscaler/node-template/resources/"
 )
 
+// ebsZone is the label by which the EBS CSI driver's volumes name their zone. The driver puts it on each node that it runs on.
+const ebsZone = "topology.ebs.csi.aws.com/zone"
+
 // nodeTemplates fills in the Node that one more instance of each of the group's types becomes: what the group's tags say, and
 // of the rest what the type and the launch template give, less what a node keeps for itself.
 func (c *Client) nodeTemplates(ctx context.Context, g *nodegroups.Group, from template) (*Problem, error) {
@@ -42,7 +45,7 @@ func (c *Client) nodeTemplates(ctx context.Context, g *nodegroups.Group, from te
 		t := nodegroups.Template{Allocatable: allocatable(info, from.rootGiB), Labels: map[string]string{
 			corev1.LabelTopologyRegion: c.options.Region, corev1.LabelOSStable: "linux", corev1.LabelArchStable: architecture(info), corev1.LabelInstanceTypeStable: string(info.InstanceType)}}
 		if g.Zone != "" {
-			t.Labels[corev1.LabelTopologyZone] = g.Zone
+			t = inZone(t, g.Zone)
 		}
 		if problem := byTags(*g, &t); problem != nil {
 			return problem, nil

@@ -27,12 +27,12 @@ func (c *Client) raiseTo(ctx context.Context, group string, count int) (LaunchRe
 		return LaunchResult{}, err
 	}
 	if failure != nil {
-		return LaunchResult{Failures: []Failure{*failure}}, nil
+		return LaunchResult{Failures: []nodegroups.LaunchFailure{*failure}}, nil
 	}
 	by := max(0, min(count, highest-desired))
 	var r LaunchResult
 	if by < count {
-		r.Failures = []Failure{{Code: "MaxSize", Message: fmt.Sprintf("group %s has %d of at most %d instances", group, desired, highest), Class: nodegroups.LimitReached}}
+		r.Failures = []nodegroups.LaunchFailure{{Code: "MaxSize", Message: fmt.Sprintf("group %s has %d of at most %d instances", group, desired, highest), Class: nodegroups.LimitReached}}
 	}
 	if by > 0 {
 		r.RaiseFrom, r.RaiseTo, r.RaiseMost = desired, desired+by, highest
@@ -48,7 +48,7 @@ func (c *Client) Raise(ctx context.Context, group string, target int) (LaunchRes
 		return LaunchResult{}, err
 	}
 	if failure != nil {
-		return LaunchResult{Failures: []Failure{*failure}}, nil
+		return LaunchResult{Failures: []nodegroups.LaunchFailure{*failure}}, nil
 	}
 	to := min(target, highest)
 	if desired >= to {
@@ -59,25 +59,19 @@ func (c *Client) Raise(ctx context.Context, group string, target int) (LaunchRes
 		return LaunchResult{}, c.explain(err, "raising the desired capacity of group %s from %d to %d", group, desired, to)
 	}
 	if err != nil {
-		return LaunchResult{Failures: []Failure{failureOf(err)}}, nil
+		return LaunchResult{Failures: []nodegroups.LaunchFailure{failureOf(err)}}, nil
 	}
 	return LaunchResult{Raised: to - desired}, nil
 }
 
 // capacity reads a group's desired and highest number of instances, or what the service refuses.
-func (c *Client) capacity(ctx context.Context, group string) (desired, highest int, failure *Failure, err error) {
-	out, err := c.autoscaling.DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{group}})
-	if err != nil {
-		if unsure(err) {
-			return 0, 0, nil, c.explain(err, "reading the desired capacity of group %s before it is raised", group)
-		}
-		f := failureOf(err)
-		return 0, 0, &f, nil
+func (c *Client) capacity(ctx context.Context, group string) (desired, highest int, failure *nodegroups.LaunchFailure, err error) {
+	found, failure, err := c.describeNamed(ctx, "reading the desired capacity of group "+group+" before it is raised", group)
+	if err != nil || failure != nil {
+		return 0, 0, failure, err
 	}
-	if len(out.AutoScalingGroups) != 1 {
-		return 0, 0, &Failure{Code: "ValidationError", Class: nodegroups.BadTemplate,
-			Message: fmt.Sprintf("there is no such group as %s in %s: check its name and tags", group, c.options.Region)}, nil
+	if len(found) != 1 {
+		return 0, 0, c.noSuchGroup(group), nil
 	}
-	g := out.AutoScalingGroups[0]
-	return int(awssdk.ToInt32(g.DesiredCapacity)), int(awssdk.ToInt32(g.MaxSize)), nil, nil
+	return int(awssdk.ToInt32(found[0].DesiredCapacity)), int(awssdk.ToInt32(found[0].MaxSize)), nil, nil
 }

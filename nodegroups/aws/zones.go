@@ -28,9 +28,7 @@ const (
 // nothing gets its groups, and the problem.
 func (c *Client) perZone(ctx context.Context, s nodegroups.Selection, g nodegroups.Group, d astypes.AutoScalingGroup) ([]nodegroups.Group, *Problem) {
 	if len(d.AvailabilityZones) == 1 {
-		c.mu.Lock()
-		c.named[g.Name] = true
-		c.mu.Unlock()
+		c.placed(g.Name, d)
 		return []nodegroups.Group{g}, nil
 	}
 	var problem *Problem
@@ -41,12 +39,14 @@ func (c *Client) perZone(ctx context.Context, s nodegroups.Selection, g nodegrou
 		}
 	}
 	var out []nodegroups.Group
-	for _, zone := range slices.Sorted(slices.Values(d.AvailabilityZones)) {
+	zones := slices.Sorted(slices.Values(d.AvailabilityZones))
+	desired := c.desiredByZone(g, zones)
+	for _, zone := range zones {
 		z := g
 		z.Name, z.ASG, z.Zone = nodegroups.NameInZone(g.Name, zone), g.Name, zone
 		z.Instances = slices.DeleteFunc(slices.Clone(g.Instances), func(i nodegroups.Instance) bool { return i.Zone != zone })
-		// the service's desired capacity is of all zones: of one zone it is what there is
-		z.Desired = z.Alive()
+		z.Desired = desired[zone]
+		c.placed(z.Name, d)
 		z.Template = inZone(g.Template, zone)
 		z.Templates = map[string]nodegroups.Template{}
 		for name, t := range g.Templates {
@@ -59,7 +59,7 @@ func (c *Client) perZone(ctx context.Context, s nodegroups.Selection, g nodegrou
 
 func inZone(t nodegroups.Template, zone string) nodegroups.Template {
 	t.Labels = maps.Clone(t.Labels)
-	t.Labels[corev1.LabelTopologyZone] = zone
+	t.Labels[corev1.LabelTopologyZone], t.Labels[ebsZone] = zone, zone
 	return t
 }
 

@@ -55,7 +55,7 @@ func NewCapacity() *Capacity {
 	return &Capacity{marks: map[scope]mark{}, joins: map[string]joins{}}
 }
 
-// scopes that a failure marks. A group's launch fails for capacity only when none of its types was had.
+// scopes that a failure marks: for insufficient capacity the types that were refused in a zone, else the group.
 func scopes(u nodegroups.Unavailable) []scope {
 	if u.Class != nodegroups.NoCapacity || u.Zone == "" || len(u.Types) == 0 {
 		return []scope{{Group: u.Group}}

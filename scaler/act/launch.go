@@ -1,6 +1,7 @@
 package act
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,7 +158,11 @@ func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.
 		failures = append(failures, reason)
 		launchFailures.WithLabelValues(string(f.Class)).Inc()
 		if d, marked := learn.FirstWait(f.Class); marked {
-			unavailable = append(unavailable, nodegroups.Unavailable{Group: in.Group, Zone: in.Zone, Class: f.Class, Until: now.Add(d), Reason: reason})
+			u := nodegroups.Unavailable{Group: in.Group, Zone: cmp.Or(f.Zone, in.Zone), Class: f.Class, Until: now.Add(d), Reason: reason}
+			if f.Type != "" {
+				u.Types = []string{f.Type}
+			}
+			unavailable = append(unavailable, u)
 		}
 	}
 	if len(failures) > 0 {
