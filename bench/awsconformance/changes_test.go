@@ -20,6 +20,16 @@ var changeCases = []conformanceCase{
 	{op: "autoscaling:SetDesiredCapacity", docs: asGuide + "ec2-auto-scaling-capacity-limits.html", says: "below the minimum it is refused",
 		moto: &difference{says: "desired capacity must be no less than the minimum", want: `{"desired":0,"error":"ok","instances":0}`},
 		want: `{"desired":2,"error":{"error":"ValidationError"},"instances":2}`, run: func(t *target) any { return t.setDesired("web", 0) }},
+	{op: "autoscaling:SetDesiredCapacity", docs: asDocs + "SetDesiredCapacity.html", says: "with HonorCooldown it is refused while the group cools down, and without it is not",
+		moto: &difference{says: "HonorCooldown waits for the cooldown period", want: `["ok","ok","ok"]`},
+		want: `["ok",{"error":"ScalingActivityInProgress"},"ok"]`, run: func(t *target) any {
+			out := []any{}
+			for n, honor := range []bool{false, true, false} {
+				_, err := t.as.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: awssdk.String("web"), DesiredCapacity: awssdk.Int32(int32(3 + n)), HonorCooldown: &honor})
+				out = append(out, refusal(err))
+			}
+			return out
+		}},
 	{op: "autoscaling:SetDesiredCapacity", docs: asDocs + "SetDesiredCapacity.html", says: "a group that is not known is a validation error",
 		moto: &difference{says: "a request that does not fit is answered with a code", want: noAnswer},
 		want: `{"error":"ValidationError"}`, run: func(t *target) any {

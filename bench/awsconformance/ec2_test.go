@@ -38,6 +38,12 @@ var ec2Cases = []conformanceCase{
 			_, err := t.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{"nonsense"}})
 			return refusal(err)
 		}},
+	{op: "ec2:DescribeInstances", docs: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html", says: "too many filter values are FilterLimitExceeded",
+		moto: &difference{says: "a request has no more than 200 filter values", want: `"ok"`},
+		want: `{"error":"FilterLimitExceeded"}`, run: func(t *target) any {
+			_, err := t.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: []types.Filter{{Name: awssdk.String("instance-id"), Values: slices.Repeat(t.instances("web")[:1], 201)}}})
+			return refusal(err)
+		}},
 	{op: "ec2:DescribeInstances", docs: ec2Docs + "DescribeInstances.html", says: "ids and MaxResults do not go together",
 		want: `{"error":"InvalidParameterCombination"}`, run: func(t *target) any {
 			_, err := t.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: t.instances("web")[:1], MaxResults: awssdk.Int32(5)})
@@ -99,6 +105,12 @@ var ec2Cases = []conformanceCase{
 			_, err := t.ec2.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: []types.InstanceType{"x9.huge"}})
 			return refusal(err)
 		}},
+	{op: "ec2:DescribeInstanceTypes", docs: ec2Docs + "DescribeInstanceTypes.html", says: "at most 100 types are named",
+		moto: &difference{says: "the list of types has at most 100 members", want: `{"error":"InvalidInstanceType"}`},
+		want: `{"error":"InvalidParameterValue"}`, run: func(t *target) any {
+			_, err := t.ec2.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: slices.Repeat([]types.InstanceType{"m5.large"}, 101)})
+			return refusal(err)
+		}},
 	{op: "ec2:DescribeInstanceTypeOfferings", docs: ec2Docs + "DescribeInstanceTypeOfferings.html", says: "the zones that have a type",
 		want: `true`, run: func(t *target) any {
 			for _, o := range must[*ec2.DescribeInstanceTypeOfferingsOutput](t)(t.ec2.DescribeInstanceTypeOfferings(ctx, &ec2.DescribeInstanceTypeOfferingsInput{LocationType: types.LocationTypeAvailabilityZone,
@@ -116,6 +128,14 @@ var ec2Cases = []conformanceCase{
 			s := t.subnetOf("ap-northeast-1a")
 			return m{"before": before, "now": s.AvailableIpAddressCount, "zone": s.AvailabilityZone, "state": s.State}
 		}},
+	{op: "ec2:DescribeSubnets", docs: ec2Docs + "DescribeSubnets.html", says: "a filter by id leaves out what there is not",
+		want: `["ap-northeast-1c"]`, run: func(t *target) any {
+			zones := []string{}
+			for _, s := range must[*ec2.DescribeSubnetsOutput](t)(t.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: []types.Filter{{Name: awssdk.String("subnet-id"), Values: []string{t.subnet["ap-northeast-1c"], "subnet-none"}}}})).Subnets {
+				zones = append(zones, *s.AvailabilityZone)
+			}
+			return zones
+		}},
 	{op: "ec2:DescribeSubnets", docs: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html", says: "an id of no subnet is InvalidSubnetID.NotFound",
 		want: `{"error":"InvalidSubnetID.NotFound"}`, run: func(t *target) any {
 			_, err := t.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{"subnet-0123456789abcdef0"}})
@@ -132,10 +152,10 @@ var ec2Cases = []conformanceCase{
 			return m{"type": out[0].InstanceType, "zone": out[0].AvailabilityZone, "product": out[0].ProductDescription}
 		}},
 	{op: "ec2:DescribeReservedInstances", docs: ec2Docs + "ReservedInstances.html", says: "what is reserved, where, and how many",
-		want: `["active m5.large Region"]`, run: func(t *target) any {
+		want: `["active m5.large Region default"]`, run: func(t *target) any {
 			out := []string{}
 			for _, r := range must[*ec2.DescribeReservedInstancesOutput](t)(t.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{Filters: []types.Filter{{Name: awssdk.String("state"), Values: []string{"active"}}}})).ReservedInstances {
-				out = append(out, string(r.State)+" "+string(r.InstanceType)+" "+string(r.Scope))
+				out = append(out, string(r.State)+" "+string(r.InstanceType)+" "+string(r.Scope)+" "+string(r.InstanceTenancy))
 			}
 			return out
 		}},

@@ -26,6 +26,11 @@ func TestFailedActivitiesAreClassifiedByTheirMessages(t *testing.T) {
 		"There are not enough free addresses in subnet 'subnet-1' to satisfy the requested number of instances. Launching EC2 instance failed.":                                     nodegroups.NoAddresses,
 		"You are not authorized to perform this operation. Launching EC2 instance failed.":                                                                                          nodegroups.NotAllowed,
 		"The image id '[ami-1]' does not exist. Launching EC2 instance failed.":                                                                                                     nodegroups.BadTemplate,
+		"Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch":                           nodegroups.NotAllowed,
+		"Server.InternalError: Internal error on launch":                                                                                                                            nodegroups.Unclassified,
+		"Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state":                                                                                          nodegroups.NotAllowed,
+		"Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e). Launching EC2 instance failed.":                                 nodegroups.NoCapacity,
+		"InvalidFleetConfiguration - Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e).":                                    nodegroups.NoCapacity,
 		"Client.InvalidKeyPair.NotFound: The key pair 'a' does not exist":                                                                                                           nodegroups.BadTemplate,
 		"Something new. Launching EC2 instance failed.":                                                                                                                             nodegroups.Unclassified,
 	} {
@@ -55,6 +60,47 @@ func TestOnlyRecentFailuresSinceTheLastLaunchTellOfThePresent(t *testing.T) {
 	} {
 		if got := failuresIn(c.list, now); len(got) != c.want {
 			t.Errorf("%s: %d failures, want %d: %+v", name, len(got), c.want, got)
+		}
+	}
+}
+
+// AWS's message names the other zones too: those that have capacity.
+func TestAFailureIsOfTheZoneThatFailedAlone(t *testing.T) {
+	const none = "We currently do not have sufficient p2.16xlarge capacity in the Availability Zone you requested (us-west-2c). Our system will be working on provisioning additional capacity. You can currently get p2.16xlarge capacity by not specifying an Availability Zone in your request or choosing us-west-2a, us-west-2b. Launching EC2 instance failed."
+	now := time.Now()
+	for name, c := range map[string]struct {
+		message, details string
+		want             string // zones
+	}{
+		"by its details":             {"Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity available that matches your request.", `{"Subnet ID":"subnet-1","Availability Zone":"us-west-2c"}`, "c"},
+		"by its message":             {none, "", "c"},
+		"details that are cut off":   {none, `{"Subnet ID":"subnet-1","Availab`, "c"},
+		"a type that is not offered": {"Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-west-2c).", "", "c"},
+		"capacity of no zone":        {"UnfulfillableCapacity - There is no capacity available that matches your request.", "", ""},
+		"an account's limit":         {"You have requested more vCPU capacity than your current vCPU limit of 64 allows.", "", "abc"},
+	} {
+		found := failuresIn([]astypes.Activity{{StatusCode: astypes.ScalingActivityStatusCodeFailed, StartTime: &now, Description: awssdk.String("Launching a new EC2 instance"),
+			StatusMessage: &c.message, Details: &c.details}}, now)
+		got := ""
+		for _, zone := range []string{"a", "b", "c"} {
+			if len(failedInZone(found, nodegroups.Group{Zone: "us-west-2" + zone}, true)) > 0 {
+				got += zone
+			}
+		}
+		if got != c.want || len(failedInZone(found, nodegroups.Group{Zone: "us-west-2z"}, false)) != 1 {
+			t.Errorf("%s: zones %q are marked, want %q", name, got, c.want)
+		}
+	}
+}
+
+// An instance whose volume's key may not be used is launched, and ends: its activity is cancelled. So is one that was no longer wanted.
+func TestACancelledLaunchIsAFailureWhereItSaysWhy(t *testing.T) {
+	now := time.Now()
+	for message, want := range map[string]int{"Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch": 1,
+		"Instance failed to complete user's Lifecycle Action: Lifecycle Action with token x was abandoned: Lifecycle Action Completed with ABANDON Result": 0} {
+		found := failuresIn([]astypes.Activity{{StatusCode: astypes.ScalingActivityStatusCodeCancelled, StartTime: &now, Description: awssdk.String("Launching a new EC2 instance: i-1"), StatusMessage: &message}}, now)
+		if len(found) != want {
+			t.Errorf("%q gives %+v", message, found)
 		}
 	}
 }

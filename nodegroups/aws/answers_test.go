@@ -91,10 +91,14 @@ func TestAGroupWithAWarmPoolInSeveralZonesIsRefused(t *testing.T) {
 	}
 }
 
-// call calls an action of Auto Scaling.
-func (w *world) call(action, parameters string) {
+// call calls an action of Auto Scaling, callEC2 one of EC2.
+func (w *world) call(action, parameters string) { w.callVersion("2011-01-01", action, parameters) }
+
+func (w *world) callEC2(action, parameters string) { w.callVersion("2016-11-15", action, parameters) }
+
+func (w *world) callVersion(version, action, parameters string) {
 	w.t.Helper()
-	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Version=2011-01-01&Action="+action+"&"+parameters))
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Version="+version+"&Action="+action+"&"+parameters))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 test")
 	recorder := httptest.NewRecorder()

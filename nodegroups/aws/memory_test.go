@@ -70,6 +70,38 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 	}
 }
 
+// An instance that went back to a warm pool, as by reuse on scale-in, and is started again has a new launch time in EC2. By the old
+// one it would at once be taken for one that never joined.
+func TestAnInstanceThatIsStartedAgainIsAskedForAgain(t *testing.T) {
+	c, e := emulated(t)
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	id := e.Status().Instances[0].ID
+	started := e.Status().Instances[0].LaunchedAt.Truncate(time.Second)
+	read := func(state astypes.LifecycleState) launch {
+		t.Helper()
+		g := astypes.AutoScalingGroup{Instances: []astypes.Instance{{InstanceId: awssdk.String(id), LifecycleState: state}}}
+		if err := c.learnLaunchTimes(context.Background(), []astypes.AutoScalingGroup{g}); err != nil {
+			t.Fatal(err)
+		}
+		return c.launched[id]
+	}
+	before := launch{at: now.Add(-time.Hour), seen: now.Add(-time.Minute)}
+	c.launched[id] = before
+	for _, state := range []astypes.LifecycleState{astypes.LifecycleStateInService, astypes.LifecycleStateTerminating, "Warmed:Stopped"} {
+		if got := read(state); !got.at.Equal(before.at) {
+			t.Fatalf("%s: launched at %s", state, got.at)
+		}
+	}
+	if got := read(astypes.LifecycleStatePending); got.at.Before(started) {
+		t.Fatalf("pending again, and launched at %s", got.at)
+	}
+	c.launched[id] = launch{at: before.at, seen: now, pending: true}
+	if got := read(astypes.LifecycleStatePendingWait); !got.at.Equal(before.at) {
+		t.Errorf("one that is still pending is asked for with each reading")
+	}
+}
+
 func TestALongPollIsGivenUp(t *testing.T) {
 	release := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))

@@ -69,6 +69,25 @@ func (w *world) plain() *autoscaling.Client {
 	return autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: &w.url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
 }
 
+func TestTheCheckAsksForEveryRightThatSwellNeeds(t *testing.T) {
+	for _, action := range []string{"autoscaling:LaunchInstances", "ec2:CreateFleet", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:DescribeScalingActivities",
+		"autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "sqs:ReceiveMessage", "sqs:DeleteMessage",
+		"autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:DeleteTags"} {
+		w := newWorld(t)
+		service, name, _ := strings.Cut(action, ":")
+		w.order("deny", emulator.Order{Fault: emulator.Fault{Service: service, Action: name}})
+		refused := map[string]bool{}
+		for _, f := range w.c.Check(ctx, []aws.Checked{{Selection: wide}}) {
+			if f.Check == "permission" && f.Status == aws.FindingProblem {
+				refused[f.At] = true
+			}
+		}
+		if len(refused) != 1 || !refused[action] {
+			t.Errorf("%s is not allowed, and the check finds refused %v", action, refused)
+		}
+	}
+}
+
 func TestTheCheckAsksForTheRightToMarkGroupsThatSpanZones(t *testing.T) {
 	for _, denied := range []bool{false, true} {
 		w := newWorld(t)

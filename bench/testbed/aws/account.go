@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,6 +15,8 @@ type Reserved struct {
 	Count int    `yaml:"count"`
 	// Zone that it is for; empty is the whole region.
 	Zone string `yaml:"zone,omitempty"`
+	// Tenancy is default or dedicated; default is default.
+	Tenancy string `yaml:"tenancy,omitempty"`
 	// For is how long it lasts from the start; default a year.
 	For time.Duration `yaml:"for,omitempty"`
 }
@@ -23,6 +26,7 @@ type reservedXML struct {
 	Type     string `xml:"instanceType"`
 	Zone     string `xml:"availabilityZone,omitempty"`
 	Scope    string `xml:"scope"`
+	Tenancy  string `xml:"instanceTenancy"`
 	Count    int    `xml:"instanceCount"`
 	State    string `xml:"state"`
 	Product  string `xml:"productDescription"`
@@ -44,7 +48,7 @@ func (e *Emulator) describeReserved(r *request) (any, *apiError) {
 			lasts = 365 * 24 * time.Hour
 		}
 		end := e.started.Add(e.fleet.shorten(lasts))
-		item := reservedXML{ID: e.uuid("reserved", n), Type: x.Type, Zone: x.Zone, Scope: "Region", Count: x.Count, State: "active", Product: "Linux/UNIX", Class: "standard",
+		item := reservedXML{ID: e.uuid("reserved", n), Type: x.Type, Zone: x.Zone, Scope: "Region", Tenancy: cmp.Or(x.Tenancy, "default"), Count: x.Count, State: "active", Product: "Linux/UNIX", Class: "standard",
 			Offering: "No Upfront", Start: timestamp(e.started), End: timestamp(end), Duration: int64(lasts / time.Second)}
 		if x.Zone != "" {
 			item.Scope = "Availability Zone"

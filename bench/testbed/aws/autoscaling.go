@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 var autoscalingService service
@@ -206,6 +207,9 @@ func (e *Emulator) describeActivities(r *request) (any, *apiError) {
 	return out, nil
 }
 
+// cooldown of every group.
+const cooldown = 5 * time.Minute
+
 func (e *Emulator) setDesiredCapacity(r *request) (any, *apiError) {
 	n, bad := r.number("DesiredCapacity", -1, 0, 1<<30)
 	if bad != nil {
@@ -227,6 +231,10 @@ func (e *Emulator) setDesiredCapacity(r *request) (any, *apiError) {
 	if n < g.Min {
 		return nil, invalid("New SetDesiredCapacity value %d is below min value %d for the AutoScalingGroup.", n, g.Min)
 	}
+	if r.form.Get("HonorCooldown") == "true" && r.now.Before(g.cooldownUntil) {
+		return nil, refuse(http.StatusBadRequest, "ScalingActivityInProgress", "Scaling activity is in progress and blocks this action: the group cools down.")
+	}
+	g.cooldownUntil = r.now.Add(e.fleet.shorten(cooldown))
 	g.repairAt, g.repairCause = r.now, "set-desired-capacity"
 	c := e.change(r.now)
 	c.do(record{Op: opDesired, Group: g.Name, Number: n})

@@ -55,6 +55,12 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 	if slices.Contains(g.suspended, "Launch") {
 		return nil, invalid("The Launch process of AutoScalingGroup %s is suspended.", g.Name)
 	}
+	reply := e.launchByToken(r, g, zone, subnet, n, token, strategy == "retry-with-group-configuration", asked)
+	return e.launchAnswer(r, g, zone, token, reply), nil
+}
+
+// launchByToken launches n capacity units and remembers the outcome. The lock is held.
+func (e *Emulator) launchByToken(r *request, g *group, zone, subnet string, n int, token string, retry bool, asked string) launchReply {
 	c := e.change(r.now)
 	var launched launched
 	var errs []launchError
@@ -63,19 +69,19 @@ func (e *Emulator) launchInstances(r *request) (any, *apiError) {
 	} else {
 		launched, errs = e.launch(c, g, zone, subnet, n, token, "launch-instances")
 	}
-	ids, grow := launched.ids, launched.units
-	if strategy == "retry-with-group-configuration" {
+	grow := launched.units
+	if retry {
 		grow = n
 	}
 	c.do(record{Op: opDesired, Group: g.Name, Number: g.desired + grow})
-	reply := launchReply{Request: asked, Instances: ids, Errors: errs}
+	reply := launchReply{Request: asked, Instances: launched.ids, Errors: errs}
 	c.do(record{Op: opToken, Token: token, Reply: &reply})
 	c.commit()
-	r.call.Instances = append(r.call.Instances, ids...)
+	r.call.Instances = append(r.call.Instances, launched.ids...)
 	if len(errs) > 0 && launched.units < n {
 		r.call.Code = errs[0].Code
 	}
-	return e.launchAnswer(r, g, zone, token, reply), nil
+	return reply
 }
 
 // launchAnswer is a call's outcome, or its token alone where EC2 takes longer than the call waits.

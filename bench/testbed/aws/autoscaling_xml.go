@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 type groupsXML struct {
@@ -147,7 +148,7 @@ func (e *Emulator) groupXML(g *group, withInstances bool) groupXML {
 	template := templateXML{ID: e.templateID(g.LaunchTemplate), Name: g.LaunchTemplate, Version: g.TemplateVersion}
 	out := groupXML{
 		Name: g.Name, ARN: e.groupARN(g.Name),
-		Min: g.Min, Max: g.Max, Desired: g.desired, Cooldown: 300, Zones: append([]string{g.Zone}, g.MoreZones...), HealthCheckType: "EC2",
+		Min: g.Min, Max: g.Max, Desired: g.desired, Cooldown: int(cooldown / time.Second), Zones: append([]string{g.Zone}, g.MoreZones...), HealthCheckType: "EC2",
 		Created: timestamp(g.created), Subnets: strings.Join(g.Subnets, ","), Tags: e.tagsXML(g.Group), Policies: []string{"Default"},
 		CapacityRebalance: g.CapacityRebalance, WarmPool: g.warmXML(),
 	}

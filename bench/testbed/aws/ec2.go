@@ -50,7 +50,10 @@ func (e *Emulator) describeInstances(r *request) (any, *apiError) {
 	if bad := e.knownInstances(ids, r.now); bad != nil {
 		return nil, bad
 	}
-	filters := r.filters("Filter.", ".Value.")
+	filters, bad := r.ec2Filters()
+	if bad != nil {
+		return nil, bad
+	}
 	var found []*instance
 	for _, id := range e.state.order {
 		i := e.state.instances[id]
@@ -75,6 +78,23 @@ func (e *Emulator) describeInstances(r *request) (any, *apiError) {
 		out.Reservations = append(out.Reservations, reservationXML{ID: "r-" + i.ID[2:], Owner: account, Instances: []ec2InstanceXML{e.ec2InstanceXML(i)}})
 	}
 	return out, nil
+}
+
+const (
+	mostFilterValues = 200 // of one call, by EC2's guide on listing and filtering resources
+	mostTypes        = 100 // of one DescribeInstanceTypes call
+)
+
+// ec2Filters reads the filters of a describing call.
+func (r *request) ec2Filters() ([]filter, *apiError) {
+	filters, n := r.filters("Filter.", ".Value."), 0
+	for _, f := range filters {
+		n += len(f.Values)
+	}
+	if n > mostFilterValues {
+		return nil, refuse(http.StatusBadRequest, "FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", mostFilterValues)
+	}
+	return filters, nil
 }
 
 // idsAndSize reads the ids of a describing call and its page size, which EC2 does not take together.
@@ -147,6 +167,9 @@ func (e *Emulator) instanceTags(i *instance) map[string]string {
 
 func (e *Emulator) describeInstanceTypes(r *request) (any, *apiError) {
 	names := r.list("InstanceType.")
+	if len(names) > mostTypes {
+		return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "At most %d instance types may be specified.", mostTypes)
+	}
 	out := instanceTypesXML{}
 	for _, n := range names {
 		if _, ok := e.fleet.InstanceTypes[n]; !ok {
@@ -183,6 +206,10 @@ func (e *Emulator) describeSubnets(r *request) (any, *apiError) {
 	if bad != nil {
 		return nil, bad
 	}
+	filters, bad := r.ec2Filters()
+	if bad != nil {
+		return nil, bad
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, id := range ids {
@@ -192,7 +219,15 @@ func (e *Emulator) describeSubnets(r *request) (any, *apiError) {
 	}
 	var found []subnetXML
 	for id, s := range e.fleet.Subnets {
-		if len(ids) == 0 || slices.Contains(ids, id) {
+		ok := len(ids) == 0 || slices.Contains(ids, id)
+		for _, f := range filters {
+			v, known := map[string]string{"subnet-id": id, "availability-zone": s.Zone}[f.Name]
+			if !known {
+				return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "The filter '%s' is invalid", f.Name)
+			}
+			ok = ok && slices.Contains(f.Values, v)
+		}
+		if ok {
 			found = append(found, subnetXML{ID: id, Zone: s.Zone, ZoneID: zoneID(s.Zone), State: "available", Free: max(e.state.freeAddresses(id), 0), CIDR: "10.0.0.0/8", VPC: "vpc-00000001"})
 		}
 	}

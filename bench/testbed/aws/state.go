@@ -74,6 +74,8 @@ type group struct {
 	warmRetry   time.Time
 	// balanceAt is when zones may next be balanced.
 	balanceAt time.Time
+	// cooldownUntil is when a call that honours the group's cooldown is taken again. It is not kept over a restart.
+	cooldownUntil time.Time
 }
 
 // activity is one scaling activity.
