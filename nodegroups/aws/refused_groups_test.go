@@ -90,7 +90,7 @@ func TestWhatEC2IsAskedForIsAskedInParts(t *testing.T) {
 			f.Subnets["subnet-"+strings.Repeat("x", len(g.Subnets)+1)] = emulator.Subnet{Zone: g.Zone, Addresses: 4}
 			g.Subnets = append(g.Subnets, "subnet-"+strings.Repeat("x", len(g.Subnets)+1))
 		}
-		for len(g.InstanceTypes) < 101 {
+		for len(g.InstanceTypes) < 102 { // of which another group has one
 			name := "m6i." + strings.Repeat("x", len(g.InstanceTypes)) + "large"
 			f.InstanceTypes[name], f.Prices[name] = f.InstanceTypes["m6i.4xlarge"], f.Prices["m6i.4xlarge"]
 			g.InstanceTypes = append(g.InstanceTypes, name)
@@ -99,7 +99,7 @@ func TestWhatEC2IsAskedForIsAskedInParts(t *testing.T) {
 	w.pass(10 * time.Minute)
 	groups, _ := w.groups(general)
 	g := groups[1]
-	if len(g.Instances) != 450 || len(g.Templates) != 101 || len(g.Subnets) < 200 || g.FreeAddresses == nil {
+	if len(g.Instances) != 450 || len(g.Templates) != 102 || len(g.Subnets) < 200 || g.FreeAddresses == nil {
 		t.Fatalf("%d instances, %d templates, %d subnets", len(g.Instances), len(g.Templates), len(g.Subnets))
 	}
 	for _, i := range g.Instances {

@@ -115,12 +115,18 @@ func TestOnlyRegionalReservationsOfDefaultTenancyPayForOtherSizes(t *testing.T) 
 		"regional":  {emulator.Reserved{}, 2},
 		"zonal":     {emulator.Reserved{Zone: "ap-northeast-1a"}, 0},
 		"dedicated": {emulator.Reserved{Tenancy: "dedicated"}, 0},
+		"no zone":   {emulator.Reserved{Zone: "ap-northeast-1a"}, 0},
 	} {
 		w := newWorldOf(t, func(f *emulator.Fleet) {
 			c.reserved.Type, c.reserved.Count = "m6i.8xlarge", 1
 			f.Reserved = []emulator.Reserved{c.reserved}
 		})
 		w.pass(time.Minute)
+		if name == "no zone" {
+			w.altered("DescribeReservedInstances", func(answer string) string {
+				return strings.ReplaceAll(answer, "<availabilityZone>ap-northeast-1a</availabilityZone>", "")
+			})
+		}
 		groups, problems := w.selected(nodegroups.Selection{Pool: "general", Tags: general, Prepaid: true})
 		if groups[0].Prepaid != c.want {
 			t.Errorf("%s: %d are prepaid, want %d; problems %v", name, groups[0].Prepaid, c.want, problems)
