@@ -237,6 +237,10 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	}
 	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Log: l.options.Log})
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
+	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
+		l.groups.Launched(late.At, late.Launched)
+		l.groups.Raised(late.At, late.Raised)
+	}
 	if l.options.Config.Mode == v1alpha1.Observe {
 		if len(open) > 0 {
 			l.options.Log.Warn("launches that a predecessor began are left as they are: mode is Observe", "launches", len(open))
