@@ -34,6 +34,7 @@ type Event struct {
 	Group  nodegroups.Group
 	Count  int
 	Object string // of a return or a node that came: the instance
+	Node   string // of a return
 	At     time.Time
 	Reason string
 }
@@ -86,7 +87,7 @@ func (b *Books) Take(now time.Time, groups []nodegroups.Group, suppressed []plan
 			t := *s.Termination
 			counts[t.Group].Unneeded++
 			if at, known := b.unneeded[t.InstanceID]; !known || now.Sub(at) > lapse {
-				events = append(events, Event{Kind: WouldReturn, Group: counts[t.Group].Group, Count: 1, Object: t.InstanceID, At: now, Reason: t.Reason})
+				events = append(events, Event{Kind: WouldReturn, Group: counts[t.Group].Group, Count: 1, Object: t.InstanceID, Node: t.Node, At: now, Reason: t.Reason})
 			}
 			b.unneeded[t.InstanceID] = now
 		}
