@@ -74,7 +74,8 @@ func TestShadowAddsUpTheLedger(t *testing.T) {
 
 func TestHandCommandsRefuseWhatCannotBe(t *testing.T) {
 	kubeconfig := whyServer(t, map[string]string{
-		"/apis/capacity.swell/v1alpha1/capacitypools": `{"items": [{"metadata": {"name": "general"}}]}`,
+		"/apis/capacity.swell/v1alpha1/capacitypools":         `{"items": [{"metadata": {"name": "general"}}]}`,
+		"/apis/capacity.swell/v1alpha1/capacitypools/general": `{"metadata": {"name": "general"}, "status": {"zones": [{"zone": "ap-northeast-1a"}, {"zone": "ap-northeast-1c"}]}}`,
 	})
 	for name, c := range map[string]struct {
 		args []string
@@ -85,10 +86,11 @@ func TestHandCommandsRefuseWhatCannotBe(t *testing.T) {
 		"both":              {[]string{"freeze", "--all", "--for", "1h", "--until", "2027-01-01T00:00:00Z"}, exitUsage, "--until"},
 		"a day":             {[]string{"freeze", "--all", "--until", "2027-01-01"}, exitUsage, "give a time such as"},
 		"over":              {[]string{"freeze", "--all", "--until", "2020-01-01T00:00:00Z"}, exitUsage, "over"},
-		"pool and all":      {[]string{"freeze", "general", "--all", "--for", "1h"}, exitUsage, "give one pool, or --all"},
+		"pool and all":      {[]string{"freeze", "general", "--all", "--for", "1h"}, exitUsage, "give either one pool or --all"},
 		"another what":      {[]string{"freeze", "--all", "--for", "1h", "--what", "Everything"}, exitUsage, "ScaleIn or All"},
 		"a typo":            {[]string{"freeze", "genral", "--for", "1h"}, exitFailed, `did you mean "general"?`},
 		"no zone":           {[]string{"hold", "general", "--nodes", "3", "--for", "1h"}, exitUsage, "--zone"},
+		"another zone":      {[]string{"hold", "general", "--zone", "ap-northeast-1b", "--nodes", "3", "--for", "1h"}, exitFailed, "its zones are ap-northeast-1a, ap-northeast-1c"},
 		"release nowhere":   {[]string{"release", "general"}, exitUsage, "--zone is missing"},
 		"no file":           {[]string{"handover", "import"}, exitUsage, "--file is missing"},
 		"one context":       {[]string{"handover", "status", "--old-context", "here"}, exitUsage, "two contexts"},
