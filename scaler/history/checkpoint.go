@@ -86,7 +86,7 @@ func (c Checkpoints) get(ctx context.Context, name string) (*corev1.ConfigMap, e
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the demand history in ConfigMap %s/%s: %w; let swell-scaler get ConfigMaps there", c.Namespace, name, err)
+		return nil, fmt.Errorf("reading the demand history in ConfigMap %s/%s: %w; see that you, or swell-scaler, may get ConfigMaps there", c.Namespace, name, err)
 	}
 	return m, nil
 }
