@@ -159,10 +159,12 @@ type Interruption struct {
 type InterruptionKind string
 
 const (
-	SpotInterruption    InterruptionKind = "spot-interruption"
-	RebalanceNotice     InterruptionKind = "rebalance-recommendation"
+	SpotInterruption InterruptionKind = "spot-interruption"
+	RebalanceNotice  InterruptionKind = "rebalance-recommendation"
+	// InstanceTerminating is an instance that runs no more or is about to stop; its Deadline has come.
 	InstanceTerminating InterruptionKind = "instance-terminating"
-	// Maintenance is a retirement, stop or reboot that EC2 has scheduled for the instance.
+	// Maintenance is a retirement, stop, reboot or other work that EC2 has scheduled for the instance, at whose start its group
+	// replaces it.
 	Maintenance InterruptionKind = "scheduled-maintenance"
 	// TerminationHook is an Auto Scaling group that waits for a lifecycle action before it ends the instance.
 	TerminationHook InterruptionKind = "termination-hook"
