@@ -76,6 +76,9 @@ func (l *Loop) keepNotice(ctx context.Context, n nodegroups.Interruption) (kept 
 	if !known {
 		return readAt.After(n.At), nil // another's, or gone, unless it is too new to be read
 	}
+	if n.Kind == nodegroups.InstanceTerminating && l.groups.Ending(n.InstanceID) {
+		return true, nil // swell's own doing, or its group's: counted out already
+	}
 	var nodes corev1.NodeList
 	var pools v1alpha1.CapacityPoolList
 	for _, list := range []client.ObjectList{&nodes, &pools} {
@@ -194,21 +197,24 @@ func (l *Loop) readNotices(ctx context.Context, now time.Time, world *observe.Wo
 	s := &world.Snapshot
 	s.Interrupted = slices.DeleteFunc(s.Interrupted, func(n nodegroups.Interruption) bool { return n.Kind == nodegroups.TerminationHook })
 	for _, node := range s.Nodes {
-		n, ok := l.notedOn(node)
-		group, known, _ := l.groups.Of(instanceID(node))
+		n, noted := l.notedOn(node)
+		if !noted {
+			var ok bool
+			if n, ok = l.handlers(now, node); !ok {
+				continue
+			}
+		}
+		group, known, _ := l.groups.Of(n.InstanceID)
 		if !known {
 			continue
 		}
 		observed := l.observedOnly(world.Pools, s.Groups, group)
-		if !ok {
-			if n, ok = l.handlers(now, node); ok && !observed {
-				if _, err := l.annotate(ctx, node.Name, n); err != nil {
-					l.options.Log.Warn("noting an interruption", "node", node.Name, "error", err)
-				}
+		if !noted && !observed {
+			if _, err := l.annotate(ctx, node.Name, n); err != nil {
+				l.options.Log.Warn("noting an interruption", "node", node.Name, "error", err)
 			}
 		}
 		switch {
-		case !ok:
 		case n.Kind != nodegroups.TerminationHook:
 			s.Interrupted = append(s.Interrupted, n)
 		case !observed:

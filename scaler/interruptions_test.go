@@ -163,6 +163,21 @@ func (n noticed) pull() {
 	}
 }
 
+// What swell has returned, or its group ends, stops running too: that is no interruption, and replaces nothing.
+func TestAnInstanceThatSwellReturnedIsNotTakenForInterrupted(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	n.permit(n.world())
+	n.groups.Returned("i-1")
+	if !n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.InstanceTerminating, At: n.now, Deadline: n.now}) {
+		t.Error("the notice comes again")
+	}
+	w := n.world()
+	n.readNotices(t.Context(), n.now, &w)
+	if a := n.node().Annotations[interruptionAnnotation]; a != "" || len(w.Snapshot.Interrupted) != 0 || len(n.kick) != 0 {
+		t.Errorf("annotated with %q, the plan is told %+v, %d plans are asked for", a, w.Snapshot.Interrupted, len(n.kick))
+	}
+}
+
 // The lifecycle action of an instance that never had a Node waits for nothing.
 func TestALifecycleActionWithoutANodeEndsAtOnce(t *testing.T) {
 	n := newNoticed(t, v1alpha1.Enforce)
