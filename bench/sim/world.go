@@ -40,6 +40,7 @@ type world struct {
 	faults    map[string]int
 	found     []string
 	rolls     map[string]uint64
+	readings  map[string]rolled
 	answers   map[string]*canned // last answer by request, for stale ones
 	broken    time.Time          // a pod's node may be told late: caches stand still until then
 	frozen    *view
@@ -95,7 +96,7 @@ var allocatable = map[string]string{"cpu": "3920m", "memory": "14Gi", "pods": "5
 
 func newWorld(seed uint64) (*world, error) {
 	w := &world{seed: seed, bare: seed%4 == 1, floor: 1 + int(seed%4)%2, start: time.Now(), dice: rand.New(rand.NewPCG(seed, 1)), store: newStore(),
-		faults: map[string]int{}, rolls: map[string]uint64{}, answers: map[string]*canned{}, launched: map[string]bool{}, effected: map[string]int{}, planned: map[string]int{},
+		faults: map[string]int{}, rolls: map[string]uint64{}, readings: map[string]rolled{}, answers: map[string]*canned{}, launched: map[string]bool{}, effected: map[string]int{}, planned: map[string]int{},
 		answered: map[string]string{}, cordoned: map[string]string{}, left: map[string]int{}, noticed: map[string]bool{}, leaving: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
 		replicas: map[string]int{"web": 4 + int(seed%5), "api": 6}}
 	var err error
@@ -144,10 +145,32 @@ func (w *world) fire(fault string) {
 func (w *world) roll(key string) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.rolled(key)
+}
+
+func (w *world) rolled(key string) uint64 {
 	w.rolls[key]++
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %s %d", w.seed, key, w.rolls[key])
 	return rand.New(rand.NewPCG(h.Sum64(), w.seed)).Uint64()
+}
+
+// reading rolls for a request that changes nothing: the same one, made by two goroutines at one instant, meets the same fate,
+// since which of them is first is not the seed's to say.
+func (w *world) reading(key string) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, again := w.readings[key]; again && last.at.Equal(w.now()) {
+		return last.roll
+	}
+	now := rolled{w.now(), w.rolled(key)}
+	w.readings[key] = now
+	return now.roll
+}
+
+type rolled struct {
+	at   time.Time
+	roll uint64
 }
 
 // run moves the world until it is told to stop.
