@@ -38,6 +38,9 @@ func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
 	if !known {
 		return readAt.After(n.At)
 	}
+	if n.Kind == nodegroups.InstanceTerminating && s.groups.Ending(n.InstanceID) {
+		return true
+	}
 	s.groups.Interrupted(n.Interruption)
 	if s.tick == 1 {
 		return false // what may be changed is known after the first plan
@@ -46,13 +49,20 @@ func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
 		if !strings.HasSuffix(node.Spec.ProviderID, "/"+n.InstanceID) {
 			continue
 		}
-		have, ok := noticeOn(node)
-		if ok && (n.Kind != nodegroups.TerminationHook || have.Kind == n.Kind) {
+		if have, ok := noticeOn(node); ok && !sooner(n.Interruption, have) {
 			return true
 		}
 		return s.annotate(ctx, node.Name, n.Interruption) == nil
 	}
 	return n.Kind == nodegroups.TerminationHook && s.cloud.Complete(ctx, n.Interruption) == nil
+}
+
+// sooner says that a notice takes another's place, as the loop has it.
+func sooner(n, have nodegroups.Interruption) bool {
+	if n.Kind == nodegroups.TerminationHook || have.Kind == nodegroups.TerminationHook {
+		return have.Kind != n.Kind && n.Kind == nodegroups.TerminationHook
+	}
+	return !n.Deadline.IsZero() && (have.Deadline.IsZero() || n.Deadline.Before(have.Deadline))
 }
 
 func (s *scaler) annotate(ctx context.Context, node string, n nodegroups.Interruption) error {
