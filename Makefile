@@ -50,7 +50,7 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
 test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto makes missing tools a failure
-	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m ./...
+	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m -parallel 4 ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }

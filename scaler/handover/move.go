@@ -59,7 +59,7 @@ type Options struct {
 	DryRun bool
 	// KeptUntil is how long a history waits for its Balloon; machine time.
 	KeptUntil time.Time
-	// Now decides which marks of capacity are long over; model time.
+	// Now decides which marks of capacity are long over, and is when this cluster's share begins to count; model time.
 	Now time.Time
 }
 
@@ -77,7 +77,7 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 			return moved, err
 		}
 		was := here.Record.Empty()
-		m := Moved{What: "history", Name: b.Key(), Rows: here.Record.Take(old)}
+		m := Moved{What: "history", Name: b.Key(), Rows: here.Record.Take(old, o.Now)}
 		switch {
 		case m.Rows == 0:
 			m.Done = "nothing new"
@@ -88,7 +88,7 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 		}
 		if m.Rows > 0 && !o.DryRun {
 			_, err = points.Update(ctx, b.Namespace, b.Name, func(p *history.Checkpoint) {
-				m.Rows, p.KeptUntil = p.Record.Take(old), o.KeptUntil
+				m.Rows, p.KeptUntil = p.Record.Take(old, o.Now), o.KeptUntil
 				if p.Backfilled == "" {
 					p.Backfilled = b.Backfilled
 				}

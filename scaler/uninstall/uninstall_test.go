@@ -136,9 +136,13 @@ func TestUninstallIsRefusedWhileTheLeaseIsHeld(t *testing.T) {
 		if errors.Is(err, uninstall.ErrRunning) != c.refused || c.refused && len(done) != 0 || !c.refused && err != nil {
 			t.Errorf("%s: %v, %v", name, done, err)
 		}
-		if (r.Running != "") != c.dry {
-			t.Errorf("%s: running is %q", name, r.Running)
+		if (r.Running != "") != c.dry || r.Note != "" {
+			t.Errorf("%s: running is %q, the note %q", name, r.Running, r.Note)
 		}
+	}
+	r := remover(w.c)
+	if _, err := r.Run(t.Context()); err != nil || !strings.Contains(r.Note, "no Lease") {
+		t.Errorf("without a Lease: %v, the note is %q", err, r.Note)
 	}
 }
 
