@@ -145,6 +145,10 @@ type Unavailable struct {
 	Reason string
 }
 
+// InterruptionAnnotation on a Node is the notice that its instance is about to be lost. It outlives the scaler that was told, so a
+// notice is acknowledged once it is written. Taken away by hand, the notice is withdrawn.
+const InterruptionAnnotation = "capacity.swell/interruption"
+
 // Interruption is the notice that an instance is about to be lost.
 type Interruption struct {
 	InstanceID string

@@ -19,10 +19,6 @@ import (
 	"swell/scaler/plan"
 )
 
-// interruptionAnnotation on a Node is the notice that its instance is about to be lost. It outlives the scaler that was told,
-// so a notice is acknowledged once it is written. Taken away by hand, the notice is withdrawn.
-const interruptionAnnotation = "capacity.swell/interruption"
-
 // noted is a notice as it stands on a Node, in machine time.
 type noted struct {
 	Kind     nodegroups.InterruptionKind `json:"kind"`
@@ -160,7 +156,7 @@ func (l *Loop) annotate(ctx context.Context, node string, n nodegroups.Interrupt
 	if err != nil {
 		return false, fmt.Errorf("noting the interruption of node %s: %w", node, err)
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{interruptionAnnotation: string(raw)}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{nodegroups.InterruptionAnnotation: string(raw)}}})
 	if err != nil {
 		return false, fmt.Errorf("noting the interruption of node %s: %w", node, err)
 	}
@@ -172,7 +168,7 @@ func (l *Loop) annotate(ctx context.Context, node string, n nodegroups.Interrupt
 
 // notedOn is the notice that stands on a Node.
 func (l *Loop) notedOn(node *corev1.Node) (nodegroups.Interruption, bool) {
-	raw := node.Annotations[interruptionAnnotation]
+	raw := node.Annotations[nodegroups.InterruptionAnnotation]
 	if raw == "" {
 		return nodegroups.Interruption{}, false
 	}

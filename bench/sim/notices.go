@@ -15,10 +15,7 @@ import (
 	"swell/scaler/observe"
 )
 
-const (
-	noticeAnnotation = "capacity.swell/interruption"
-	handlerTaint     = "aws-node-termination-handler/rebalance-recommendation"
-)
+const handlerTaint = "aws-node-termination-handler/rebalance-recommendation"
 
 // receive keeps notices on Nodes and lets the queue forget those that are kept, or concern nobody.
 func (s *scaler) receive(ctx context.Context, v *view) {
@@ -70,7 +67,7 @@ func (s *scaler) annotate(ctx context.Context, node string, n nodegroups.Interru
 	if err != nil {
 		return err
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{noticeAnnotation: string(raw)}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{nodegroups.InterruptionAnnotation: string(raw)}}})
 	if err != nil {
 		return err
 	}
@@ -79,7 +76,7 @@ func (s *scaler) annotate(ctx context.Context, node string, n nodegroups.Interru
 }
 
 func noticeOn(n *corev1.Node) (notice nodegroups.Interruption, ok bool) {
-	raw := n.Annotations[noticeAnnotation]
+	raw := n.Annotations[nodegroups.InterruptionAnnotation]
 	return notice, raw != "" && json.Unmarshal([]byte(raw), &notice) == nil
 }
 
