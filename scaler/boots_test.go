@@ -125,7 +125,7 @@ func TestBootsAreLearnedKeptAndASlowerImageIsTold(t *testing.T) {
 		}
 	}
 	for range 2 { // made, then merged
-		if err := n.writeBoots(t.Context(), "swell-system", raw[0], raw[1]); err != nil {
+		if _, err := n.writeBoots(t.Context(), n.now, "swell-system", raw[0], raw[1], ""); err != nil {
 			t.Fatal(err)
 		}
 	}
