@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	emulator "swell/bench/testbed/aws"
 	"swell/scaler/ledger"
 	"swell/scaler/plan"
 )
@@ -145,4 +146,20 @@ func TestANodeWhoseDrainFailedIsDrainedAgainOnceItIsLost(t *testing.T) {
 	p.scaler.Carry(t.Context(), 2, plan.Plan{Replacements: []plan.Termination{due}})
 	p.ended()
 	p.wantReturned(true)
+}
+
+// A node takes no pods again while its instance goes, though its return was refused.
+func TestTheNodeOfAnInstanceThatGoesStaysCordonedWhenItsReturnFails(t *testing.T) {
+	p := heldUp(t)
+	p.aws.order("deny", emulator.Order{Fault: emulator.Fault{Service: "autoscaling", Action: "TerminateInstanceInAutoScalingGroup"}})
+	due := p.termination(10 * time.Minute)
+	p.scaler.Carry(t.Context(), 1, plan.Plan{Terminations: []plan.Termination{due}})
+	until(t, "an eviction is refused", func() (bool, string) { return p.evictions()[429] > 0, "" })
+	due.Deadline = clock.Now()
+	p.scaler.Carry(t.Context(), 2, plan.Plan{Replacements: []plan.Termination{due}})
+	p.ended()
+	p.wantReturned(false)
+	if !p.cordoned() {
+		t.Error("it takes pods again")
+	}
 }
