@@ -165,6 +165,10 @@ func (g Group) Refused(u Unavailable, launched []Instance) Unavailable {
 	return u
 }
 
+// InterruptionAnnotation on a Node is the notice that its instance is about to be lost. It outlives the scaler that was told, so a
+// notice is acknowledged once it is written. Taken away by hand, the notice is withdrawn.
+const InterruptionAnnotation = "capacity.swell/interruption"
+
 // Interruption is the notice that an instance is about to be lost.
 type Interruption struct {
 	InstanceID string
@@ -179,10 +183,12 @@ type Interruption struct {
 type InterruptionKind string
 
 const (
-	SpotInterruption    InterruptionKind = "spot-interruption"
-	RebalanceNotice     InterruptionKind = "rebalance-recommendation"
+	SpotInterruption InterruptionKind = "spot-interruption"
+	RebalanceNotice  InterruptionKind = "rebalance-recommendation"
+	// InstanceTerminating is an instance that runs no more or is about to stop; its Deadline has come.
 	InstanceTerminating InterruptionKind = "instance-terminating"
-	// Maintenance is a retirement, stop or reboot that EC2 has scheduled for the instance.
+	// Maintenance is a retirement, stop, reboot or other work that EC2 has scheduled for the instance, at whose start its group
+	// replaces it.
 	Maintenance InterruptionKind = "scheduled-maintenance"
 	// TerminationHook is an Auto Scaling group that waits for a lifecycle action before it ends the instance.
 	TerminationHook InterruptionKind = "termination-hook"

@@ -17,6 +17,7 @@ import (
 	"swell/nodegroups/learn"
 	"swell/scaler/handover"
 	"swell/scaler/learned"
+	"swell/scaler/observe"
 )
 
 // learning is a loop that keeps what it learns.
@@ -28,6 +29,71 @@ func learning(t *testing.T) noticed {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// booted is a world whose instance i-1 became a Ready node after 40 s, with pods that were Ready at times after its launch.
+func (n noticed) booted(at time.Time, pods map[string]time.Duration) observe.World {
+	w := n.world()
+	w.Snapshot.Groups[0].Instances[0].LaunchedAt = at
+	node := w.Snapshot.Nodes[0]
+	node.CreationTimestamp = metav1.NewTime(at.Add(30 * time.Second))
+	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(at.Add(40 * time.Second))}}
+	for name, after := range pods {
+		w.Snapshot.Pods = append(w.Snapshot.Pods, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Spec: corev1.PodSpec{NodeName: onlyNode},
+			Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(at.Add(after))}}}})
+	}
+	return w
+}
+
+var onlyKey = learn.BootKey{Zone: "a", Type: "m7g.large", Image: "ami-1", Market: nodegroups.Spot}
+
+// A boot is learned until its first pod runs, which may be after the plan that saw its node Ready. A pod that comes much later
+// is not what the boot was for.
+func TestABootIsLearnedUntilItsFirstPod(t *testing.T) {
+	for name, c := range map[string]struct {
+		pods map[string]time.Duration
+		want int
+	}{"two pods": {map[string]time.Duration{"late": 90 * time.Second, "first": 55 * time.Second}, 1}, "none": {nil, 0}, "an hour later": {map[string]time.Duration{"x": time.Hour}, 0}} {
+		t.Run(name, func(t *testing.T) {
+			n := learning(t)
+			at := n.now.Add(-2 * time.Hour)
+			for _, pods := range []map[string]time.Duration{nil, c.pods} {
+				w := n.booted(at, pods)
+				n.learnBoots(t.Context(), n.now, &w)
+			}
+			if got := n.leads.boots.Count(onlyKey, learn.Ready); got != 1 {
+				t.Errorf("%d boots to Ready: want 1", got)
+			}
+			if got := n.leads.boots.Count(onlyKey, learn.FirstPod); got != c.want {
+				t.Fatalf("%d boots to a first pod: want %d", got, c.want)
+			}
+			data, err := n.leads.boots.MarshalJSON()
+			if want := `"y":400,"f":550`; err != nil || c.want > 0 && !strings.Contains(string(data), want) {
+				t.Errorf("learned %s, %v: want the first pod after 55 s", data, err)
+			}
+		})
+	}
+}
+
+// What a plan learns of boots is kept where a successor reads it, by the plan itself.
+func TestWhatAPlanLearnsOfBootsIsKeptForASuccessor(t *testing.T) {
+	n := learning(t)
+	n.jobs = newJobs()
+	n.options.Config.History.Checkpoints = "swell-system"
+	w := n.booted(n.now.Add(-time.Hour), nil)
+	n.learnBoots(t.Context(), n.now, &w)
+	for deadline := time.Now().Add(time.Minute); n.boots.saving; time.Sleep(time.Millisecond) {
+		if n.collect(); time.Now().After(deadline) {
+			t.Fatal("it is still being saved")
+		}
+	}
+	next := learning(t)
+	next.kube = n.kube
+	next.options.Config.History.Checkpoints = "swell-system"
+	next.loadBoots(t.Context(), n.now)
+	if got := next.leads.boots.Count(onlyKey, learn.Ready); got != 1 {
+		t.Errorf("a successor knows %d boots: want 1", got)
+	}
 }
 
 // Boots that Nodes show are learned, kept in a ConfigMap that a hand-over finds, read by a successor, and an image that boots
@@ -73,7 +139,7 @@ func TestBootsAreLearnedKeptAndASlowerImageIsTold(t *testing.T) {
 	next.kube = n.kube
 	next.options.Config.History.Checkpoints = "swell-system"
 	next.loadBoots(t.Context(), n.now)
-	key := learn.BootKey{Zone: "a", Type: "m7g.large", Image: "ami-1", Market: nodegroups.Spot}
+	key := onlyKey
 	if got, want := next.leads.boots.Quantile(key, learn.Ready, 0.5), n.leads.boots.Quantile(key, learn.Ready, 0.5); next.leads.boots.Count(key, learn.Ready) != 7 || got != want {
 		t.Errorf("a successor knows %d boots with a median of %v: want 7 and %v", next.leads.boots.Count(key, learn.Ready), got, want)
 	}

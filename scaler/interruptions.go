@@ -19,10 +19,6 @@ import (
 	"swell/scaler/plan"
 )
 
-// interruptionAnnotation on a Node is the notice that its instance is about to be lost. It outlives the scaler that was told,
-// so a notice is acknowledged once it is written. Taken away by hand, the notice is withdrawn.
-const interruptionAnnotation = "capacity.swell/interruption"
-
 // noted is a notice as it stands on a Node, in machine time.
 type noted struct {
 	Kind     nodegroups.InterruptionKind `json:"kind"`
@@ -75,6 +71,9 @@ func (l *Loop) keepNotice(ctx context.Context, n nodegroups.Interruption) (kept 
 	group, known, readAt := l.groups.Of(n.InstanceID)
 	if !known {
 		return readAt.After(n.At), nil // another's, or gone, unless it is too new to be read
+	}
+	if n.Kind == nodegroups.InstanceTerminating && l.groups.Ending(n.InstanceID) {
+		return true, nil // swell's own doing, or its group's: counted out already
 	}
 	var nodes corev1.NodeList
 	var pools v1alpha1.CapacityPoolList
@@ -157,7 +156,7 @@ func (l *Loop) annotate(ctx context.Context, node string, n nodegroups.Interrupt
 	if err != nil {
 		return false, fmt.Errorf("noting the interruption of node %s: %w", node, err)
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{interruptionAnnotation: string(raw)}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{nodegroups.InterruptionAnnotation: string(raw)}}})
 	if err != nil {
 		return false, fmt.Errorf("noting the interruption of node %s: %w", node, err)
 	}
@@ -169,7 +168,7 @@ func (l *Loop) annotate(ctx context.Context, node string, n nodegroups.Interrupt
 
 // notedOn is the notice that stands on a Node.
 func (l *Loop) notedOn(node *corev1.Node) (nodegroups.Interruption, bool) {
-	raw := node.Annotations[interruptionAnnotation]
+	raw := node.Annotations[nodegroups.InterruptionAnnotation]
 	if raw == "" {
 		return nodegroups.Interruption{}, false
 	}
@@ -194,21 +193,24 @@ func (l *Loop) readNotices(ctx context.Context, now time.Time, world *observe.Wo
 	s := &world.Snapshot
 	s.Interrupted = slices.DeleteFunc(s.Interrupted, func(n nodegroups.Interruption) bool { return n.Kind == nodegroups.TerminationHook })
 	for _, node := range s.Nodes {
-		n, ok := l.notedOn(node)
-		group, known, _ := l.groups.Of(instanceID(node))
+		n, noted := l.notedOn(node)
+		if !noted {
+			var ok bool
+			if n, ok = l.handlers(now, node); !ok {
+				continue
+			}
+		}
+		group, known, _ := l.groups.Of(n.InstanceID)
 		if !known {
 			continue
 		}
 		observed := l.observedOnly(world.Pools, s.Groups, group)
-		if !ok {
-			if n, ok = l.handlers(now, node); ok && !observed {
-				if _, err := l.annotate(ctx, node.Name, n); err != nil {
-					l.options.Log.Warn("noting an interruption", "node", node.Name, "error", err)
-				}
+		if !noted && !observed {
+			if _, err := l.annotate(ctx, node.Name, n); err != nil {
+				l.options.Log.Warn("noting an interruption", "node", node.Name, "error", err)
 			}
 		}
 		switch {
-		case !ok:
 		case n.Kind != nodegroups.TerminationHook:
 			s.Interrupted = append(s.Interrupted, n)
 		case !observed:

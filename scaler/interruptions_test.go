@@ -139,13 +139,13 @@ func TestANoticeIsKeptUntilItStandsOnTheNode(t *testing.T) {
 	}
 	later := spot
 	later.Deadline = spot.Deadline.Add(time.Hour)
-	was := n.node().Annotations[interruptionAnnotation]
+	was := n.node().Annotations[nodegroups.InterruptionAnnotation]
 	n.pull()
-	if n.keep(later); n.node().Annotations[interruptionAnnotation] != was {
+	if n.keep(later); n.node().Annotations[nodegroups.InterruptionAnnotation] != was {
 		t.Error("a later deadline took the place of a sooner one")
 	}
 	hook := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain", HookToken: "token"}
-	if n.keep(hook); !strings.Contains(n.node().Annotations[interruptionAnnotation], "token") {
+	if n.keep(hook); !strings.Contains(n.node().Annotations[nodegroups.InterruptionAnnotation], "token") {
 		t.Error("a lifecycle action, which ends a wait, did not take the place of a spot notice")
 	}
 }
@@ -160,6 +160,21 @@ func (n noticed) pull() {
 	have.Annotations = n.node().Annotations
 	if err := n.client.Update(n.t.Context(), &have); err != nil {
 		n.t.Fatal(err)
+	}
+}
+
+// What swell has returned, or its group ends, stops running too: that is no interruption, and replaces nothing.
+func TestAnInstanceThatSwellReturnedIsNotTakenForInterrupted(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	n.permit(n.world())
+	n.groups.Returned("i-1")
+	if !n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.InstanceTerminating, At: n.now, Deadline: n.now}) {
+		t.Error("the notice comes again")
+	}
+	w := n.world()
+	n.readNotices(t.Context(), n.now, &w)
+	if a := n.node().Annotations[nodegroups.InterruptionAnnotation]; a != "" || len(w.Snapshot.Interrupted) != 0 || len(n.kick) != 0 {
+		t.Errorf("annotated with %q, the plan is told %+v, %d plans are asked for", a, w.Snapshot.Interrupted, len(n.kick))
 	}
 }
 
@@ -193,7 +208,7 @@ func TestAnObservingPoolsNodesAreNotTouched(t *testing.T) {
 			if got := w.Snapshot.Interrupted; len(got) != 1 || got[0].Kind != nodegroups.NodeNotice || !got[0].Deadline.Equal(n.now.Add(2*time.Minute)) {
 				t.Errorf("the plan is told %+v: want what the taint says", got)
 			}
-			w.Snapshot.Nodes[0].Annotations = map[string]string{interruptionAnnotation: `{"kind":"` + string(nodegroups.TerminationHook) + `","at":"2026-03-02T09:00:00Z","autoScalingGroup":"spot-a","lifecycleHook":"drain"}`}
+			w.Snapshot.Nodes[0].Annotations = map[string]string{nodegroups.InterruptionAnnotation: `{"kind":"` + string(nodegroups.TerminationHook) + `","at":"2026-03-02T09:00:00Z","autoScalingGroup":"spot-a","lifecycleHook":"drain"}`}
 			n.readNotices(t.Context(), n.now, &w) // without an actor: a drain would end the test
 			if a := n.node().Annotations; len(a) != 0 || n.cloud.completed.Load() != 0 || len(w.Snapshot.Draining) != 0 {
 				t.Errorf("annotations %v, %d actions ended, draining %v", a, n.cloud.completed.Load(), w.Snapshot.Draining)
@@ -213,7 +228,7 @@ func TestAHandlersTaintIsANotice(t *testing.T) {
 		if got := w.Snapshot.Interrupted; len(got) != 1 || got[0].Deadline.IsZero() != (within == 0) {
 			t.Errorf("%s: %+v", key, got)
 		}
-		if n.node().Annotations[interruptionAnnotation] == "" {
+		if n.node().Annotations[nodegroups.InterruptionAnnotation] == "" {
 			t.Errorf("%s: it is not written down", key)
 		}
 	}

@@ -84,20 +84,7 @@ func (w world) takeAway() {
 		n := len(w.pods(balloonSelector))
 		return n == 0, fmt.Sprintf("%d are", n)
 	})
-	nodes, err = w.Kube.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range nodes.Items {
-		for key := range n.Annotations {
-			if strings.HasPrefix(key, "capacity.swell/") {
-				t.Errorf("node %s has annotation %s", n.Name, key)
-			}
-		}
-		if n.Spec.Unschedulable {
-			t.Errorf("node %s is cordoned", n.Name)
-		}
-	}
+	w.nodesAreNobodys()
 	maps, err := w.Kube.CoreV1().ConfigMaps("swell-system").List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -110,5 +97,24 @@ func (w world) takeAway() {
 	}
 	if w.alive() != before {
 		t.Errorf("%d nodes are left of %d: capacity is not to be touched", w.alive(), before)
+	}
+}
+
+// nodesAreNobodys looks for what swell left on Nodes.
+func (w world) nodesAreNobodys() {
+	w.t.Helper()
+	nodes, err := w.Kube.CoreV1().Nodes().List(w.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, n := range nodes.Items {
+		for key := range n.Annotations {
+			if strings.HasPrefix(key, "capacity.swell/") {
+				w.t.Errorf("node %s has annotation %s", n.Name, key)
+			}
+		}
+		if n.Spec.Unschedulable {
+			w.t.Errorf("node %s is cordoned", n.Name)
+		}
 	}
 }

@@ -352,16 +352,9 @@ func TestWhatStandsAgainstBalloonsIsACondition(t *testing.T) {
 	w.patch("web", `{"max": 20}`)
 	w.says("web", "Held", "False", "Refused", "maximum cpu usage per Pod")
 	time.Sleep(8 * time.Second)
-	tries, refused := map[int64]bool{}, 0
-	for _, x := range w.writes("swell-scaler", began) {
-		if x.resource == "pods" && x.verb == "create" && x.code == 403 {
-			refused++
-			tries[x.at.Unix()] = true
-		}
-	}
 	// after 10, 20 and 40 s of its life; tries of three zones stand within a second or two
-	if refused == 0 || refused > 30 {
-		t.Errorf("%d creations were refused in %d s: want a few, with growing waits between", refused, len(tries))
+	if refused, tries := w.refused(began); refused == 0 || refused > 30 {
+		t.Errorf("%d creations were refused in %d s: want a few, with growing waits between", refused, tries)
 	}
 	if n := w.launched(); n != 0 {
 		t.Errorf("%d instances were launched for balloons that cannot be made", n)
@@ -370,6 +363,18 @@ func TestWhatStandsAgainstBalloonsIsACondition(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settled(6)
+}
+
+// refused counts the pods that the API server refused the scaler since a time, and the seconds in which it did.
+func (w world) refused(since time.Time) (pods, seconds int) {
+	in := map[int64]bool{}
+	for _, x := range w.writes("swell-scaler", since) {
+		if x.resource == "pods" && x.verb == "create" && x.code == 403 {
+			pods++
+			in[x.at.Unix()] = true
+		}
+	}
+	return pods, len(in)
 }
 
 // The share of the demand that this cluster must be ready for moves the room at once, up and down.

@@ -103,10 +103,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	w := l.workload(ctx, b)
 	l.leads.learnStarts(*world, b, target.Selector)
 	s.lead = l.leads.of(b, groupsFor(target, world))
-	if w.history != nil {
-		s.answer = w.history.AtLead(now, s.lead.Total(), tau)
-		s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
-	}
+	s.foresee(now, w, tau, share)
 	l.forgetHeld(b, w)
 	demand := l.demandNow(ctx, now, *world, b, w)
 	past := l.pastOf(ctx, now, world, b, w)
@@ -144,6 +141,15 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	s.bounds()
 	s.sayInWhy()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil
+}
+
+// foresee takes what the history says of when what is ordered now begins to serve, and of one pod start-up ahead.
+func (s *size) foresee(now time.Time, w *workload, tau, share float64) {
+	if w.history == nil {
+		return
+	}
+	s.answer = w.history.AtLead(now, s.lead.Total(), tau)
+	s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
 }
 
 // stillRead is why there is no forecast in the first minute of a scaler.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/v1alpha1"
+	"swell/nodegroups"
 	"swell/scaler/observe"
 )
 
@@ -91,7 +92,7 @@ func nodeMatters(old, current any) bool {
 	b, ok2 := current.(*corev1.Node)
 	return ok && ok2 && (ready(a) != ready(b) || a.Spec.Unschedulable != b.Spec.Unschedulable ||
 		!equality.Semantic.DeepEqual(a.Spec.Taints, b.Spec.Taints) || !equality.Semantic.DeepEqual(a.Labels, b.Labels) ||
-		a.Annotations[interruptionAnnotation] != b.Annotations[interruptionAnnotation] ||
+		a.Annotations[nodegroups.InterruptionAnnotation] != b.Annotations[nodegroups.InterruptionAnnotation] ||
 		!equality.Semantic.DeepEqual(a.Status.Allocatable, b.Status.Allocatable))
 }
 

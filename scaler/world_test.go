@@ -240,34 +240,44 @@ func (w world) settled(balloons int) {
 
 const balloonSelector = "capacity.swell/balloon=web"
 
-// compareWithLedger holds what swell believes it launched and made against AWS's own log and the API server's audit log.
-func (w world) compareWithLedger() {
+// belief is what a ledger says was done.
+type belief struct {
+	launched, terminated   map[string]bool // instances by id
+	launches, made, popped int
+}
+
+func (w world) believes() belief {
 	w.t.Helper()
 	entries, torn, err := ledger.Read(w.LedgerDir())
 	if err != nil || torn > 0 {
 		w.t.Fatalf("reading the ledger: %v, %d torn lines", err, torn)
 	}
-	believed := map[string]bool{}
-	made, popped, launches := 0, 0, 0
-	terminated := map[string]bool{}
+	x := belief{launched: map[string]bool{}, terminated: map[string]bool{}}
 	for _, e := range entries {
 		if e.Phase != ledger.Done {
 			continue
 		}
 		switch e.Action {
 		case "launch":
-			launches++
+			x.launches++
 			for _, id := range e.Instances {
-				believed[id] = true
+				x.launched[id] = true
 			}
 		case "terminate":
-			terminated[e.Object] = true
+			x.terminated[e.Object] = true
 		case "create-balloons":
-			made += e.Count
+			x.made += e.Count
 		case "pop", "delete-balloon":
-			popped++
+			x.popped++
 		}
 	}
+	return x
+}
+
+// compareWithLedger holds what swell believes it launched and made against AWS's own log and the API server's audit log.
+func (w world) compareWithLedger() {
+	w.t.Helper()
+	x := w.believes()
 	run, _, err := measure.Measure(measure.Options{
 		Policy: "test", AuditLogs: []string{w.Cluster.AuditLog()}, Clock: w.Clock, From: w.Clock.Real, To: time.Now(),
 		Instances: filepath.Join(w.AWSDir(), "instances.jsonl"), Calls: filepath.Join(w.AWSDir(), "calls.jsonl"),
@@ -275,20 +285,20 @@ func (w world) compareWithLedger() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if run.Launched != len(believed) || run.Launches != launches {
-		w.t.Errorf("the summary has %d instances of %d calls launched, the ledger %d of %d", run.Launched, run.Launches, len(believed), launches)
+	if run.Launched != len(x.launched) || run.Launches != x.launches {
+		w.t.Errorf("the summary has %d instances of %d calls launched, the ledger %d of %d", run.Launched, run.Launches, len(x.launched), x.launches)
 	}
 	for _, i := range w.instances() {
-		if i.Cause != "initial" && !believed[i.ID] {
+		if i.Cause != "initial" && !x.launched[i.ID] {
 			w.t.Errorf("AWS launched %s, which is not in the ledger", i.ID)
 		}
-		delete(believed, i.ID)
-		if gone := !i.Terminating.IsZero() || !i.Terminated.IsZero(); gone != terminated[i.ID] {
-			w.t.Errorf("instance %s: gone by AWS's log %t, returned by the ledger %t", i.ID, gone, terminated[i.ID])
+		delete(x.launched, i.ID)
+		if gone := !i.Terminating.IsZero() || !i.Terminated.IsZero(); gone != x.terminated[i.ID] {
+			w.t.Errorf("instance %s: gone by AWS's log %t, returned by the ledger %t", i.ID, gone, x.terminated[i.ID])
 		}
 	}
-	if len(believed) > 0 {
-		w.t.Errorf("the ledger has launches that AWS does not know: %v", believed)
+	if len(x.launched) > 0 {
+		w.t.Errorf("the ledger has launches that AWS does not know: %v", x.launched)
 	}
 	pods, _, err := measure.ReadAudit(w.Cluster.AuditLog())
 	if err != nil {
@@ -300,11 +310,11 @@ func (w world) compareWithLedger() {
 			created++
 		}
 	}
-	if created != made {
-		w.t.Errorf("the audit log has %d balloon pods created, the ledger %d", created, made)
+	if created != x.made {
+		w.t.Errorf("the audit log has %d balloon pods created, the ledger %d", created, x.made)
 	}
-	if left := len(w.pods(balloonSelector)); left > created-popped {
-		w.t.Errorf("%d balloon pods are left of %d created, and the ledger has %d deletions", left, created, popped)
+	if left := len(w.pods(balloonSelector)); left > created-x.popped {
+		w.t.Errorf("%d balloon pods are left of %d created, and the ledger has %d deletions", left, created, x.popped)
 	}
 }
 

@@ -19,7 +19,7 @@ var kinds = []string{
 	"capacity", "limit", "template", "address", "permission",
 	"instance never joins", "instance dies and its group replaces it", "lifecycle action", "notice handler's taint", "spot interruption", "rebalance", "node not Ready",
 	"API call lost before its effect", "API call lost after its effect", "API conflict", "API 429", "stale cache",
-	"budget blocks", "scaler crashes", "stalled leader wakes", "desired capacity by hand",
+	"budget blocks", "instance goes with pods on it", "scaler crashes", "stalled leader wakes", "desired capacity by hand",
 }
 
 // strike does what goes wrong around the scalers.

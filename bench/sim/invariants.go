@@ -104,7 +104,11 @@ func (w *world) checkTermination(by string, form url.Values, got canned, before 
 	}
 	for _, p := range w.store.on(was.Node) {
 		if !isBalloon(p) {
-			w.violate("node %s was terminated undrained: pod %s is on it", was.Node, p.Name)
+			if w.goes(was) {
+				w.fire("instance goes with pods on it")
+			} else {
+				w.violate("node %s was terminated undrained: pod %s is on it", was.Node, p.Name)
+			}
 			break
 		}
 	}
@@ -121,6 +125,11 @@ func (w *world) checkTermination(by string, form url.Values, got canned, before 
 	if desired < w.floor && !lost && !hand {
 		w.violate("below min: zone %s wants %d nodes of at least %d after %s was returned", was.Zone, desired, w.floor, id)
 	}
+}
+
+// goes says that AWS ends an instance by itself: the deadline of its notice, which is told in whole seconds, has come.
+func (w *world) goes(i emulator.InstanceStatus) bool {
+	return i.State == "shutting-down" || !i.LostAt.IsZero() && !w.now().Before(i.LostAt.Truncate(time.Second))
 }
 
 // checkCompletion is made of every call that lets a group go on with an instance's end.

@@ -15,10 +15,7 @@ import (
 	"swell/scaler/observe"
 )
 
-const (
-	noticeAnnotation = "capacity.swell/interruption"
-	handlerTaint     = "aws-node-termination-handler/rebalance-recommendation"
-)
+const handlerTaint = "aws-node-termination-handler/rebalance-recommendation"
 
 // receive keeps notices on Nodes and lets the queue forget those that are kept, or concern nobody.
 func (s *scaler) receive(ctx context.Context, v *view) {
@@ -38,6 +35,9 @@ func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
 	if !known {
 		return readAt.After(n.At)
 	}
+	if n.Kind == nodegroups.InstanceTerminating && s.groups.Ending(n.InstanceID) {
+		return true
+	}
 	s.groups.Interrupted(n.Interruption)
 	if s.tick == 1 {
 		return false // what may be changed is known after the first plan
@@ -46,8 +46,7 @@ func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
 		if !strings.HasSuffix(node.Spec.ProviderID, "/"+n.InstanceID) {
 			continue
 		}
-		have, ok := noticeOn(node)
-		if ok && (n.Kind != nodegroups.TerminationHook || have.Kind == n.Kind) {
+		if have, ok := noticeOn(node); ok && !sooner(n.Interruption, have) {
 			return true
 		}
 		return s.annotate(ctx, node.Name, n.Interruption) == nil
@@ -55,12 +54,20 @@ func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
 	return n.Kind == nodegroups.TerminationHook && s.cloud.Complete(ctx, n.Interruption) == nil
 }
 
+// sooner says that a notice takes another's place, as the loop has it.
+func sooner(n, have nodegroups.Interruption) bool {
+	if n.Kind == nodegroups.TerminationHook || have.Kind == nodegroups.TerminationHook {
+		return have.Kind != n.Kind && n.Kind == nodegroups.TerminationHook
+	}
+	return !n.Deadline.IsZero() && (have.Deadline.IsZero() || n.Deadline.Before(have.Deadline))
+}
+
 func (s *scaler) annotate(ctx context.Context, node string, n nodegroups.Interruption) error {
 	raw, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{noticeAnnotation: string(raw)}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{nodegroups.InterruptionAnnotation: string(raw)}}})
 	if err != nil {
 		return err
 	}
@@ -69,7 +76,7 @@ func (s *scaler) annotate(ctx context.Context, node string, n nodegroups.Interru
 }
 
 func noticeOn(n *corev1.Node) (notice nodegroups.Interruption, ok bool) {
-	raw := n.Annotations[noticeAnnotation]
+	raw := n.Annotations[nodegroups.InterruptionAnnotation]
 	return notice, raw != "" && json.Unmarshal([]byte(raw), &notice) == nil
 }
 

@@ -50,7 +50,7 @@ func cloudOf(cmd *cobra.Command, file string) (uninstall.Groups, error) {
 	if err != nil {
 		return nil, err
 	}
-	return aws.New(cmd.Context(), aws.Options{Region: conf.AWS.Region, Endpoint: conf.AWS.Endpoint, Log: slog.New(slog.DiscardHandler)})
+	return aws.New(cmd.Context(), aws.Options{Region: conf.AWS.Region, Endpoint: conf.AWS.Endpoint, ClusterName: conf.ClusterName, Log: slog.New(slog.DiscardHandler)})
 }
 
 func runUninstall(cmd *cobra.Command, f clusterFlags, o uninstall.Options, file string) error {

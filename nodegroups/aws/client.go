@@ -43,6 +43,8 @@ type Options struct {
 	// CallTimeout bounds one call with all its attempts, machine time; 15 s by default. Waiting for notices may take 5 s longer
 	// than the wait that is asked for.
 	CallTimeout time.Duration
+	// ClusterName is noted on groups of which a process is suspended, so that it is known whose that is; empty notes none.
+	ClusterName string
 	// Prices by instance type, an hour; a missing one is unknown.
 	Prices map[string]Price
 	// Clock that times are told in.

@@ -24,7 +24,8 @@ type hookNotice struct {
 	LifecycleActionToken, AutoScalingGroupName, LifecycleHookName, EC2InstanceID, LifecycleTransition string
 }
 
-// event is an EventBridge event of EC2, Auto Scaling or AWS Health.
+// event is an EventBridge event of EC2, Auto Scaling or AWS Health. Of a lifecycle hook's own message it is the time alone, which
+// stands there as "Time".
 type event struct {
 	DetailType string          `json:"detail-type"`
 	Time       time.Time       `json:"time"`
@@ -44,7 +45,10 @@ func (c *Client) read(body string) ([]nodegroups.Interruption, error) {
 		if err := json.Unmarshal([]byte(body), &direct); err != nil || direct.LifecycleTransition == "" {
 			return nil, nil // a test notification, or nothing of ours
 		}
-		return c.hook(c.options.Clock.Now(), direct)
+		if e.Time.IsZero() {
+			at = c.options.Clock.Now()
+		}
+		return c.hook(at, direct)
 	case "EC2 Instance-terminate Lifecycle Action":
 		var h hookNotice
 		if err := json.Unmarshal(e.Detail, &h); err != nil {
@@ -68,7 +72,8 @@ func (c *Client) hook(at time.Time, h hookNotice) ([]nodegroups.Interruption, er
 		ASG: h.AutoScalingGroupName, Hook: h.LifecycleHookName, HookToken: h.LifecycleActionToken}}, nil
 }
 
-// health reads a scheduled change of EC2: retirement, stop or reboot, from its start on.
+// health reads a scheduled change of EC2. Whichever it is, Auto Scaling takes the instance for unhealthy and ends it at the start:
+// https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-checks-overview.html.
 func (c *Client) health(at time.Time, e event) ([]nodegroups.Interruption, error) {
 	var d struct {
 		Service           string `json:"service"`
@@ -116,7 +121,7 @@ func (c *Client) ofInstance(at time.Time, e event) ([]nodegroups.Interruption, e
 	case "EC2 Instance Rebalance Recommendation":
 		n.Kind = nodegroups.RebalanceNotice
 	case "EC2 Instance State-change Notification":
-		n.Kind = nodegroups.InstanceTerminating
+		n.Kind, n.Deadline = nodegroups.InstanceTerminating, n.At // its group replaces what does not run
 	default:
 		return nil, nil
 	}

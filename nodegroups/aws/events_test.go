@@ -75,6 +75,59 @@ func TestHooksAndMaintenanceAreNotices(t *testing.T) {
 	}
 }
 
+// received is the one notice of a message.
+func (w *world) received(body string) nodegroups.Interruption {
+	w.t.Helper()
+	w.send(body)
+	got, err := w.c.Interruptions(ctx)
+	if err != nil || len(got) != 1 {
+		w.t.Fatalf("%s: got %+v, %v: want one notice", body, got, err)
+	}
+	return got[0].Interruption
+}
+
+// A notice that is always younger than the last reading of the groups would never be let go where the instance is a stranger's.
+func TestAHooksOwnMessageIsAsOldAsItSays(t *testing.T) {
+	w := newWorld(t)
+	told := time.Date(2026, 3, 2, 8, 0, 0, 710e6, time.UTC)
+	n := w.received(`{"Service":"AWS Auto Scaling","Time":"2026-03-02T08:00:00.710Z","AccountId":"123456789012","LifecycleActionToken":"tok","AutoScalingGroupName":"g","LifecycleHookName":"h","EC2InstanceId":"i-1","LifecycleTransition":"autoscaling:EC2_INSTANCE_TERMINATING"}`)
+	if n.Kind != nodegroups.TerminationHook || !n.At.Equal(told) {
+		t.Errorf("%+v: want it told at %s", n, told)
+	}
+}
+
+// Auto Scaling treats an instance that is not running as failed at once, so that there is nothing to wait for.
+func TestAnInstanceThatStopsRunningGoesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	for _, state := range []string{"stopping", "stopped", "shutting-down", "terminated"} {
+		n := w.received(`{"detail-type":"EC2 Instance State-change Notification","time":"2026-03-02T09:00:00Z","detail":{"instance-id":"i-1","state":"` + state + `"}}`)
+		if at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC); n.Kind != nodegroups.InstanceTerminating || !n.Deadline.Equal(at) {
+			t.Errorf("%s: %+v: want its deadline at %s", state, n, at)
+		}
+	}
+	w.send(`{"detail-type":"EC2 Instance State-change Notification","time":"2026-03-02T09:00:00Z","detail":{"instance-id":"i-1","state":"running"}}`)
+	if got, err := w.c.Interruptions(ctx); err != nil || len(got) != 0 {
+		t.Errorf("running: %+v, %v: want no notice", got, err)
+	}
+}
+
+// Whatever the queue's own setting, a notice whose scaler died comes to its successor within the two minutes of a spot instance.
+func TestANoticeIsNotHiddenForLongFromASuccessor(t *testing.T) {
+	w := newWorld(t)
+	asked := ""
+	w.instead = func(_ http.ResponseWriter, _, body string) bool {
+		if strings.Contains(body, "WaitTimeSeconds") {
+			asked = body
+		}
+		return false
+	}
+	w.received(`{"detail-type":"EC2 Spot Instance Interruption Warning","time":"2026-03-02T09:00:00Z","detail":{"instance-id":"i-1"}}`)
+	var in struct{ VisibilityTimeout int }
+	if err := json.Unmarshal([]byte(asked), &in); err != nil || in.VisibilityTimeout != 30 {
+		t.Errorf("asked for %s, %v: want it hidden for 30 s", asked, err)
+	}
+}
+
 func TestALifecycleActionIsKeptWaitingAndEnded(t *testing.T) {
 	w := newWorld(t)
 	var seen []string

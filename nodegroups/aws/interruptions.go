@@ -27,8 +27,13 @@ type Received struct {
 	left *atomic.Int32
 }
 
-// longPoll is how long SQS waits for a message.
-const longPoll = 20 * time.Second
+const (
+	// longPoll is how long SQS waits for a message.
+	longPoll = 20 * time.Second
+	// hidden is how long a message that was received and not acknowledged is kept from others, whatever the queue's own setting:
+	// a successor must have it well within a spot instance's two minutes.
+	hidden = 30 * time.Second
+)
 
 // Interruptions waits up to 20 s for notices and returns them. Each comes again until it is acknowledged. Messages that are no
 // notice of a loss are removed from the queue.
@@ -38,7 +43,8 @@ func (c *Client) Interruptions(ctx context.Context) ([]Received, error) {
 	}
 	call, cancel := context.WithTimeout(ctx, c.pollTimeout)
 	defer cancel()
-	out, err := c.sqs.ReceiveMessage(call, &sqs.ReceiveMessageInput{QueueUrl: &c.options.QueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: int32(longPoll / time.Second)})
+	out, err := c.sqs.ReceiveMessage(call, &sqs.ReceiveMessageInput{QueueUrl: &c.options.QueueURL, MaxNumberOfMessages: 10,
+		WaitTimeSeconds: int32(longPoll / time.Second), VisibilityTimeout: int32(hidden / time.Second)})
 	if err != nil {
 		return nil, c.explain(err, "receiving interruption notices from %s", c.options.QueueURL)
 	}

@@ -19,6 +19,7 @@ const (
 	// rebalance is the process of an Auto Scaling group that moves instances between zones.
 	rebalance = "AZRebalance"
 	// suspendedTag marks a group of which swell suspended this process: what somebody else suspended is not swell's to resume.
+	// Its value is the process, and @ and the cluster's name where that is known.
 	suspendedTag = "swell/suspended"
 	groupType    = "auto-scaling-group"
 )
@@ -69,7 +70,7 @@ func (c *Client) suspendRebalance(ctx context.Context, s nodegroups.Selection, n
 	}
 	// the mark goes first: a mark without the process suspended does no harm, the other way round it is never resumed
 	_, err := c.autoscaling.CreateOrUpdateTags(ctx, &autoscaling.CreateOrUpdateTagsInput{Tags: []astypes.Tag{{ResourceId: &name, ResourceType: awssdk.String(groupType),
-		Key: awssdk.String(suspendedTag), Value: awssdk.String(rebalance), PropagateAtLaunch: awssdk.Bool(false)}}})
+		Key: awssdk.String(suspendedTag), Value: awssdk.String(c.mark()), PropagateAtLaunch: awssdk.Bool(false)}}})
 	if err != nil {
 		return &Problem{name, fmt.Sprintf("it spans zones and could not be marked before its AZRebalance process is suspended (%v)", c.explain(err, "tagging the group")),
 			"suspend AZRebalance of the group, or allow autoscaling:CreateOrUpdateTags"}

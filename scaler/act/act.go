@@ -66,9 +66,8 @@ type Actor struct {
 	open []Intent
 
 	mu sync.Mutex
-	// draining are the instances that are being returned, with their nodes' names; blocked are those whose drain failed,
-	// with the model time to try again.
-	draining map[string]string
+	// draining are the instances that are being returned; blocked are those whose drain failed, with the model time to try again.
+	draining map[string]*task
 	blocked  map[string]time.Time
 }
 
@@ -80,7 +79,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Inten
 	if o.Returned == nil {
 		o.Returned = func(string) {}
 	}
-	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]string{}, blocked: map[string]time.Time{}}
+	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]*task{}, blocked: map[string]time.Time{}}
 }
 
 // lastCall is how long before an instance goes it is drained even though its pods have no other place yet; model time.
@@ -121,6 +120,7 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 	}
 	a.deletePods(ctx, tick, "delete-balloon", p.Deletes, fail)
 	a.createBalloons(ctx, tick, p.Creates, fail)
+	a.follow(p.Replacements)
 	for _, t := range p.Replacements {
 		if t.Placed || !t.Deadline.IsZero() && t.Deadline.Sub(a.options.Clock.Now()) < lastCall {
 			a.startDrain(ctx, tick, t, true)

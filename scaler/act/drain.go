@@ -34,21 +34,31 @@ const (
 // startDrain drains a node and returns its instance in the background, once. An instance that is lost anyway is drained
 // of pods without a controller too, and its node stays cordoned.
 func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination, lost bool) {
-	a.inBackground(t, lost, func() error { return a.drainAndTerminate(ctx, tick, t, lost) })
+	a.inBackground(ctx, t, lost, func(until context.Context) error { return a.drainAndTerminate(ctx, until, tick, t, lost) })
 }
 
 // inBackground does something to an instance and its node, one thing at a time, and leaves it alone for a while if that failed.
-func (a *Actor) inBackground(t plan.Termination, lost bool, do func() error) {
+// The context that it is given ends when the instance goes by itself.
+func (a *Actor) inBackground(ctx context.Context, t plan.Termination, lost bool, do func(until context.Context) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, going := a.draining[t.InstanceID]; going || a.options.Clock.Now().Before(a.blocked[t.InstanceID]) {
+	wait := a.blocked[t.InstanceID].Sub(a.options.Clock.Now())
+	if lost && wait > retryCall {
+		wait = 0 // its drain failed when nobody knew yet that it is lost
+	}
+	if a.draining[t.InstanceID] != nil || wait > 0 {
 		return
 	}
-	a.draining[t.InstanceID] = t.Node
+	until, cut := context.WithCancelCause(ctx)
+	under := &task{node: t.Node, cut: cut}
+	a.draining[t.InstanceID] = under
+	a.aim(under, t.Deadline)
 	go func() {
-		err := do()
+		err := do(until)
 		a.mu.Lock()
 		defer a.mu.Unlock()
+		a.aim(under, time.Time{})
+		cut(nil)
 		delete(a.draining, t.InstanceID)
 		delete(a.blocked, t.InstanceID)
 		if err != nil {
@@ -66,36 +76,35 @@ func (a *Actor) Draining() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var nodes []string
-	for _, n := range a.draining {
-		if n != "" {
-			nodes = append(nodes, n)
+	for _, t := range a.draining {
+		if t.node != "" {
+			nodes = append(nodes, t.node)
 		}
 	}
 	slices.Sort(nodes)
 	return nodes
 }
 
-func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termination, lost bool) error {
+// drainAndTerminate returns an instance when its node is empty. One that goes by itself is returned then at the latest, while its
+// group still counts it: once the group has missed it, it is replaced a second time. That is no eviction: what a disruption budget
+// holds on it until then, AWS ends.
+func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t plan.Termination, lost bool) error {
 	if t.Node == "" {
 		var err error
-		if t.Node, err = a.nodeOf(ctx, t.InstanceID); err != nil {
+		if t.Node, err = a.nodeOf(until, t.InstanceID); err != nil && !going(until) {
 			a.options.Log.Warn("terminate", "instance", t.InstanceID, "error", err)
 			return err
 		}
 	}
-	if t.Node != "" {
-		intent := ledger.Entry{Phase: ledger.Intent, Action: "drain", Object: t.Node, Reason: t.Reason}
-		a.record(tick, intent)
-		err := a.drain(ctx, t, lost)
-		a.record(tick, outcome(intent, err))
-		if err != nil {
-			a.options.Log.Warn("drain", "node", t.Node, "error", err)
+	if t.Node != "" && !going(until) {
+		if err := a.drainUntil(until, tick, t, lost); err != nil && !going(until) {
 			if !lost {
 				a.takeBack(ctx, t.Node)
 			}
 			return err
 		}
 	}
+	gone := going(until)
 	intent := ledger.Entry{Phase: ledger.Intent, Action: "terminate", Object: t.InstanceID, Reason: t.Reason}
 	a.record(tick, intent)
 	err := a.terminate(ctx, t)
@@ -104,7 +113,10 @@ func (a *Actor) drainAndTerminate(ctx context.Context, tick int64, t plan.Termin
 	switch {
 	case err == nil:
 		a.options.Returned(t.InstanceID)
-	case t.Node != "" && !lost:
+		if gone && t.Node != "" {
+			a.drainAfterwards(ctx, tick, t)
+		}
+	case t.Node != "" && !lost && !gone:
 		a.takeBack(ctx, t.Node)
 	}
 	return err
@@ -120,7 +132,7 @@ func (a *Actor) nodeOf(ctx context.Context, instanceID string) (string, error) {
 	for _, n := range nodes.Items {
 		if strings.HasSuffix(n.Spec.ProviderID, "/"+instanceID) {
 			a.mu.Lock()
-			a.draining[instanceID] = n.Name
+			a.draining[instanceID].node = n.Name
 			a.mu.Unlock()
 			return n.Name, nil
 		}

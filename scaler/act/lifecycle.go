@@ -30,7 +30,7 @@ func (a *Actor) EndLifecycle(ctx context.Context, tick int64, node string, n nod
 		return
 	}
 	t := plan.Termination{Node: node, InstanceID: n.InstanceID, Reason: fmt.Sprintf("group %s ends it and waits by its lifecycle hook %s", n.ASG, n.Hook)}
-	a.inBackground(t, true, func() error {
+	a.inBackground(ctx, t, true, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		go a.beat(ctx, cloud, n)

@@ -81,7 +81,7 @@ func TestWhatAPredecessorCordonedIsTakenBackWhenTheAPIServerAnswersAgain(t *test
 	a.began.Store("i-ours", true)
 	ended := make(chan struct{})
 	defer close(ended)
-	a.inBackground(plan.Termination{Node: "ours-soon", InstanceID: "i-ours-soon"}, true, func() error { <-ended; return nil }) // it has not cordoned yet
+	a.inBackground(t.Context(), plan.Termination{Node: "ours-soon", InstanceID: "i-ours-soon"}, true, func(context.Context) error { <-ended; return nil }) // it has not cordoned yet
 	lost(kube, "patch", "nodes", 1)
 	if err := a.UncordonLeftovers(t.Context(), list); err == nil || !strings.Contains(err.Error(), "theirs") {
 		t.Fatalf("%v: want the failed one named", err)

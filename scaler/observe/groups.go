@@ -29,6 +29,7 @@ type Groups struct {
 
 	mu          sync.Mutex
 	pools       map[string]reading
+	members     map[string]member                // by instance id, of the pools' last readings
 	launched    map[string][]nodegroups.Instance // by group; not in a reading yet
 	asked       map[string]int                   // by group; launches without an answer yet
 	raised      map[string][]raise               // by group; not in a reading yet
@@ -53,6 +54,12 @@ func (r raise) lacks(g nodegroups.Group) int {
 		}
 	}
 	return max(0, min(by, r.To-g.Desired))
+}
+
+// member is an instance as a reading showed it.
+type member struct {
+	group  string
+	ending bool
 }
 
 // reading is one pool's groups as AWS last showed them.
@@ -96,6 +103,7 @@ func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]nodeg
 		}
 	}
 	g.pools = fresh
+	g.index()
 	g.forgetSeen(now)
 	return errors.Join(errs...)
 }
@@ -107,15 +115,23 @@ func (g *Groups) Taken(pool string) bool {
 	return g.pools[pool].mayChange
 }
 
+// readAt is the age of the oldest reading.
+func (g *Groups) readAt() time.Time {
+	var at time.Time
+	for _, r := range g.pools {
+		if len(r.groups) > 0 && (at.IsZero() || r.at.Before(at)) {
+			at = r.at
+		}
+	}
+	return at
+}
+
 // all are the groups of all pools, each group once, with the age of the oldest reading.
 func (g *Groups) all() (groups []nodegroups.Group, problems []plan.Problem, at time.Time) {
 	owner := map[string]string{}
 	for _, pool := range sortedKeys(g.pools) {
 		r := g.pools[pool]
 		problems = append(problems, r.problems...)
-		if len(r.groups) > 0 && (at.IsZero() || r.at.Before(at)) {
-			at = r.at
-		}
 		for _, f := range r.groups {
 			if first, taken := owner[f.Name]; taken {
 				problems = append(problems, plan.Problem{
@@ -128,7 +144,7 @@ func (g *Groups) all() (groups []nodegroups.Group, problems []plan.Problem, at t
 			groups = append(groups, f)
 		}
 	}
-	return groups, problems, at
+	return groups, problems, g.readAt()
 }
 
 // forgetSeen drops what the reading shows by now, and what it will never show.
@@ -157,6 +173,17 @@ func (g *Groups) forgetSeen(now time.Time) {
 		alive := slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, n.InstanceID) })
 		return !alive && readAt.Sub(n.At) > launchSeenWithin
 	})
+}
+
+// index finds the instances of the readings by their ids.
+func (g *Groups) index() {
+	groups, _, _ := g.all()
+	g.members = map[string]member{}
+	for _, x := range groups {
+		for _, i := range x.Instances {
+			g.members[i.ID] = member{group: x.Name, ending: i.Lifecycle == nodegroups.Terminating}
+		}
+	}
 }
 
 func has(g nodegroups.Group, id string) bool {
@@ -259,12 +286,17 @@ func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Ti
 	return g.of(instanceID)
 }
 
+// Ending says that an instance was returned, or that its group is ending it by itself.
+func (g *Groups) Ending(instanceID string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.returned[instanceID] || g.members[instanceID].ending
+}
+
 func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Time) {
-	groups, _, readAt := g.all()
-	for _, x := range groups {
-		if has(x, instanceID) {
-			return x.Name, true, readAt
-		}
+	readAt = g.readAt()
+	if m, ok := g.members[instanceID]; ok {
+		return m.group, true, readAt
 	}
 	for name, list := range g.launched {
 		if slices.ContainsFunc(list, func(i nodegroups.Instance) bool { return i.ID == instanceID }) {

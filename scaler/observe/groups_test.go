@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -260,4 +261,46 @@ func TestALaunchThatIsReturnedBeforeItIsShownIsReturning(t *testing.T) {
 	shown.Instances[1].Lifecycle = nodegroups.Terminating
 	cloud["good"] = []nodegroups.Group{shown}
 	want(3, 3, 0, "shown")
+}
+
+// An instance is ending once it was returned, before AWS's lists show that, and once they show that its group ends it.
+func TestAnInstanceIsEndingOnceItIsReturnedOrItsGroupEndsIt(t *testing.T) {
+	listed := group("a", 3, "i-1", "i-2", "i-3")
+	listed.Instances[1].Lifecycle = nodegroups.Terminating
+	g := NewGroups(answers{"p": []nodegroups.Group{listed}})
+	if err := g.Read(t.Context(), at, map[string]nodegroups.Selection{"p": {Pool: "p"}}); err != nil {
+		t.Fatal(err)
+	}
+	g.Returned("i-3")
+	for id, want := range map[string]bool{"i-1": false, "i-2": true, "i-3": true, "i-9": false} {
+		if got := g.Ending(id); got != want {
+			t.Errorf("%s is ending: %t, want %t", id, got, want)
+		}
+	}
+	if name, known, readAt := g.Of("i-2"); name != "a" || !known || !readAt.Equal(at) {
+		t.Errorf("i-2 is of %q, %t, read at %s", name, known, readAt)
+	}
+}
+
+// A plan asks for the groups of many instances, each tick.
+func BenchmarkOf(b *testing.B) {
+	var groups []nodegroups.Group
+	for i := range 6 {
+		var ids []string
+		for n := range 833 {
+			ids = append(ids, fmt.Sprintf("i-%017d", i*1000+n))
+		}
+		groups = append(groups, group(fmt.Sprintf("g-%d", i), len(ids), ids...))
+	}
+	g := NewGroups(answers{"p": groups})
+	if err := g.Read(b.Context(), at, map[string]nodegroups.Selection{"p": {Pool: "p"}}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for _, x := range groups {
+			for _, i := range x.Instances {
+				g.Of(i.ID)
+			}
+		}
+	}
 }

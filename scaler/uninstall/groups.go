@@ -19,23 +19,27 @@ import (
 type Groups interface {
 	// Suspensions are the groups with all of the tags whose AZRebalance process is suspended or that swell has marked.
 	Suspensions(ctx context.Context, tags map[string]string) ([]aws.Suspended, error)
+	// Marked are all groups that swell has marked, but for other clusters'.
+	Marked(ctx context.Context) ([]aws.Suspended, error)
 	// Resume lets a group's AZRebalance process run again, and takes swell's mark away.
 	Resume(ctx context.Context, group string) error
 }
 
 // groups are left as another scaler expects them: what swell suspended is resumed, what somebody else did is told of. All
-// pools count, for one that observes now or is refused its groups may have used them before.
+// pools count, for one that observes now or is refused its groups may have used them before, and so do groups of no pool: theirs
+// may be deleted by now.
 func (r *Remover) groups(ctx context.Context) error {
 	if r.Options.KeepSuspended {
 		return nil
 	}
 	list, err := r.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("capacitypools")).List(ctx, metav1.ListOptions{})
 	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-		return nil
+		list, err = &unstructured.UnstructuredList{}, nil // the definitions are gone, what was suspended is not
 	}
 	if err != nil {
 		return fmt.Errorf("listing CapacityPools: %w; see that you may", err)
 	}
+	told := map[string]bool{}
 	for _, p := range list.Items {
 		tags, _, err := unstructured.NestedStringMap(p.Object, "spec", "groups", "tags")
 		multi, _, _ := unstructured.NestedString(p.Object, "spec", "groups", "multiZone")
@@ -45,21 +49,33 @@ func (r *Remover) groups(ctx context.Context) error {
 		if err != nil || len(tags) == 0 || r.Groups == nil {
 			continue
 		}
-		if err := r.resume(ctx, tags); err != nil {
+		found, err := r.Groups.Suspensions(ctx, tags)
+		if err == nil {
+			err = r.resume(ctx, found, told, "keep AZRebalance suspended, without this cluster's mark")
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (r *Remover) resume(ctx context.Context, tags map[string]string) error {
-	found, err := r.Groups.Suspensions(ctx, tags)
+	if r.Groups == nil {
+		return nil
+	}
+	found, err := r.Groups.Marked(ctx)
 	if err != nil {
 		return err
 	}
+	return r.resume(ctx, found, told, "keep AZRebalance suspended, of no pool here and with a mark that names no cluster")
+}
+
+// resume lets AZRebalance run again in the groups that are ours, and says why it is kept suspended in others, each once.
+func (r *Remover) resume(ctx context.Context, found []aws.Suspended, told map[string]bool, keep string) error {
 	for _, g := range found {
+		if told[g.Group] {
+			continue
+		}
+		told[g.Group] = true
 		if !g.Ours {
-			r.done = append(r.done, Done{"keep AZRebalance suspended, without swell's mark", g.Group})
+			r.done = append(r.done, Done{keep, g.Group})
 			continue
 		}
 		if err := r.do("resume AZRebalance of group", g.Group, func() error { return r.Groups.Resume(ctx, g.Group) }); err != nil {

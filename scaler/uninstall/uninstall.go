@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"swell/api/v1alpha1"
+	"swell/nodegroups"
 	"swell/scaler/byhand"
 	"swell/scaler/history"
 	"swell/scaler/learned"
@@ -132,25 +133,35 @@ func (r *Remover) intents(ctx context.Context) error {
 	return nil
 }
 
-// nodes are uncordoned where swell cordoned them to be drained.
+// nodes are uncordoned where swell cordoned them to be drained. Notices go from them too: a scaler that is installed later would
+// act on what is long over.
 func (r *Remover) nodes(ctx context.Context) error {
 	list, err := r.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("listing nodes: %w; see that you may", err)
 	}
 	for _, n := range list.Items {
+		if _, noticed := n.Annotations[nodegroups.InterruptionAnnotation]; noticed {
+			if err := r.patchNode(ctx, "remove notice of node", n.Name, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, nodegroups.InterruptionAnnotation)); err != nil {
+				return err
+			}
+		}
 		if _, ours := n.Annotations[plan.DrainingAnnotation]; !ours {
 			continue
 		}
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, plan.DrainingAnnotation)
-		if err := r.do("uncordon node", n.Name, func() error {
-			_, err := r.Kube.CoreV1().Nodes().Patch(ctx, n.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-			return err
-		}); err != nil {
+		if err := r.patchNode(ctx, "uncordon node", n.Name, patch); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *Remover) patchNode(ctx context.Context, what, node, patch string) error {
+	return r.do(what, node, func() error {
+		_, err := r.Kube.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		return err
+	})
 }
 
 // outputs are kinds that a Balloon's output CapacityBuffer makes.

@@ -21,6 +21,7 @@ import (
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"swell/api/v1alpha1"
 	emulator "swell/bench/testbed/aws"
 	"swell/nodegroups"
 	"swell/nodegroups/aws"
@@ -32,14 +33,25 @@ const namespace = "swell-system"
 
 var wide = map[string]string{"swell/pool": "wide"}
 
+// client of a region where the swell of a cluster uses groups that span zones.
 func client(t *testing.T) *aws.Client {
 	t.Helper()
-	c, _ := clientAt(t)
+	c, _ := suspending(t, "blue")
 	return c
 }
 
-// clientAt is client with the address of its AWS.
-func clientAt(t *testing.T) (*aws.Client, string) {
+// of is a cluster's client of a region.
+func of(t *testing.T, url, cluster string) *aws.Client {
+	t.Helper()
+	c, err := aws.New(t.Context(), aws.Options{Region: "ap-northeast-1", Endpoint: url, ClusterName: cluster, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// suspending is the client of a cluster that suspended AZRebalance, and the region's address.
+func suspending(t *testing.T, cluster string) (*aws.Client, string) {
 	t.Helper()
 	fleet, err := emulator.ReadFleet("../../bench/testbed/aws/testdata/fleet.yaml")
 	if err != nil {
@@ -52,10 +64,7 @@ func clientAt(t *testing.T) (*aws.Client, string) {
 	t.Cleanup(e.Close)
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
-	c, err := aws.New(t.Context(), aws.Options{Region: "ap-northeast-1", Endpoint: server.URL, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := of(t, server.URL, cluster)
 	if _, _, err := c.Select(t.Context(), nodegroups.Selection{Pool: "wide", Tags: wide, MultiZone: true, MayChange: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +110,7 @@ func words(done []uninstall.Done) string { return fmt.Sprint(done) }
 
 // Without swell's mark the process was suspended by somebody else, who has a reason for it.
 func TestUninstallLeavesRebalanceThatOthersSuspended(t *testing.T) {
-	c, endpoint := clientAt(t)
+	c, endpoint := suspending(t, "blue")
 	w := world{t, c}
 	if err := w.c.Resume(t.Context(), "wide"); err != nil {
 		t.Fatal(err)
@@ -115,7 +124,7 @@ func TestUninstallLeavesRebalanceThatOthersSuspended(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := w.suspended(); n != 1 || strings.Contains(words(done), "resume AZRebalance") || !strings.Contains(words(done), "{keep AZRebalance suspended, without swell's mark wide}") {
+	if n := w.suspended(); n != 1 || strings.Contains(words(done), "resume AZRebalance") || !strings.Contains(words(done), "{keep AZRebalance suspended, without this cluster's mark wide}") {
 		t.Errorf("%d groups are suspended after %v: want the other's left as it is, and said", n, done)
 	}
 }
@@ -147,6 +156,56 @@ func TestUninstallLeavesGroupsAndNodesAsAnotherScalerExpectsThem(t *testing.T) {
 	}
 	if done, err := r.Run(t.Context()); err != nil || len(done) != 0 {
 		t.Errorf("again: %v, %v", done, err)
+	}
+}
+
+// A notice that is left on a Node would be acted on by a scaler that is installed later.
+func TestNoNoticeIsLeftOnANode(t *testing.T) {
+	r := remover(client(t), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "noticed", Annotations: map[string]string{nodegroups.InterruptionAnnotation: "{}", "other": "stays"}}})
+	if _, err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n, err := r.Kube.CoreV1().Nodes().Get(t.Context(), "noticed", metav1.GetOptions{})
+	if err != nil || len(n.Annotations) != 1 || n.Annotations["other"] != "stays" {
+		t.Errorf("left: %v, %v", n.Annotations, err)
+	}
+}
+
+// Whose pool is deleted, or whose kinds are, is resumed by the name in its mark: by that cluster alone, and not where the mark
+// names none.
+func TestAGroupOfADeletedPoolDoesNotStaySuspended(t *testing.T) {
+	for name, c := range map[string]struct {
+		by, uninstalled string
+		resumed         bool
+		says            string
+	}{
+		"of this cluster":      {"blue", "blue", true, "{resume AZRebalance of group wide}"},
+		"of another":           {"green", "blue", false, "[{uncordon node ours}]"},
+		"of nobody knows whom": {"", "blue", false, "names no cluster wide}"},
+		"to an unnamed one":    {"blue", "", false, "[{uncordon node ours}]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, url := suspending(t, c.by)
+			w := world{t, first}
+			r := remover(of(t, url, c.uninstalled))
+			if err := r.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("capacitypools")).Delete(t.Context(), "wide", metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			done, err := r.Run(t.Context())
+			if err != nil || w.suspended() == 0 != c.resumed || !strings.Contains(words(done), c.says) {
+				t.Errorf("%d groups stay suspended; done %v, %v: want %s", w.suspended(), done, err, c.says)
+			}
+		})
+	}
+}
+
+// A pool's group that another cluster suspended is not this one's to resume.
+func TestAGroupThatAnotherClusterSuspendedIsKept(t *testing.T) {
+	first, url := suspending(t, "green")
+	w := world{t, first}
+	done, err := remover(of(t, url, "blue")).Run(t.Context())
+	if err != nil || w.suspended() != 1 || !strings.Contains(words(done), "without this cluster's mark wide}") {
+		t.Errorf("%d groups stay suspended; done %v, %v", w.suspended(), done, err)
 	}
 }
 

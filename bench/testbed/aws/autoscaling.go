@@ -260,14 +260,18 @@ func (e *Emulator) terminateInGroup(r *request) (any, *apiError) {
 		return nil, bad
 	}
 	c := e.change(r.now)
-	if i.alive() {
-		if decrement == "true" {
-			if g.desired <= g.Min {
-				return nil, invalid("Currently, desiredSize equals minSize (%d). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", g.Min)
-			}
-			c.do(record{Op: opDesired, Group: g.Name, Number: g.desired - 1})
+	unmissed := e.unmissed(g, i)
+	if (i.alive() || unmissed) && decrement == "true" {
+		if g.desired <= g.Min {
+			return nil, invalid("Currently, desiredSize equals minSize (%d). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", g.Min)
 		}
+		c.do(record{Op: opDesired, Group: g.Name, Number: g.desired - 1})
+	}
+	switch {
+	case i.alive():
 		e.terminate(c, i, "terminate-call")
+	case unmissed:
+		c.do(record{Op: opTerminating, ID: i.ID, Cause: "terminate-call", Until: i.GoneAt})
 	}
 	c.commit()
 	for n := len(e.state.activities) - 1; n >= 0; n-- {
@@ -277,6 +281,11 @@ func (e *Emulator) terminateInGroup(r *request) (any, *apiError) {
 		}
 	}
 	return activityResultXML{}, nil
+}
+
+// unmissed is whether EC2 ended an instance that its group still counts, since it has not looked since.
+func (e *Emulator) unmissed(g *group, i *instance) bool {
+	return i.State == stateShuttingDown && (i.Ended == "interruption" || i.Ended == "ec2-terminate") && g.desired > g.units(e.state.alive(g.Name))
 }
 
 func (e *Emulator) setProtection(r *request) (any, *apiError) {

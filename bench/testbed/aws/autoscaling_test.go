@@ -159,6 +159,32 @@ func TestTerminateIsRefusedAtTheMinimumAndForStrangers(t *testing.T) {
 	wantCode(t, terminate(id), "ValidationError")
 }
 
+// A group counts what EC2 has ended until it looks again, and replaces only what it was not told of by then.
+func TestAnInstanceThatEC2EndedIsCountedOutByACallBeforeItsGroupMissesIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		wait time.Duration
+		want int
+	}{"before": {0, 1}, "after": {2 * time.Minute, 2}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.pass(10 * time.Minute)
+			id := w.instances("general-1a-spot")[0]
+			w.order("interrupt", map[string]any{"instances": []string{id}})
+			w.pass(2*time.Minute + time.Second)
+			w.want("general-1a-spot", 2, 1)
+			w.pass(c.wait)
+			for range 2 {
+				_, err := w.as.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: &id, ShouldDecrementDesiredCapacity: awssdk.Bool(true)})
+				if err != nil && c.wait == 0 {
+					t.Fatal(err)
+				}
+			}
+			w.pass(5 * time.Minute)
+			w.want("general-1a-spot", c.want, c.want)
+		})
+	}
+}
+
 func TestLaunchInstances(t *testing.T) {
 	w := newWorld(t)
 	w.settle()
