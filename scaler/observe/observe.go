@@ -35,6 +35,7 @@ type World struct {
 func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time) (World, error) {
 	w := World{Schedules: map[string]v1alpha1.DiurnalSchedule{}}
 	var nodes corev1.NodeList
+	var namespaces corev1.NamespaceList
 	var pods corev1.PodList
 	var deployments appsv1.DeploymentList
 	var replicaSets appsv1.ReplicaSetList
@@ -44,7 +45,7 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 	var balloons v1alpha1.BalloonList
 	var schedules v1alpha1.DiurnalScheduleList
 	var hpas autoscalingv2.HorizontalPodAutoscalerList
-	for _, list := range []client.ObjectList{&nodes, &pods, &deployments, &replicaSets, &statefulSets, &daemonSets, &pools, &balloons, &schedules, &hpas} {
+	for _, list := range []client.ObjectList{&nodes, &namespaces, &pods, &deployments, &replicaSets, &statefulSets, &daemonSets, &pools, &balloons, &schedules, &hpas} {
 		if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 			return World{}, fmt.Errorf("reading the cluster (%T): %w", list, err)
 		}
@@ -58,6 +59,7 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 			s.Pods = append(s.Pods, p)
 		}
 	}
+	s.Namespaces = each[*corev1.Namespace](namespaces.Items)
 	slices.SortFunc(s.Nodes, func(a, b *corev1.Node) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Pods, func(a, b *corev1.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))

@@ -211,3 +211,35 @@ func TestNamespaceSelectorsSeeTheLabelsGiven(t *testing.T) {
 		p.Close()
 	}
 }
+
+// A cache's list is another list for every reading; only other labels are news.
+func TestNamespacesReadAgainAreNoNews(t *testing.T) {
+	read := func(team string) []*corev1.Namespace {
+		return []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "other", Labels: map[string]string{"team": team}}}}
+	}
+	bound := testPod("bound", "x", "1", on("n"))
+	bound.Namespace = "other"
+	pod := prepare(t, testPod("new", "x", "1", oneANode, func(p *corev1.Pod) {
+		p.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0].NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "a"}}
+	}))[0]
+	p, err := New(Options{Namespaces: read("b")}, []*corev1.Node{testNode("n", "z1", "8")}, prepare(t, bound))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if fits, why := p.Fits(pod, p.Node("n")); !fits {
+		t.Fatalf("team b: %s", why)
+	}
+	if err := p.SetNamespaces(read("b")); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.classes) != 1 {
+		t.Error("what was found of the pod is forgotten, though its namespaces are as they were")
+	}
+	if err := p.SetNamespaces(read("a")); err != nil {
+		t.Fatal(err)
+	}
+	if fits, _ := p.Fits(pod, p.Node("n")); fits {
+		t.Error("the namespace's new label is not seen")
+	}
+}
