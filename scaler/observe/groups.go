@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"swell/nodegroups"
 	"swell/scaler/plan"
 )
@@ -23,7 +25,8 @@ type Cloud interface {
 // launchSeenWithin is how long, in model time, a launched instance may be missing from AWS's own lists.
 const launchSeenWithin = 2 * time.Minute
 
-// Groups holds the last reading of every pool's groups, and what is known beyond it.
+// Groups holds the last reading of every pool's groups, and what is known beyond it. It also remembers since when workloads
+// owe pods, which no reading of the cluster tells by itself.
 type Groups struct {
 	cloud Cloud
 
@@ -35,6 +38,7 @@ type Groups struct {
 	returned    map[string]bool                  // by id; not gone from a reading yet
 	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
+	owing       map[types.UID]owing // by workload
 }
 
 // raise is what a desired capacity was raised to, and when; a launch raises it too, with instances that are known.
@@ -65,7 +69,7 @@ type reading struct {
 
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}}
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}, owing: map[types.UID]owing{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,

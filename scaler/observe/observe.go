@@ -64,11 +64,11 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 	slices.SortFunc(s.Pods, func(a, b *corev1.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	s.Promised = promised(deployments.Items, replicaSets.Items, statefulSets.Items, s.Pods)
 	s.DaemonPods = daemonPods(daemonSets.Items)
 	s.PodsAt = apiAt
 	w.Problems = groups.into(s)
-	if err := w.readVolumes(ctx, c); err != nil {
+	makers := workloads{deployments.Items, replicaSets.Items, statefulSets.Items, s.Pods, closedNodes(s.Nodes)}
+	if err := w.readPromised(ctx, c, groups, makers); err != nil {
 		return World{}, err
 	}
 	s.Groups, w.Corrections = nodegroups.Correct(s.Groups, s.Nodes)
@@ -81,6 +81,27 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 		w.Schedules[d.Namespace+"/"+d.Name] = d
 	}
 	return w, nil
+}
+
+// readPromised reads what workloads owe, with the storage that it and the pods need.
+func (w *World) readPromised(ctx context.Context, c client.Reader, groups *Groups, makers workloads) error {
+	s := &w.Snapshot
+	promises, overdue := groups.due(s.PodsAt, makers.promised())
+	w.Problems = append(w.Problems, overdue...)
+	promises, err := w.admit(ctx, c, promises)
+	if err != nil {
+		return err
+	}
+	for _, p := range promises {
+		s.Promised = append(s.Promised, p.Promised)
+	}
+	if err := w.readVolumes(ctx, c); err != nil {
+		return err
+	}
+	if s.Volumes.Unread == "" {
+		foreseeClaims(promises, s.Volumes)
+	}
+	return nil
 }
 
 // Selections are what every pool uses of AWS's groups, by the pool's name.
