@@ -74,6 +74,8 @@ type BalloonDemand struct {
 	// Soon is the most that will be wanted within a boot and a hold from now, at least Want: no node is returned that would
 	// be bought again for it.
 	Soon int
+	// SoonPod is such a pod as Pod, for Soon alone, where Pod is left out.
+	SoonPod *corev1.Pod
 	// Virtual balloons are only counted: they hold their places in this plan and are never created.
 	Virtual bool
 	// Patient balloons buy no node: room for them is about to come free.
