@@ -3,6 +3,7 @@ package scaler
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"swell/api/v1alpha1"
 	"swell/balloon"
+	"swell/nodegroups"
 	"swell/scaler/forecast"
 	"swell/scaler/history"
 	"swell/scaler/observe"
@@ -18,70 +20,124 @@ import (
 	"swell/scaler/series"
 )
 
-// soonWorld is a Balloon with room asked for from nine to twelve, whose pool keeps a node for ten minutes.
-func soonWorld() (observe.World, *v1alpha1.Balloon) {
-	b := &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: v1alpha1.BalloonSpec{Schedules: []string{"office"}}}
-	office := v1alpha1.DiurnalSchedule{Spec: v1alpha1.DiurnalScheduleSpec{TimeZone: "UTC",
-		Windows: []v1alpha1.Window{{Name: "morning", Days: []v1alpha1.DayRange{"Mon-Sun"}, From: "09:00", To: "12:00", MinHeadroom: "20"}}}}
-	pool := v1alpha1.CapacityPool{}
-	pool.Spec.ScaleIn.After.Duration = 10 * time.Minute
-	return observe.World{Pools: []v1alpha1.CapacityPool{pool}, Schedules: map[string]v1alpha1.DiurnalSchedule{"shop/office": office}}, b
+// soonWorld is a Balloon of one zone whose demand is 10 pods, and 30 from ten on each day, and a pool that keeps a node for half an
+// hour. A node is back after three minutes.
+func soonWorld() (*observe.World, *size, balloon.Input) {
+	s := &size{balloon: &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}, memory: &workload{}, lead: lead{Boot: 3 * time.Minute}}
+	world := &observe.World{Pools: []v1alpha1.CapacityPool{{}}}
+	world.Pools[0].Spec.ScaleIn.After.Duration = 30 * time.Minute
+	return world, s, balloon.Input{Chunk: 2.5, Max: 40, Share: 1, Demand: 10, Upper: 10, Running: 10, Zones: []balloon.Zone{{Name: "1a", Pods: 10}}}
 }
 
-func soonInput(now time.Time) balloon.Input {
-	return balloon.Input{Now: now, Chunk: 2, Max: 40, Share: 1, Demand: 0, Upper: math.NaN(), Zones: []balloon.Zone{{Name: "1a"}}}
-}
-
-// A new Balloon knows nothing of demand, and its schedule all the same.
-func TestAScheduleHoldsNodesWithoutAForecast(t *testing.T) {
-	world, b := soonWorld()
-	for at, want := range map[string]int{"08:00": 0, "08:30": 0, "08:50": 10, "10:00": 10, "11:59": 10, "12:30": 0} {
-		clock, err := time.Parse("15:04", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		now := time.Date(2026, 3, 2, clock.Hour(), clock.Minute(), 0, 0, time.UTC)
-		in := soonInput(now)
-		in.NotReady = "it is new"
-		w := &workload{}
-		if got := w.wantedSoon(now, &world, &size{balloon: b, lead: lead{Boot: 2 * time.Minute}}, in, 0.9, nil); got["1a"] != want {
-			t.Errorf("at %s %v are wanted soon, want %d", at, got, want)
-		}
+// balloonsSoon is how many balloons hold nodes at a time of the last day.
+func balloonsSoon(t *testing.T, hour, minute int, world *observe.World, s *size, in balloon.Input) int {
+	t.Helper()
+	in.Now = time.Date(2026, 3, 2, hour, minute, 0, 0, time.UTC)
+	past := series.Series{Start: time.Date(2026, 2, 16, 0, 0, 0, 0, time.UTC), Step: 5 * time.Minute}
+	for past.End().Before(in.Now) {
+		past.Append(map[bool]float64{false: 10, true: 30}[past.End().Hour() >= 10], 0)
 	}
-}
-
-// Demand is 10 pods by night and 40 from nine on, for three weeks.
-func TestTheForecastHoldsNodesForABootAndAHold(t *testing.T) {
-	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	past := series.Series{Start: start, Step: time.Minute}
-	for i := range 21*24*60 + 8*60 + 30 {
-		demand := 10.0
-		if h := i / 60 % 24; h >= 9 && h < 18 {
-			demand = 40
-		}
-		past.Values = append(past.Values, demand)
-	}
-	h, err := history.NewWorkload(forecast.Options{Step: time.Minute}, []series.Series{past}, nil)
+	h, err := history.NewWorkload(forecast.Options{}, []series.Series{past}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := past.Time(past.Len())
-	world, b := soonWorld()
-	for after, want := range map[time.Duration]bool{10 * time.Minute: false, 40 * time.Minute: true} {
-		world.Pools[0].Spec.ScaleIn.After.Duration = after
-		in := soonInput(now)
-		in.Demand, in.Running = 10, 10
-		w := &workload{history: h}
-		s := &size{balloon: b, lead: lead{Boot: 2 * time.Minute}}
-		b.Spec.Schedules = nil
-		first := w.wantedSoon(now, &world, s, in, 0.9, nil)["1a"]
-		if (first >= 10) != want {
-			t.Errorf("a node is kept for %s: %d are wanted soon, want those of the next hour: %v", after, first, want)
+	s.memory = &workload{history: h}
+	return s.memory.wantedSoon(in.Now, world, s, in, 0.9, nil)["1a"]
+}
+
+// A rise that a node which goes now would be bought back for holds it; one that is further away does not.
+func TestNodesAreHeldForARiseWithinABootAndAHold(t *testing.T) {
+	world, s, in := soonWorld()
+	if n := balloonsSoon(t, 8, 0, world, s, in); n > 1 {
+		t.Errorf("two hours before the rise %d balloons hold nodes", n)
+	}
+	if n := balloonsSoon(t, 9, 40, world, s, in); n < 7 {
+		t.Errorf("20 minutes before a rise of 20 pods %d balloons of 2.5 hold nodes: want about 8", n)
+	}
+	world.Pools[0].Spec.ScaleIn.After.Duration = 5 * time.Minute
+	if n := balloonsSoon(t, 9, 40, world, s, in); n > 1 {
+		t.Errorf("%d balloons hold nodes that are returned and back before the rise", n)
+	}
+}
+
+// What a schedule asks for within that time counts as the forecast does.
+func TestNodesAreHeldForAWindowThatBeginsSoon(t *testing.T) {
+	world, s, in := soonWorld()
+	s.balloon.Spec.Schedules = []string{"office"}
+	world.Schedules = map[string]v1alpha1.DiurnalSchedule{"shop/office": {Spec: v1alpha1.DiurnalScheduleSpec{TimeZone: "UTC",
+		Windows: []v1alpha1.Window{{Name: "morning", Days: []v1alpha1.DayRange{"Mon-Sun"}, From: "07:00", To: "08:00", MinHeadroom: "20"}}}}}
+	for minute, want := range map[int]int{0: 0, 40: 8} {
+		if n := balloonsSoon(t, 6, minute, world, s, in); n != want && (want > 0 || n > 1) {
+			t.Errorf("at 6:%02d %d balloons hold nodes for a window from seven on, want %d", minute, n, want)
 		}
-		// What is found holds for a minute, and what is wanted now counts in between.
-		in.Now, in.Headroom = now.Add(30*time.Second), 70
-		if got := w.wantedSoon(in.Now, &world, s, in, 0.9, nil)["1a"]; got < 35 {
-			t.Errorf("%d are wanted soon, want the 35 that are wanted now", got)
+	}
+}
+
+// Where nothing is known of the time to come the forecast is no ground to hold nodes, and a schedule is all the same.
+func TestWithoutAForecastOnlySchedulesHoldNodes(t *testing.T) {
+	world, s, in := soonWorld()
+	if n := balloonsSoon(t, 9, 40, world, s, in); n < 7 {
+		t.Fatalf("%d balloons where there is a forecast", n)
+	}
+	in.Upper, in.NotReady = math.NaN(), "too little history"
+	at := time.Date(2026, 3, 2, 9, 40, 0, 0, time.UTC)
+	for _, memory := range []*workload{{history: s.memory.history}, {}} {
+		s.balloon.Spec.Schedules = nil
+		if got := memory.wantedSoon(at, world, s, in, 0.9, nil)["1a"]; got != 0 {
+			t.Errorf("%d balloons hold nodes", got)
+		}
+		s.balloon.Spec.Schedules = []string{"office"}
+		world.Schedules = map[string]v1alpha1.DiurnalSchedule{"shop/office": {Spec: v1alpha1.DiurnalScheduleSpec{TimeZone: "UTC",
+			Windows: []v1alpha1.Window{{Name: "morning", Days: []v1alpha1.DayRange{"Mon-Sun"}, From: "10:00", To: "11:00", MinHeadroom: "20"}}}}}
+		if got := memory.wantedSoon(at.Add(soonEvery), world, s, in, 0.9, nil)["1a"]; got != 8 {
+			t.Errorf("%d balloons of 2.5 hold nodes for a window of 20 pods in 19 minutes, want 8", got)
+		}
+	}
+}
+
+// readAt reads the groups of the only pool.
+func readAt(n noticed, at time.Time) {
+	n.t.Helper()
+	if err := n.groups.Read(n.t.Context(), at, map[string]nodegroups.Selection{"general": {}}); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// After taking over nothing is returned until the API server and every pool's groups were read since, in whichever order; once
+// they were, it is not asked again.
+func TestNothingIsReturnedUntilEverythingWasReadAfterTakingOver(t *testing.T) {
+	took := time.Now()
+	for _, apiFirst := range []bool{true, false} {
+		n := newNoticed(t, v1alpha1.Enforce)
+		n.tookOver = took.Add(time.Hour)
+		before := n.now
+		n.apiAt.Store(&before)
+		after := n.tookOver.Add(time.Second)
+		steps := []struct {
+			do    func()
+			wants string
+		}{
+			{func() { n.apiAt.Store(&after) }, "group"},
+			{func() { readAt(n, after) }, "the API server was not asked since this scaler took over"},
+		}
+		first, second := steps[0], steps[1]
+		if !apiFirst {
+			first, second = steps[1], steps[0]
+		}
+		if n.takingOver(n.world()) == "" {
+			t.Fatal("nothing was read, and nodes may be returned")
+		}
+		first.do()
+		if why := n.takingOver(n.world()); !strings.Contains(why, first.wants) {
+			t.Errorf("after half of it: %q, want %q", why, first.wants)
+		}
+		second.do()
+		if why := n.takingOver(n.world()); why != "" || !n.tookOver.IsZero() {
+			t.Errorf("all was read: %q", why)
+		}
+		n.apiAt.Store(&before)
+		if why := n.takingOver(n.world()); why != "" {
+			t.Errorf("later: %q", why)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func runUninstall(cmd *cobra.Command, f clusterFlags, o uninstall.Options, file 
 		for _, d := range done {
 			fmt.Fprintf(t, "%s\t%s\n", d.What, d.Object)
 		}
-		if err = t.Flush(); err == nil {
+		if err = t.Flush(); err == nil && (failed == nil || len(done) > 0) {
 			word := "taken back"
 			if o.DryRun {
 				word = "to be taken back; nothing was changed"

@@ -60,7 +60,7 @@ type Remover struct {
 	Running string
 	// Note is why it is not known whether a scaler runs; empty where the Lease tells.
 	Note string
-	done    []Done
+	done []Done
 }
 
 // Run takes back, in an order in which a run that is cut short may be run again: launches under way first, then nodes, then
