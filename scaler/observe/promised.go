@@ -75,9 +75,8 @@ func (w workloads) promised() []promise {
 	for i := range w.statefulSets {
 		out = append(out, ordinals(&w.statefulSets[i], children[w.statefulSets[i].UID])...)
 	}
-	slices.SortStableFunc(out, func(a, b promise) int {
-		return cmp.Or(cmp.Compare(a.Pod.Namespace, b.Pod.Namespace), cmp.Compare(a.Pod.Name, b.Pod.Name),
-			cmp.Compare(metav1.GetControllerOf(a.Pod).Kind, metav1.GetControllerOf(b.Pod).Kind))
+	slices.SortStableFunc(out, func(a, b promise) int { // those of one name stay in the order of their kinds
+		return cmp.Or(cmp.Compare(a.Pod.Namespace, b.Pod.Namespace), cmp.Compare(a.Pod.Name, b.Pod.Name))
 	})
 	return out
 }

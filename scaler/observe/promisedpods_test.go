@@ -37,7 +37,7 @@ func promisedPod(t *testing.T, w World) *corev1.Pod {
 }
 
 func TestAPromisedPodIsLikeTheLastOfItsTemplate(t *testing.T) {
-	d := deployment("web", 3)
+	d := deployment("web", 4)
 	current, old := replicaSet("new", "web"), replicaSet("old", "web")
 	current.Spec.Template.Labels = map[string]string{"app": "web", appsv1.DefaultDeploymentUniqueLabelKey: "abc"}
 	old.Spec.Template = template("7")
@@ -49,7 +49,7 @@ func TestAPromisedPodIsLikeTheLastOfItsTemplate(t *testing.T) {
 		p.Spec.NodeName, p.Spec.Priority = "n", &high
 		return p
 	}
-	p := promisedPod(t, read(t, &d, &current, &old, pod("new", time.Hour, "2"), pod("old", time.Second, "7")))
+	p := promisedPod(t, read(t, &d, &current, &old, pod("new", 2*time.Hour, "3"), pod("new", time.Hour, "2"), pod("old", time.Second, "7")))
 	if cpu := p.Spec.Containers[0].Resources.Requests.Cpu().String(); cpu != "2" {
 		t.Errorf("it asks for %s: want the 2 that a LimitRange or a webhook made of its template's 1", cpu)
 	}
