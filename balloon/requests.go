@@ -15,7 +15,7 @@ import (
 // its running pods asks for more (a vertical autoscaler, a LimitRange or a resize in place changed them), that. Init
 // containers, sidecars, pod-level resources and overhead count as they do for the scheduler.
 func PodRequests(template corev1.PodTemplateSpec, running []*corev1.Pod) corev1.ResourceList {
-	out := resourcehelper.PodRequests(&corev1.Pod{Spec: requestsDefaulted(template.Spec)}, resourcehelper.PodResourcesOptions{})
+	out := resourcehelper.PodRequests(&corev1.Pod{Spec: RequestsDefaulted(template.Spec)}, resourcehelper.PodResourcesOptions{})
 	asked := map[corev1.ResourceName][]resource.Quantity{}
 	for _, p := range running {
 		for name, q := range resourcehelper.PodRequests(p, resourcehelper.PodResourcesOptions{}) {
@@ -59,9 +59,9 @@ func within(a, b corev1.ResourceList, part float64) bool {
 	})
 }
 
-// requestsDefaulted gives containers that name only limits these as their requests: the API server does so with a pod,
+// RequestsDefaulted gives containers that name only limits these as their requests: the API server does so with a pod,
 // and not with a template.
-func requestsDefaulted(spec corev1.PodSpec) corev1.PodSpec {
+func RequestsDefaulted(spec corev1.PodSpec) corev1.PodSpec {
 	fill := func(r corev1.ResourceRequirements) corev1.ResourceRequirements {
 		requests := r.Requests.DeepCopy()
 		for name, q := range r.Limits {

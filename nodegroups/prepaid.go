@@ -30,6 +30,12 @@ type Commitment struct {
 	Rates map[string]float64
 }
 
+// Prepaid is what an account pays for whether or not it runs.
+type Prepaid struct {
+	Reservations []Reservation
+	Commitments  []Commitment
+}
+
 // AllocatePrepaid sets Prepaid of the on-demand groups to how many of their instances the reservations and commitments pay for,
 // and never counts one twice. Running instances are paid for first, in the order in which AWS applies reservations: zonal,
 // then regional of the same type, then by the size of the family. What is left over goes to the groups in their order, up to

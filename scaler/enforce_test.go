@@ -26,6 +26,11 @@ func (c onlyGroups) Groups(ctx context.Context, s nodegroups.Selection) ([]nodeg
 	return groups, nil, err
 }
 
+func (c onlyGroups) Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid, []string) {
+	p, _ := c.Client.Prepaid(ctx, types)
+	return p, nil
+}
+
 // zonesWorld is one pool whose Auto Scaling group spans zones.
 type zonesWorld struct {
 	t     *testing.T

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -63,6 +64,8 @@ func (o *optional) List(ctx context.Context, list client.ObjectList, options ...
 		kind = &corev1.ResourceQuota{}
 	case *policyv1.PodDisruptionBudgetList:
 		kind = &policyv1.PodDisruptionBudget{}
+	case *schedulingv1.PriorityClassList:
+		kind = &schedulingv1.PriorityClass{}
 	}
 	if kind != nil {
 		if err := o.read(ctx, kind); err != nil {

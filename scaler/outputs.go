@@ -38,6 +38,8 @@ type output struct {
 	// virtual says that the room is in the planner's memory, as balloons like these, by zone.
 	virtual bool
 	pods    map[string]*corev1.Pod
+	// soon is what was last found to be wanted soon, by zone.
+	soon map[string]int
 	// replicas that the workload was last given, and when they were last lowered.
 	replicas int
 	fellAt   time.Time
@@ -101,6 +103,7 @@ func (l *Loop) output(ctx context.Context, now time.Time, world *observe.World, 
 	b := s.balloon
 	o := l.outputOf(b)
 	w.PullImages = l.pullAhead(now, s, w.Template)
+	o.soon = s.soon
 	pods := map[string]*corev1.Pod{}
 	for _, z := range s.decision.Zones {
 		pod, err := balloon.PodFor(*b, z.Zone, w)
@@ -223,12 +226,15 @@ func (l *Loop) bring(ctx context.Context, now time.Time, o *output, state string
 	return nil
 }
 
-// keep is a demand for just the balloons that exist, in memory or as pods.
+// keep is a demand for just the balloons that exist, in memory or as pods. What was last found to be wanted soon is not
+// forgotten: nodes that it needs stay too.
 func (l *Loop) keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDemand {
-	if o := l.outputOf(b); o.virtual && b.Spec.Mode != v1alpha1.Observe {
+	o := l.outputOf(b)
+	if o.virtual && b.Spec.Mode != v1alpha1.Observe {
 		out := none(b)
 		for _, zone := range slices.Sorted(maps.Keys(o.pods)) {
-			out = append(out, plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone, Pod: o.pods[zone], Want: o.held[zone], Virtual: true})
+			out = append(out, plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone, Pod: o.pods[zone], Want: o.held[zone],
+				Soon: max(o.held[zone], o.soon[zone]), Virtual: true})
 		}
 		return out
 	}
@@ -244,6 +250,16 @@ func (l *Loop) keep(b *v1alpha1.Balloon, world *observe.World) []plan.BalloonDem
 			zones = append(zones, zone)
 		}
 		byZone[zone].Want++
+	}
+	for _, zone := range slices.Sorted(maps.Keys(o.soon)) {
+		if b.Spec.Mode == v1alpha1.Observe || !holdsPods(b) || o.pods[zone] == nil {
+			continue
+		}
+		if byZone[zone] == nil {
+			byZone[zone] = &plan.BalloonDemand{Namespace: b.Namespace, Name: b.Name, Zone: zone}
+			zones = append(zones, zone)
+		}
+		byZone[zone].Soon, byZone[zone].SoonPod = o.soon[zone], o.pods[zone]
 	}
 	var out []plan.BalloonDemand
 	for _, z := range zones {

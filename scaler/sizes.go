@@ -127,7 +127,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	if !s.answer.Ready {
 		in.NotReady = s.answer.Reason
 	}
-	s.soon = l.wantedSoon(now, world, s, in, tau, past)
+	s.soon = w.wantedSoon(now, world, s, in, tau, past)
 	s.decision = balloon.Size(in)
 	w.state = s.decision.State
 	if reading { // what the forecast wants is not known yet: it may be all that exist

@@ -25,24 +25,26 @@ type soon struct {
 }
 
 // wantedSoon are the balloons by zone that will be wanted within a boot and a hold from now: the decision on the highest
-// demand until then. A node that they need is not returned, however long nobody has needed it.
-func (l *Loop) wantedSoon(now time.Time, world *observe.World, s *size, in balloon.Input, tau float64, past schedule.Demand) map[string]int {
-	w := s.memory
-	if w == nil || w.history == nil || in.NotReady != "" {
-		return nil
-	}
+// demand until then. A node that they need is not returned, however long nobody has needed it. Without a forecast it is what
+// schedules ask for.
+func (w *workload) wantedSoon(now time.Time, world *observe.World, s *size, in balloon.Input, tau float64, past schedule.Demand) map[string]int {
 	if age := now.Sub(w.soon.at); w.soon.at.IsZero() || age < 0 || age >= soonEvery {
-		w.soon = soon{at: now, upper: in.Upper, headroom: in.Headroom, headroomWhy: in.HeadroomWhy}
+		w.soon = soon{at: now, headroom: in.Headroom, headroomWhy: in.HeadroomWhy}
 		until := min(s.lead.Total()+hold(world), mostLead)
-		for lead := s.lead.Total() + soonStep; lead < until+soonStep; lead += soonStep {
-			if a := w.history.AtLead(now, min(lead, until), tau); a.Ready && !math.IsNaN(a.Upper) {
-				w.soon.upper = max(w.soon.upper, a.Upper)
+		if w.history != nil && in.NotReady == "" {
+			for lead := s.lead.Total() + soonStep; lead < until+soonStep; lead += soonStep {
+				if a := w.history.AtLead(now, min(lead, until), tau); a.Ready && !math.IsNaN(a.Upper) {
+					w.soon.upper = max(w.soon.upper, a.Upper)
+				}
 			}
 		}
 		w.soon.raise(now, until, world, s, in, past)
 	}
 	in.State = balloon.State{}
-	in.Upper, in.Headroom, in.HeadroomWhy = max(in.Upper, w.soon.upper), max(in.Headroom, w.soon.headroom), w.soon.headroomWhy
+	if !(in.Upper >= w.soon.upper) { // or it is not known
+		in.Upper = w.soon.upper
+	}
+	in.Headroom, in.HeadroomWhy = max(in.Headroom, w.soon.headroom), w.soon.headroomWhy
 	out := map[string]int{}
 	for _, z := range balloon.Size(in).Zones {
 		out[z.Zone] = z.Balloons

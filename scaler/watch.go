@@ -3,12 +3,14 @@ package scaler
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +32,7 @@ func (l *Loop) Watch(ctx context.Context, c cache.Cache) error {
 	}{
 		{&corev1.Pod{}, podMatters},
 		{&corev1.Node{}, nodeMatters},
+		{&corev1.Namespace{}, labelsMatter},
 		{&appsv1.Deployment{}, deploymentMatters},
 		{&appsv1.ReplicaSet{}, never},
 		{&appsv1.StatefulSet{}, always},
@@ -68,6 +71,12 @@ func specMatters(old, current any) bool {
 	a, ok := old.(client.Object)
 	b, ok2 := current.(client.Object)
 	return ok && ok2 && a.GetGeneration() != b.GetGeneration()
+}
+
+func labelsMatter(old, current any) bool {
+	a, ok := old.(client.Object)
+	b, ok2 := current.(client.Object)
+	return ok && ok2 && !maps.Equal(a.GetLabels(), b.GetLabels())
 }
 
 func podMatters(old, current any) bool {
@@ -125,6 +134,11 @@ func replicas(object any) (int32, bool) {
 		n = x.Spec.Replicas
 	case *appsv1.StatefulSet:
 		n = x.Spec.Replicas
+	case *appsv1.ReplicaSet: // a Deployment's follows its Deployment
+		if o := metav1.GetControllerOf(x); o != nil && o.Kind == "Deployment" {
+			return 0, false
+		}
+		n = x.Spec.Replicas
 	default:
 		return 0, false
 	}
@@ -152,7 +166,7 @@ func (l *Loop) watchAPIServer(ctx context.Context) {
 func (l *Loop) readGroups(ctx context.Context) {
 	for {
 		now := l.clock.Now()
-		world, err := observe.Read(ctx, l.client, l.groups, now)
+		world, err := observe.Read(ctx, l.client, l.groups, *l.apiAt.Load())
 		if err == nil {
 			err = l.groups.Read(ctx, now, l.selections(world))
 		}

@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 )
 
@@ -28,6 +29,14 @@ func TestReplicasThatAreAddedAreNotLeftToTheirPods(t *testing.T) {
 	}
 	if !grows(of(3), of(300)) {
 		t.Error("297 replicas more are planned for with their pods only")
+	}
+	set := func(n int32, of string) *appsv1.ReplicaSet {
+		rs := &appsv1.ReplicaSet{Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To(n)}}
+		rs.OwnerReferences = []metav1.OwnerReference{{Kind: of, Controller: ptr.To(true)}}
+		return rs
+	}
+	if !grows(set(3, "Rollout"), set(300, "Rollout")) || grows(set(3, "Deployment"), set(300, "Deployment")) {
+		t.Error("an Argo Rollout's ReplicaSet tells of its replicas, and a Deployment's tells nothing new")
 	}
 	if grows(of(300), of(3)) || grows(of(3), of(3)) {
 		t.Error("replicas that are not more hurry the next plan")

@@ -38,7 +38,7 @@ func ReadTarget(ctx context.Context, c client.Client, namespace string, ref v1al
 		return Target{}, err
 	}
 	what := fmt.Sprintf("%s %s/%s", ref.Kind, namespace, ref.Name)
-	if err := addRuntimeClass(ctx, c, &t.Template); err != nil {
+	if err := AddRuntimeClass(ctx, c, &t.Template); err != nil {
 		return Target{}, fmt.Errorf("reading the pod template of %s: %w", what, err)
 	}
 	if t.Volumes, err = volumesOf(ctx, c, namespace, t.Template); err != nil {
@@ -124,8 +124,8 @@ func templateOf(ctx context.Context, c client.Client, object *unstructured.Unstr
 	return templateOf(ctx, c, referred)
 }
 
-// addRuntimeClass adds what the API server will add to the workload's pods: overhead, node selector and tolerations.
-func addRuntimeClass(ctx context.Context, c client.Client, t *corev1.PodTemplateSpec) error {
+// AddRuntimeClass adds what the API server will add to the workload's pods: overhead, node selector and tolerations.
+func AddRuntimeClass(ctx context.Context, c client.Reader, t *corev1.PodTemplateSpec) error {
 	if t.Spec.RuntimeClassName == nil || *t.Spec.RuntimeClassName == "" {
 		return nil
 	}

@@ -43,6 +43,15 @@ func (c *cloud) Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroup
 	return groups, words, err
 }
 
+func (c *cloud) Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid, []string) {
+	prepaid, problems := c.Client.Prepaid(ctx, types)
+	var words []string
+	for _, p := range problems {
+		words = append(words, p.String())
+	}
+	return prepaid, words
+}
+
 func (c *cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
 	got, err := c.Client.Launch(ctx, group, zone, count, token)
 	return launched(got), err

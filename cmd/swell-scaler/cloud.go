@@ -39,11 +39,21 @@ func (c cloud) expose(r prometheus.Registerer) {
 // Groups implements observe.Cloud.
 func (c cloud) Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error) {
 	groups, problems, err := c.Client.Select(ctx, s)
+	return groups, inWords(problems), err
+}
+
+// Prepaid implements observe.Cloud.
+func (c cloud) Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid, []string) {
+	prepaid, problems := c.Client.Prepaid(ctx, types)
+	return prepaid, inWords(problems)
+}
+
+func inWords(problems []aws.Problem) []string {
 	var words []string
 	for _, p := range problems {
 		words = append(words, p.String())
 	}
-	return groups, words, err
+	return words
 }
 
 // Launch implements act.Cloud.

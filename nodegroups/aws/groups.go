@@ -39,8 +39,7 @@ func (c *Client) Groups(ctx context.Context, tags map[string]string, pool string
 // matches is an error.
 //
 // Calls: one DescribeAutoScalingGroups for 100 groups each time. What it rests on is kept: an instance type for the client's
-// life, an instance from the first sight of it, a launch template for 5 minutes, a subnet for 1 minute, reservations for 5
-// minutes. A pool of up to 100 groups read every 10 s so takes 6 calls a minute, one for 200 subnets, one for each launch
+// life, an instance from the first sight of it, a launch template for 5 minutes, a subnet for 1 minute. A pool of up to 100 groups read every 10 s so takes 6 calls a minute, one for 200 subnets, one for each launch
 // template in 5 minutes, and one for up to 200 new instances at a time; and for each group that stays below its desired capacity
 // two of its scaling activities.
 func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []Problem, error) {
@@ -78,9 +77,6 @@ func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegrou
 		out = append(out, zones...)
 	}
 	problems = append(problems, c.addresses(ctx, out, described)...)
-	if s.Prepaid {
-		problems = append(problems, c.prepaid(ctx, s.Pool, out)...)
-	}
 	nodegroups.Sort(out)
 	slices.SortFunc(problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.What, b.What))

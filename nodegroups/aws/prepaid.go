@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,29 +21,25 @@ type reservations struct {
 	read time.Time
 }
 
-// prepaid sets how many instances of the on-demand groups the account's EC2 reservations and savings plans pay for. Those
-// of another account of the organisation are not seen: what they pay for counts as not prepaid.
-func (c *Client) prepaid(ctx context.Context, pool string, groups []nodegroups.Group) []Problem {
-	list, err := c.reservations(ctx)
-	if err != nil {
-		return []Problem{{"", "which instances of pool " + pool + " are prepaid is unknown, and none is taken as such: " + err.Error(),
-			"allow ec2:DescribeReservedInstances, or set spec.purchase.prepaid: Ignore"}}
+// Prepaid are the account's EC2 reservations, and its savings plans with what they pay for instances of the types. Those of
+// another account of the organisation are not seen: what they pay for counts as not prepaid. Where one of the two cannot be
+// read, what was read of it last is given, with a problem.
+func (c *Client) Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid, []Problem) {
+	var out nodegroups.Prepaid
+	var problems []Problem
+	var err error
+	if out.Reservations, err = c.reservations(ctx); err != nil {
+		problems = append(problems, Problem{"", "which instances are prepaid by reservations is unknown, and those read last are taken, if any were: " + err.Error(),
+			"allow ec2:DescribeReservedInstances, or set spec.purchase.prepaid: Ignore"})
 	}
-	var types []string
-	for _, g := range groups {
-		if g.Market == nodegroups.OnDemand && !slices.Contains(types, g.InstanceTypes[0]) {
-			types = append(types, g.InstanceTypes[0])
-		}
+	if out.Commitments, err = c.commitments(ctx, types); err != nil {
+		problems = append(problems, Problem{"", "which instances are prepaid by savings plans is unknown, and those read last are taken, if any were: " + err.Error(),
+			"allow savingsplans:DescribeSavingsPlans and savingsplans:DescribeSavingsPlanRates, or set spec.purchase.prepaid: Ignore"})
 	}
-	commitments, err := c.commitments(ctx, types)
-	nodegroups.AllocatePrepaid(groups, list, commitments)
-	if err != nil {
-		return []Problem{{"", "which instances of pool " + pool + " savings plans pay for is unknown, and none is taken as prepaid by them: " + err.Error(),
-			"allow savingsplans:DescribeSavingsPlans and savingsplans:DescribeSavingsPlanRates, or set spec.purchase.prepaid: Ignore"}}
-	}
-	return nil
+	return out, problems
 }
 
+// reservations that are active; with an error, those read last.
 func (c *Client) reservations(ctx context.Context) ([]nodegroups.Reservation, error) {
 	c.mu.Lock()
 	known := c.reserved
@@ -54,7 +49,7 @@ func (c *Client) reservations(ctx context.Context) ([]nodegroups.Reservation, er
 	}
 	out, err := c.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{Filters: []ec2types.Filter{{Name: awssdk.String("state"), Values: []string{"active"}}}})
 	if err != nil {
-		return nil, c.explain(err, "reading the account's reserved instances")
+		return known.list, c.explain(err, "reading the account's reserved instances")
 	}
 	fresh := reservations{read: c.now()}
 	for _, r := range out.ReservedInstances {

@@ -23,22 +23,21 @@ type plans struct {
 	rates map[string]map[string]float64
 }
 
-// commitments are the savings plans that may pay for instances of the types here.
+// commitments are the savings plans that may pay for instances of the types here; with an error, as far as they were read.
 func (c *Client) commitments(ctx context.Context, types []string) ([]nodegroups.Commitment, error) {
 	list, err := c.savingsPlans(ctx)
-	if err != nil {
-		return nil, err
-	}
 	out := slices.Clone(list)
 	for i := range out {
-		if out[i].Rates, err = c.planRates(ctx, out[i], types); err != nil {
-			return nil, err
+		rates, wrong := c.planRates(ctx, out[i], types)
+		out[i].Rates = rates
+		if err == nil {
+			err = wrong
 		}
 	}
-	return out, nil
+	return out, err
 }
 
-// savingsPlans that are active, for EC2 and not for another region, read every five minutes.
+// savingsPlans that are active, for EC2 and not for another region, read every five minutes; with an error, those read last.
 func (c *Client) savingsPlans(ctx context.Context) ([]nodegroups.Commitment, error) {
 	c.mu.Lock()
 	known := c.plans
@@ -51,7 +50,7 @@ func (c *Client) savingsPlans(ctx context.Context) ([]nodegroups.Commitment, err
 	for {
 		out, err := c.savings.DescribeSavingsPlans(ctx, in)
 		if err != nil {
-			return nil, c.explain(err, "reading the account's savings plans")
+			return known.list, c.explain(err, "reading the account's savings plans")
 		}
 		for _, p := range out.SavingsPlans {
 			region := awssdk.ToString(p.Region)
@@ -61,7 +60,7 @@ func (c *Client) savingsPlans(ctx context.Context) ([]nodegroups.Commitment, err
 			}
 			hourly, err := strconv.ParseFloat(awssdk.ToString(p.Commitment), 64)
 			if err != nil {
-				return nil, fmt.Errorf("reading the commitment of savings plan %s: %w; tell of it as a bug", awssdk.ToString(p.SavingsPlanId), err)
+				return known.list, fmt.Errorf("reading the commitment of savings plan %s: %w; tell of it as a bug", awssdk.ToString(p.SavingsPlanId), err)
 			}
 			list = append(list, nodegroups.Commitment{ID: awssdk.ToString(p.SavingsPlanId), Hourly: hourly, Family: awssdk.ToString(p.Ec2InstanceFamily)})
 		}
@@ -100,7 +99,7 @@ func (c *Client) planRates(ctx context.Context, plan nodegroups.Commitment, type
 	for some := range slices.Chunk(unknown, 20) {
 		fresh, err := c.askRates(ctx, plan.ID, some)
 		if err != nil {
-			return nil, err
+			return known, err
 		}
 		c.mu.Lock()
 		for _, t := range some {

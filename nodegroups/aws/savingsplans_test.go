@@ -11,8 +11,6 @@ import (
 	"swell/nodegroups/aws"
 )
 
-var prepaidGeneral = nodegroups.Selection{Pool: "general", Tags: general, Prepaid: true}
-
 // An m6i.4xlarge costs 0.992 and takes 0.5 of a plan; the family's plan pays for two, the other for three with 0.1 left. Plans
 // of another family or region, or not begun, pay for none.
 func TestSavingsPlansPayForWhatTheirCommitmentsHold(t *testing.T) {
@@ -26,7 +24,7 @@ func TestSavingsPlansPayForWhatTheirCommitmentsHold(t *testing.T) {
 	})
 	w.pass(10 * time.Minute)
 	for range 3 {
-		groups, problems := w.selected(prepaidGeneral)
+		groups, problems := w.prepaid()
 		if groups[0].Market != nodegroups.OnDemand || groups[0].Prepaid != 5 || groups[1].Prepaid != 0 || groups[2].Prepaid != 0 {
 			t.Fatalf("%d, %d and %d are prepaid, want 5 on demand and none on spot; problems %v", groups[0].Prepaid, groups[1].Prepaid, groups[2].Prepaid, problems)
 		}
@@ -44,7 +42,7 @@ func TestSavingsPlansThatCannotBeReadPayForNothingAndReservationsStillDo(t *test
 			f.SavingsPlans = []emulator.SavingsPlan{{Kind: "Compute", Commitment: 100}}
 		})
 		w.order("deny", emulator.Order{Fault: emulator.Fault{Action: action}})
-		groups, problems := w.selected(prepaidGeneral)
+		groups, problems := w.prepaid()
 		if groups[0].Prepaid != 2 || !slices.ContainsFunc(problems, func(p aws.Problem) bool {
 			return strings.Contains(p.What, "savings plans") && strings.Contains(p.Mend, action)
 		}) {

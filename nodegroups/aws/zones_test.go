@@ -16,6 +16,15 @@ import (
 
 var wide = nodegroups.Selection{Pool: "wide", Tags: map[string]string{"swell/pool": "wide"}, MultiZone: true, MayChange: true}
 
+// prepaid are the groups with what of them is prepaid, as the scaler's reading has it.
+func (w *world) prepaid() ([]nodegroups.Group, []aws.Problem) {
+	w.t.Helper()
+	groups, _ := w.selected(nodegroups.Selection{Pool: "general", Tags: general})
+	p, problems := w.c.Prepaid(ctx, []string{"m6i.4xlarge"})
+	nodegroups.AllocatePrepaid(groups, p.Reservations, p.Commitments)
+	return groups, problems
+}
+
 func (w *world) selected(s nodegroups.Selection) ([]nodegroups.Group, []aws.Problem) {
 	w.t.Helper()
 	groups, problems, err := w.c.Select(ctx, s)
@@ -231,7 +240,6 @@ func TestAnInstanceOfAnotherImageIsOutdated(t *testing.T) {
 func TestReservationsAreReadOrNothingIsPrepaid(t *testing.T) {
 	w := newWorld(t)
 	w.pass(10 * time.Minute)
-	s := nodegroups.Selection{Pool: "general", Tags: general, Prepaid: true}
 	answer := `<DescribeReservedInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservedInstancesSet>%s</reservedInstancesSet></DescribeReservedInstancesResponse>`
 	item := `<item><reservedInstancesId>%s</reservedInstancesId><instanceType>m6i.4xlarge</instanceType><instanceCount>%d</instanceCount><state>%s</state>` +
 		`<productDescription>%s</productDescription><scope>Region</scope><instanceTenancy>default</instanceTenancy></item>`
@@ -244,7 +252,7 @@ func TestReservationsAreReadOrNothingIsPrepaid(t *testing.T) {
 		return true
 	}
 	for range 3 {
-		groups, _ := w.selected(s)
+		groups, _ := w.prepaid()
 		if groups[0].Prepaid != 5 || groups[1].Prepaid != 0 {
 			t.Fatalf("%d and %d are prepaid, want 5 on demand and none on spot", groups[0].Prepaid, groups[1].Prepaid)
 		}
@@ -254,8 +262,8 @@ func TestReservationsAreReadOrNothingIsPrepaid(t *testing.T) {
 	}
 	w2 := newWorld(t)
 	w2.order("deny", emulator.Order{Fault: emulator.Fault{Action: "DescribeReservedInstances"}})
-	groups, problems := w2.selected(s)
-	if groups[0].Prepaid != 0 || !slices.ContainsFunc(problems, func(p aws.Problem) bool { return strings.Contains(p.What, "prepaid is unknown") }) {
+	groups, problems := w2.prepaid()
+	if groups[0].Prepaid != 0 || !slices.ContainsFunc(problems, func(p aws.Problem) bool { return strings.Contains(p.What, "prepaid by reservations is unknown") }) {
 		t.Errorf("problems %v", problems)
 	}
 }

@@ -35,6 +35,10 @@ func (s *slowly) Groups(_ context.Context, _ nodegroups.Selection) ([]nodegroups
 	return answer, nil, nil
 }
 
+func (s *slowly) Prepaid(context.Context, []string) (nodegroups.Prepaid, []string) {
+	return nodegroups.Prepaid{}, nil
+}
+
 var onePool = map[string]nodegroups.Selection{"good": {Pool: "good"}}
 
 // A reading that was asked for before a launch cannot tell that the launched instance is not there.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"swell/nodegroups"
 	"swell/scaler/plan"
 )
@@ -18,12 +20,16 @@ import (
 type Cloud interface {
 	// Groups are the Auto Scaling groups that a pool selects, and what is wrong with some.
 	Groups(ctx context.Context, s nodegroups.Selection) ([]nodegroups.Group, []string, error)
+	// Prepaid is what the account pays for whether or not it runs, with what it pays for instances of the types, and what
+	// could not be read of it.
+	Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid, []string)
 }
 
 // launchSeenWithin is how long, in model time, a launched instance may be missing from AWS's own lists.
 const launchSeenWithin = 2 * time.Minute
 
-// Groups holds the last reading of every pool's groups, and what is known beyond it.
+// Groups holds the last reading of every pool's groups, and what is known beyond it. It also remembers since when workloads
+// owe pods, which no reading of the cluster tells by itself.
 type Groups struct {
 	cloud Cloud
 
@@ -36,6 +42,10 @@ type Groups struct {
 	returned    map[string]bool                  // by id; not gone from a reading yet
 	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
+	owing       map[types.UID]owing // by workload
+	prepaid     nodegroups.Prepaid  // of the whole account
+	// prepaidProblems are what could not be read of it.
+	prepaidProblems []plan.Problem
 }
 
 // raise is what a desired capacity was raised to, and when; a launch raises it too, with instances that are known.
@@ -59,6 +69,7 @@ func (r raise) lacks(g nodegroups.Group) int {
 // member is an instance as a reading showed it.
 type member struct {
 	group  string
+	at     time.Time // when the reading that shows it began
 	ending bool
 }
 
@@ -68,11 +79,12 @@ type reading struct {
 	problems  []plan.Problem
 	at        time.Time
 	mayChange bool // as it was selected
+	prepaid   bool // likewise
 }
 
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}}
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}, owing: map[types.UID]owing{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,
@@ -88,24 +100,30 @@ func (g *Groups) Read(ctx context.Context, now time.Time, pools map[string]nodeg
 			fresh[pool] = reading{problems: []plan.Problem{{Object: object, What: "its groups cannot be read", Mend: err.Error()}}}
 			continue
 		}
-		r := reading{groups: found, at: now, mayChange: pools[pool].MayChange}
+		r := reading{groups: found, at: now, mayChange: pools[pool].MayChange, prepaid: pools[pool].Prepaid}
 		for _, w := range wrong {
 			r.problems = append(r.problems, plan.Problem{Object: object, What: w, Mend: "correct the group or its tags"})
 		}
 		fresh[pool] = r
 	}
+	g.keep(now, fresh)
+	g.readPrepaid(ctx)
+	return errors.Join(errs...)
+}
+
+// keep takes over readings that are not older than what is there.
+func (g *Groups) keep(now time.Time, fresh map[string]reading) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for pool, r := range fresh {
 		if old := g.pools[pool]; r.at.IsZero() || old.at.After(r.at) {
-			r.groups, r.at, r.mayChange = old.groups, old.at, old.mayChange
+			r.groups, r.at, r.mayChange, r.prepaid = old.groups, old.at, old.mayChange, old.prepaid
 			fresh[pool] = r
 		}
 	}
 	g.pools = fresh
 	g.index()
 	g.forgetSeen(now)
-	return errors.Join(errs...)
 }
 
 // Taken says that a pool's groups were last read with the leave to change what their use needs.
@@ -115,19 +133,15 @@ func (g *Groups) Taken(pool string) bool {
 	return g.pools[pool].mayChange
 }
 
-// readAt is the age of the oldest reading.
-func (g *Groups) readAt() time.Time {
-	var at time.Time
-	for _, r := range g.pools {
-		if len(r.groups) > 0 && (at.IsZero() || r.at.Before(at)) {
-			at = r.at
-		}
-	}
-	return at
+// shown is a group as one pool's reading shows it.
+type shown struct {
+	nodegroups.Group
+	at      time.Time
+	prepaid bool // the pool reads what is prepaid
 }
 
-// all are the groups of all pools, each group once, with the age of the oldest reading.
-func (g *Groups) all() (groups []nodegroups.Group, problems []plan.Problem, at time.Time) {
+// all are the groups of all pools, each group once.
+func (g *Groups) all() (groups []shown, problems []plan.Problem) {
 	owner := map[string]string{}
 	for _, pool := range sortedKeys(g.pools) {
 		r := g.pools[pool]
@@ -141,26 +155,51 @@ func (g *Groups) all() (groups []nodegroups.Group, problems []plan.Problem, at t
 				continue
 			}
 			owner[f.Name] = pool
-			groups = append(groups, f)
+			groups = append(groups, shown{f, r.at, r.prepaid})
 		}
 	}
-	return groups, problems, g.readAt()
+	return groups, problems
+}
+
+// ages are when the oldest and the newest of the pools' readings began; those without groups show nothing that ages.
+func (g *Groups) ages() (oldest, newest time.Time) {
+	for _, r := range g.pools {
+		if len(r.groups) == 0 {
+			continue
+		}
+		if oldest.IsZero() || r.at.Before(oldest) {
+			oldest = r.at
+		}
+		if r.at.After(newest) {
+			newest = r.at
+		}
+	}
+	return oldest, newest
+}
+
+// byName is a group of a reading with when that began, which is the oldest of all for one that none shows.
+func (g *Groups) byName(groups []shown, name string) (group nodegroups.Group, known bool, readAt time.Time) {
+	if i := slices.IndexFunc(groups, func(x shown) bool { return x.Name == name }); i >= 0 {
+		return groups[i].Group, true, groups[i].at
+	}
+	readAt, _ = g.ages()
+	return nodegroups.Group{}, false, readAt
 }
 
 // forgetSeen drops what the reading shows by now, and what it will never show.
 func (g *Groups) forgetSeen(now time.Time) {
-	groups, _, readAt := g.all()
+	groups, _ := g.all()
 	for name, list := range g.launched {
-		i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name })
+		group, known, readAt := g.byName(groups, name)
 		g.launched[name] = slices.DeleteFunc(list, func(in nodegroups.Instance) bool {
 			// only a reading that should have shown it tells that it is not there
-			return readAt.Sub(in.LaunchedAt) > launchSeenWithin || i >= 0 && has(groups[i], in.ID)
+			return readAt.Sub(in.LaunchedAt) > launchSeenWithin || known && has(group, in.ID)
 		})
 	}
 	for name, list := range g.raised {
-		i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name })
+		group, known, readAt := g.byName(groups, name)
 		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool {
-			return readAt.Sub(r.at) > launchSeenWithin || readAt.After(r.at) && i >= 0 && r.lacks(groups[i]) == 0
+			return readAt.Sub(r.at) > launchSeenWithin || readAt.After(r.at) && known && r.lacks(group) == 0
 		})
 	}
 	for id := range g.returned {
@@ -168,20 +207,21 @@ func (g *Groups) forgetSeen(now time.Time) {
 			delete(g.returned, id)
 		}
 	}
+	oldest, _ := g.ages()
 	g.unavailable = slices.DeleteFunc(g.unavailable, func(u nodegroups.Unavailable) bool { return !now.Before(u.Until) })
 	g.interrupted = slices.DeleteFunc(g.interrupted, func(n nodegroups.Interruption) bool {
-		alive := slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, n.InstanceID) })
-		return !alive && readAt.Sub(n.At) > launchSeenWithin
+		alive := slices.ContainsFunc(groups, func(x shown) bool { return has(x.Group, n.InstanceID) })
+		return !alive && oldest.Sub(n.At) > launchSeenWithin
 	})
 }
 
 // index finds the instances of the readings by their ids.
 func (g *Groups) index() {
-	groups, _, _ := g.all()
+	groups, _ := g.all()
 	g.members = map[string]member{}
 	for _, x := range groups {
 		for _, i := range x.Instances {
-			g.members[i.ID] = member{group: x.Name, ending: i.Lifecycle == nodegroups.Terminating}
+			g.members[i.ID] = member{group: x.Name, at: x.at, ending: i.Lifecycle == nodegroups.Terminating}
 		}
 	}
 }
@@ -195,11 +235,11 @@ func has(g nodegroups.Group, id string) bool {
 func (g *Groups) Launched(now time.Time, byGroup map[string][]nodegroups.Instance) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	groups, _, _ := g.all()
+	groups, _ := g.all()
 	for name, list := range byGroup {
 		r := raise{Raise: nodegroups.Raise{By: len(list), To: math.MaxInt}, at: now}
-		if i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name }); i >= 0 {
-			r.To = g.believed(groups[i]).Desired + len(list)
+		if group, known, _ := g.byName(groups, name); known {
+			r.To = g.believed(group).Desired + len(list)
 		}
 		for _, in := range list {
 			in.LaunchedAt = now
@@ -275,11 +315,16 @@ func (g *Groups) Interrupted(n nodegroups.Interruption) bool {
 func (g *Groups) List() []nodegroups.Group {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	groups, _, _ := g.all()
-	return groups
+	var out []nodegroups.Group
+	groups, _ := g.all()
+	for _, x := range groups {
+		out = append(out, x.Group)
+	}
+	return out
 }
 
-// Of is the group that an instance which runs or will belongs to, and when the groups were last read.
+// Of is the group that an instance which runs or will belongs to, and when that was last read; for one that belongs to none,
+// when all were.
 func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -294,16 +339,17 @@ func (g *Groups) Ending(instanceID string) bool {
 }
 
 func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Time) {
-	readAt = g.readAt()
 	if m, ok := g.members[instanceID]; ok {
-		return m.group, true, readAt
+		return m.group, true, m.at
 	}
 	for name, list := range g.launched {
 		if slices.ContainsFunc(list, func(i nodegroups.Instance) bool { return i.ID == instanceID }) {
+			_, _, readAt = g.byName(groups, name)
 			return name, true, readAt
 		}
 	}
-	return "", false, readAt
+	oldest, _ := g.ages()
+	return "", false, oldest
 }
 
 // into fills the snapshot's part on groups: the last reading with the launches that it does not show yet, and a desired
@@ -311,19 +357,27 @@ func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Ti
 func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	groups, problems, at := g.all()
-	s.GroupsAt = at
+	groups, problems := g.all()
+	_, s.GroupsAt = g.ages()
+	s.PoolsAt = map[string]time.Time{}
+	for name, r := range g.pools {
+		s.PoolsAt[name] = r.at
+	}
 	s.Unavailable = slices.Clone(g.unavailable)
 	s.Interrupted = slices.Clone(g.interrupted)
-	for _, group := range groups {
-		group = g.believed(group)
+	for i := range groups {
+		group := g.believed(groups[i].Group)
 		// what the reading shows may hold some of what was asked for: counted twice until the answer it buys nothing, counted
 		// once with what the group is about to replace by itself it would buy above a maximum
 		group.Desired = max(group.Desired, group.Alive()) + g.asked[group.Name]
-		s.Groups = append(s.Groups, group)
+		groups[i].Group = group
+	}
+	g.allocate(groups)
+	for _, x := range groups {
+		s.Groups = append(s.Groups, x.Group)
 	}
 	nodegroups.Sort(s.Groups)
-	return problems
+	return append(problems, g.prepaidProblems...)
 }
 
 // believed is a group as it was read, with what was returned, raised and launched and the reading does not show.

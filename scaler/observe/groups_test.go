@@ -27,6 +27,15 @@ func (a answers) Groups(_ context.Context, s nodegroups.Selection) ([]nodegroups
 	return nil, nil, nil
 }
 
+// Prepaid is what is under the name of no pool, with the types that it was asked for among what could not be read.
+func (a answers) Prepaid(_ context.Context, types []string) (nodegroups.Prepaid, []string) {
+	p, known := a[""].(nodegroups.Prepaid)
+	if !known {
+		return p, []string{"not read for " + strings.Join(types, " ")}
+	}
+	return p, nil
+}
+
 func group(name string, desired int, ids ...string) nodegroups.Group {
 	g := nodegroups.Group{Name: name, Zone: "a", Max: 10, Desired: desired}
 	for _, id := range ids {
@@ -55,6 +64,33 @@ func TestAPoolThatCannotBeReadDoesNotHoldUpOthers(t *testing.T) {
 	}
 	if len(problems) != 1 || problems[0].Object != "CapacityPool bad" || !strings.Contains(problems[0].Mend, "tag the groups") {
 		t.Fatalf("problems %+v: want the bad pool's with its mend", problems)
+	}
+}
+
+// What one pool's reading does not show says nothing of another's groups, however old or new it is.
+func TestALaunchIsForgottenByTheReadingOfItsOwnPool(t *testing.T) {
+	for name, c := range map[string]struct {
+		failing string
+		want    int
+	}{"its own is read": {"bad", 1}, "another is read": {"good", 3}} {
+		cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}, "bad": []nodegroups.Group{group("h", 0)}}
+		g := NewGroups(cloud)
+		if err := g.Read(t.Context(), at, pools); err != nil {
+			t.Fatal(err)
+		}
+		g.Launched(at.Add(time.Second), map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
+		g.Raised(at.Add(time.Second), map[string][]nodegroups.Raise{"g": {{By: 1, To: 3}}})
+		cloud[c.failing] = errors.New("timeout")
+		if err := g.Read(t.Context(), at.Add(launchSeenWithin+2*time.Second), pools); err == nil {
+			t.Fatal("the pool that cannot be read was not told of")
+		}
+		s, _ := snapshot(g)
+		if s.Groups[0].Desired != c.want {
+			t.Errorf("%s: desired %d, want %d", name, s.Groups[0].Desired, c.want)
+		}
+		if newest := at.Add(launchSeenWithin + 2*time.Second); !s.GroupsAt.Equal(newest) || !s.PoolsAt[c.failing].Equal(at) {
+			t.Errorf("%s: the groups are of %s and those of the pool that fails of %s, want %s and %s", name, s.GroupsAt, s.PoolsAt[c.failing], newest, at)
+		}
 	}
 }
 

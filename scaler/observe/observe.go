@@ -35,6 +35,7 @@ type World struct {
 func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time) (World, error) {
 	w := World{Schedules: map[string]v1alpha1.DiurnalSchedule{}}
 	var nodes corev1.NodeList
+	var namespaces corev1.NamespaceList
 	var pods corev1.PodList
 	var deployments appsv1.DeploymentList
 	var replicaSets appsv1.ReplicaSetList
@@ -44,7 +45,7 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 	var balloons v1alpha1.BalloonList
 	var schedules v1alpha1.DiurnalScheduleList
 	var hpas autoscalingv2.HorizontalPodAutoscalerList
-	for _, list := range []client.ObjectList{&nodes, &pods, &deployments, &replicaSets, &statefulSets, &daemonSets, &pools, &balloons, &schedules, &hpas} {
+	for _, list := range []client.ObjectList{&nodes, &namespaces, &pods, &deployments, &replicaSets, &statefulSets, &daemonSets, &pools, &balloons, &schedules, &hpas} {
 		if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 			return World{}, fmt.Errorf("reading the cluster (%T): %w", list, err)
 		}
@@ -58,15 +59,16 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 			s.Pods = append(s.Pods, p)
 		}
 	}
+	s.Namespaces = each[*corev1.Namespace](namespaces.Items)
 	slices.SortFunc(s.Nodes, func(a, b *corev1.Node) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Pods, func(a, b *corev1.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	s.Promised = promised(deployments.Items, replicaSets.Items, statefulSets.Items, s.Pods)
 	s.DaemonPods = daemonPods(daemonSets.Items)
 	s.PodsAt = apiAt
 	w.Problems = groups.into(s)
-	if err := w.readVolumes(ctx, c); err != nil {
+	makers := workloads{deployments.Items, replicaSets.Items, statefulSets.Items, s.Pods, closedNodes(s.Nodes)}
+	if err := w.readPromised(ctx, c, groups, makers); err != nil {
 		return World{}, err
 	}
 	s.Groups, w.Corrections = nodegroups.Correct(s.Groups, s.Nodes)
@@ -79,6 +81,27 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 		w.Schedules[d.Namespace+"/"+d.Name] = d
 	}
 	return w, nil
+}
+
+// readPromised reads what workloads owe, with the storage that it and the pods need.
+func (w *World) readPromised(ctx context.Context, c client.Reader, groups *Groups, makers workloads) error {
+	s := &w.Snapshot
+	promises, overdue := groups.due(s.PodsAt, makers.promised())
+	w.Problems = append(w.Problems, overdue...)
+	promises, err := w.admit(ctx, c, promises)
+	if err != nil {
+		return err
+	}
+	for _, p := range promises {
+		s.Promised = append(s.Promised, p.Promised)
+	}
+	if err := w.readVolumes(ctx, c); err != nil {
+		return err
+	}
+	if s.Volumes.Unread == "" {
+		foreseeClaims(promises, s.Volumes)
+	}
+	return nil
 }
 
 // Selections are what every pool uses of AWS's groups, by the pool's name.

@@ -10,8 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"swell/scaler/plan"
 )
 
 func meta(name string) metav1.ObjectMeta {
@@ -35,7 +33,7 @@ func ownedBy(kind, owner string, m metav1.ObjectMeta) metav1.ObjectMeta {
 }
 
 func replicaSet(name, deployment string) appsv1.ReplicaSet {
-	return appsv1.ReplicaSet{ObjectMeta: ownedBy("Deployment", deployment, meta(name))}
+	return appsv1.ReplicaSet{ObjectMeta: ownedBy("Deployment", deployment, meta(name)), Spec: appsv1.ReplicaSetSpec{Template: template("1")}}
 }
 
 // podsOf are n pods of a ReplicaSet or StatefulSet.
@@ -47,7 +45,7 @@ func podsOf(kind, owner string, n int) []*corev1.Pod {
 	return pods
 }
 
-func said(list []plan.Promised) string {
+func said(list []promise) string {
 	var words []string
 	for _, p := range list {
 		words = append(words, fmt.Sprintf("%d of %s", p.Count, p.Pod.Name))
@@ -73,6 +71,29 @@ func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
 	going.DeletionTimestamp = &metav1.Time{Time: at}
 	three := int32(3)
 	stateful := appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: &three, Template: template("2")}}
+	recreate := deployment("web", 5)
+	recreate.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
+	selecting := deployment("web", 5)
+	selecting.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	labelled := func(app string, pods []*corev1.Pod) []*corev1.Pod {
+		for _, p := range pods {
+			p.Labels = map[string]string{"app": app}
+		}
+		return pods
+	}
+	onNode := func(node string, pods []*corev1.Pod) []*corev1.Pod {
+		for _, p := range pods {
+			p.Spec.NodeName = node
+		}
+		return pods
+	}
+	alone := appsv1.ReplicaSet{ObjectMeta: meta("alone"), Spec: appsv1.ReplicaSetSpec{Replicas: &three}}
+	aloneFailing := alone
+	aloneFailing.Status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue}}
+	ofRollout := alone
+	ofRollout.ObjectMeta = ownedBy("Rollout", "canary", alone.ObjectMeta)
+	twin := stateful
+	twin.ObjectMeta = meta("web")
 	loose := podsOf("ReplicaSet", "new", 1)
 	loose[0].OwnerReferences[0].Controller = nil // owned, and by no controller
 	both := []appsv1.ReplicaSet{replicaSet("old", "web"), replicaSet("new", "web")}
@@ -83,28 +104,38 @@ func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
 		pods         []*corev1.Pod
 		want         string
 	}{
-		"nothing":                         {want: ""},
-		"none yet":                        {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, want: "5 of web"},
-		"no ReplicaSet yet":               {deployments: []appsv1.Deployment{deployment("web", 5)}, want: "5 of web"},
-		"some":                            {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: podsOf("ReplicaSet", "new", 3), want: "2 of web"},
-		"all":                             {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: podsOf("ReplicaSet", "new", 5), want: ""},
-		"two ReplicaSets in a rollout":    {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: append(podsOf("ReplicaSet", "new", 2), podsOf("ReplicaSet", "old", 2)...), want: "1 of web"},
-		"a surge promises nothing":        {deployments: []appsv1.Deployment{deployment("web", 3)}, replicaSets: both, pods: append(podsOf("ReplicaSet", "new", 2), podsOf("ReplicaSet", "old", 2)...), want: ""},
-		"deleted pods do not count":       {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: deleted(podsOf("ReplicaSet", "new", 5), 2), want: "2 of web"},
-		"others' pods do not count":       {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: append(both, replicaSet("theirs", "other")), pods: podsOf("ReplicaSet", "theirs", 5), want: "5 of web"},
-		"pods without a controller":       {deployments: []appsv1.Deployment{deployment("web", 2)}, replicaSets: both, pods: loose, want: "2 of web"},
-		"failing":                         {deployments: []appsv1.Deployment{failing}, want: ""},
-		"failed once":                     {deployments: []appsv1.Deployment{recovered}, want: "5 of web"},
-		"replicas left out are one":       {deployments: []appsv1.Deployment{unset}, want: "1 of web"},
-		"scaled to zero":                  {deployments: []appsv1.Deployment{deployment("web", 0)}, want: ""},
-		"deleted":                         {deployments: []appsv1.Deployment{going}, want: ""},
-		"StatefulSet":                     {statefulSets: []appsv1.StatefulSet{stateful}, pods: podsOf("StatefulSet", "db", 1), want: "2 of db"},
-		"a ReplicaSet alone is not asked": {replicaSets: []appsv1.ReplicaSet{{ObjectMeta: meta("alone")}}, want: ""},
+		"nothing":                      {want: ""},
+		"none yet":                     {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, want: "5 of web"},
+		"no ReplicaSet yet":            {deployments: []appsv1.Deployment{deployment("web", 5)}, want: "5 of web"},
+		"some":                         {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: podsOf("ReplicaSet", "new", 3), want: "2 of web"},
+		"all":                          {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: podsOf("ReplicaSet", "new", 5), want: ""},
+		"two ReplicaSets in a rollout": {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: append(podsOf("ReplicaSet", "new", 2), podsOf("ReplicaSet", "old", 2)...), want: "1 of web"},
+		"a surge promises nothing":     {deployments: []appsv1.Deployment{deployment("web", 3)}, replicaSets: both, pods: append(podsOf("ReplicaSet", "new", 2), podsOf("ReplicaSet", "old", 2)...), want: ""},
+		"deleted pods do not count":    {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: deleted(podsOf("ReplicaSet", "new", 5), 2), want: "2 of web"},
+		"others' pods do not count":    {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: append(both, replicaSet("theirs", "other")), pods: podsOf("ReplicaSet", "theirs", 5), want: "5 of web"},
+		"pods without a controller":    {deployments: []appsv1.Deployment{deployment("web", 2)}, replicaSets: both, pods: loose, want: "2 of web"},
+		"failing":                      {deployments: []appsv1.Deployment{failing}, want: ""},
+		"failed once":                  {deployments: []appsv1.Deployment{recovered}, want: "5 of web"},
+		"replicas left out are one":    {deployments: []appsv1.Deployment{unset}, want: "1 of web"},
+		"scaled to zero":               {deployments: []appsv1.Deployment{deployment("web", 0)}, want: ""},
+		"deleted":                      {deployments: []appsv1.Deployment{going}, want: ""},
+		"StatefulSet":                  {statefulSets: []appsv1.StatefulSet{stateful}, pods: podsOf("StatefulSet", "db", 1), want: "2 of db"},
+		"a ReplicaSet alone":           {replicaSets: []appsv1.ReplicaSet{alone}, pods: podsOf("ReplicaSet", "alone", 1), want: "2 of alone"},
+		"a ReplicaSet alone, failing":  {replicaSets: []appsv1.ReplicaSet{aloneFailing}, want: ""},
+		"an Argo Rollout's ReplicaSet": {replicaSets: []appsv1.ReplicaSet{ofRollout}, want: "3 of alone"},
+		"a ReplicaSet of a Deployment that is not read yet":  {replicaSets: []appsv1.ReplicaSet{replicaSet("new", "web")}, want: ""},
+		"Recreate, before those that end are gone":           {deployments: []appsv1.Deployment{recreate}, replicaSets: both, pods: deleted(podsOf("ReplicaSet", "old", 5), 5), want: ""},
+		"Recreate, when they are gone":                       {deployments: []appsv1.Deployment{recreate}, replicaSets: both, want: "5 of web"},
+		"a StatefulSet's update":                             {statefulSets: []appsv1.StatefulSet{stateful}, pods: deleted(podsOf("StatefulSet", "db", 3), 1), want: ""},
+		"a StatefulSet's pod ends on a node that is emptied": {statefulSets: []appsv1.StatefulSet{stateful}, pods: onNode("closed", deleted(podsOf("StatefulSet", "db", 3), 1)), want: "1 of db"},
+		"the ReplicaSets' cache is behind the pods'":         {deployments: []appsv1.Deployment{selecting}, pods: labelled("web", podsOf("ReplicaSet", "new", 5)), want: ""},
+		"it is behind with another's pods":                   {deployments: []appsv1.Deployment{selecting}, pods: labelled("api", podsOf("ReplicaSet", "new", 5)), want: "5 of web"},
+		"two kinds of one name":                              {deployments: []appsv1.Deployment{deployment("web", 1)}, statefulSets: []appsv1.StatefulSet{twin}, want: "1 of web, 3 of web"},
 		"sorted": {deployments: []appsv1.Deployment{deployment("web", 1), deployment("api", 2)}, statefulSets: []appsv1.StatefulSet{stateful},
 			want: "2 of api, 3 of db, 1 of web"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := said(promised(c.deployments, c.replicaSets, c.statefulSets, c.pods)); got != c.want {
+			if got := said(workloads{c.deployments, c.replicaSets, c.statefulSets, c.pods, map[string]bool{"closed": true}}.promised()); got != c.want {
 				t.Errorf("promised are %q: want %q", got, c.want)
 			}
 		})
@@ -113,7 +144,7 @@ func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
 
 func TestAPromisedPodIsItsTemplateUnderItsOwner(t *testing.T) {
 	d := deployment("web", 1)
-	list := promised([]appsv1.Deployment{d}, nil, nil, nil)
+	list := workloads{deployments: []appsv1.Deployment{d}}.promised()
 	if len(list) != 1 {
 		t.Fatal(said(list))
 	}

@@ -37,10 +37,16 @@ type verdict struct {
 
 // classFor gives the pod's class, current.
 func (p *Packer) classFor(pod *Pod) *class {
-	c := p.classes[pod.Class()]
+	key := pod.Class()
+	if p.telling > 0 {
+		for _, l := range numbered(pod.Pod) {
+			key += "\n" + l + "=" + pod.Labels[l]
+		}
+	}
+	c := p.classes[key]
 	if c == nil || !p.follow(c) {
 		c = p.newClass(pod)
-		p.classes[pod.Class()] = c
+		p.classes[key] = c
 	}
 	c.used = p.round
 	return c

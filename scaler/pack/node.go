@@ -77,9 +77,10 @@ type namespaces struct {
 	known map[string]bool
 }
 
-// SetNamespaces gives the namespaces in place of those before.
+// SetNamespaces gives the namespaces in place of those before. Those of one name and the same labels are one: lists of a
+// cache are made anew for every reading.
 func (p *Packer) SetNamespaces(given []*corev1.Namespace) error {
-	if p.namespaces.known != nil && slices.Equal(p.namespaces.given, given) {
+	if p.namespaces.known != nil && slices.EqualFunc(p.namespaces.given, given, sameNamespace) {
 		return nil
 	}
 	p.namespaces = namespaces{given: given, known: map[string]bool{}}
@@ -95,6 +96,11 @@ func (p *Packer) SetNamespaces(given []*corev1.Namespace) error {
 		p.addNamespace(name)
 	}
 	return nil
+}
+
+// sameNamespace says whether filters cannot tell two namespaces apart.
+func sameNamespace(a, b *corev1.Namespace) bool {
+	return a == b || a.Name == b.Name && maps.Equal(a.Labels, b.Labels)
 }
 
 // addNamespace makes up a namespace that was not given.

@@ -33,6 +33,7 @@ type Packer struct {
 	byName     map[string]*Node
 	where      map[string]map[types.UID]placed // by namespace
 	claimUse   map[string]int                  // pods on nodes by claim
+	telling    int                             // pods on nodes that tell
 	undo       []change
 	classes    map[string]*class
 	slots      []int // free slots
@@ -229,6 +230,9 @@ func (p *Packer) note(pod *Pod, n *Node) {
 		p.addNamespace(pod.Namespace)
 	}
 	in[pod.UID] = placed{pod: pod, node: n}
+	if pod.tells {
+		p.telling++
+	}
 	for _, claim := range pod.claims {
 		p.claimUse[claim]++
 	}
@@ -242,6 +246,9 @@ func (p *Packer) unset(pod *Pod, n *Node) {
 	_ = n.info.RemovePod(klog.Background(), pod.Pod)
 	n.pods = slices.DeleteFunc(n.pods, func(q *Pod) bool { return q == pod })
 	delete(p.where[pod.Namespace], pod.UID)
+	if pod.tells {
+		p.telling--
+	}
 	for _, claim := range pod.claims {
 		p.claimUse[claim]--
 	}

@@ -176,6 +176,50 @@ func TestTokenVolumesMakeNoClasses(t *testing.T) {
 	}
 }
 
+func numberedPod(i int, with ...func(*corev1.Pod)) *corev1.Pod {
+	p := testPod(fmt.Sprintf("db-%d", i), "db", "1", with...)
+	p.Labels["apps.kubernetes.io/pod-index"], p.Labels["statefulset.kubernetes.io/pod-name"] = fmt.Sprint(i), p.Name
+	p.Labels["batch.kubernetes.io/job-completion-index"] = fmt.Sprint(i)
+	return p
+}
+
+// notBeside excludes the pods whose label has the value.
+func notBeside(label, value string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{
+			{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{label: value}}, TopologyKey: corev1.LabelHostname}}}}
+	}
+}
+
+func TestPodsThatAreOnlyNumberedAreOneClass(t *testing.T) {
+	pods := prepare(t, numberedPod(0), numberedPod(1), numberedPod(0, notBeside("apps.kubernetes.io/pod-index", "1")), numberedPod(1, notBeside("apps.kubernetes.io/pod-index", "1")))
+	if pods[0].Class() != pods[1].Class() {
+		t.Error("each pod of a StatefulSet or an Indexed Job is a class of its own")
+	}
+	if pods[2].Class() == pods[3].Class() {
+		t.Error("pods are one class whose own terms tell them apart")
+	}
+}
+
+func TestAnothersTermTellsNumberedPodsApart(t *testing.T) {
+	p := packer(t, []*corev1.Node{testNode("n", "z1", "8")})
+	pods := prepare(t, numberedPod(0), numberedPod(1))
+	fits := func(want ...bool) {
+		t.Helper()
+		for i, pod := range pods {
+			if got, why := p.Fits(pod, p.Node("n")); got != want[i] {
+				t.Errorf("%s fits: %v (%s), want %v", pod.Name, got, why, want[i])
+			}
+		}
+	}
+	fits(true, true)
+	mark := p.Checkpoint()
+	p.Assume(prepare(t, testPod("guard", "x", "1", notBeside("apps.kubernetes.io/pod-index", "1")))[0], p.Node("n"))
+	fits(true, false)
+	p.Rollback(mark)
+	fits(true, true)
+}
+
 func TestWhatIsNotModelledIsRefused(t *testing.T) {
 	p := packer(t, []*corev1.Node{testNode("a", "z1", "8")})
 	for name, with := range map[string]func(*corev1.Pod){
@@ -209,5 +253,37 @@ func TestNamespaceSelectorsSeeTheLabelsGiven(t *testing.T) {
 			t.Errorf("team %s: fits %v (%s), want %v", team, got, why, fits)
 		}
 		p.Close()
+	}
+}
+
+// A cache's list is another list for every reading; only other labels are news.
+func TestNamespacesReadAgainAreNoNews(t *testing.T) {
+	read := func(team string) []*corev1.Namespace {
+		return []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "other", Labels: map[string]string{"team": team}}}}
+	}
+	bound := testPod("bound", "x", "1", on("n"))
+	bound.Namespace = "other"
+	pod := prepare(t, testPod("new", "x", "1", oneANode, func(p *corev1.Pod) {
+		p.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution[0].NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "a"}}
+	}))[0]
+	p, err := New(Options{Namespaces: read("b")}, []*corev1.Node{testNode("n", "z1", "8")}, prepare(t, bound))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if fits, why := p.Fits(pod, p.Node("n")); !fits {
+		t.Fatalf("team b: %s", why)
+	}
+	if err := p.SetNamespaces(read("b")); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.classes) != 1 {
+		t.Error("what was found of the pod is forgotten, though its namespaces are as they were")
+	}
+	if err := p.SetNamespaces(read("a")); err != nil {
+		t.Fatal(err)
+	}
+	if fits, _ := p.Fits(pod, p.Node("n")); fits {
+		t.Error("the namespace's new label is not seen")
 	}
 }

@@ -1,12 +1,19 @@
 package pack
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"unique"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
@@ -19,6 +26,8 @@ type Pod struct {
 	class   unique.Handle[string]
 	refused string
 	claims  []string
+	// tells says that its anti-affinity may tell apart what is of one class.
+	tells bool
 	// cpu and memory requested, in millicores and bytes.
 	cpu, memory int64
 	// movable is the pod as it would come to another node, once that was asked.
@@ -38,7 +47,7 @@ func NewPod(pod *corev1.Pod) (*Pod, error) {
 		return nil, fmt.Errorf("reading the affinity of pod %s/%s: %w; correct its selectors", pod.Namespace, pod.Name, err)
 	}
 	r := info.CalculateResource().Resource
-	return &Pod{Pod: pod, At: pod.Spec.NodeName, info: info, refused: Refusal(pod), claims: claimsOf(pod), cpu: r.GetMilliCPU(), memory: r.GetMemory()}, nil
+	return &Pod{Pod: pod, At: pod.Spec.NodeName, info: info, refused: Refusal(pod), claims: claimsOf(pod), tells: excludesNumbered(info.RequiredAntiAffinityTerms), cpu: r.GetMilliCPU(), memory: r.GetMemory()}, nil
 }
 
 // free is the pod as the scheduler would see it come: bound nowhere, and asking for what its spec says, not for what it was
@@ -76,7 +85,7 @@ func (p *Pod) Requests() (milliCPU, bytes int64) { return p.cpu, p.memory }
 // Refused is why the pod cannot be planned for, as Refusal says; empty where it can.
 func (p *Pod) Refused() string { return p.refused }
 
-// Class is equal for pods that the filters cannot tell apart.
+// Class is equal for pods that the filters cannot tell apart, unless another's anti-affinity names a label that numbers them.
 func (p *Pod) Class() string {
 	if p.class == (unique.Handle[string]{}) {
 		p.class = unique.Make(classOf(p.Pod))
@@ -116,16 +125,53 @@ func classOf(pod *corev1.Pod) string {
 		}
 	}
 	// Maps are written in the order of their keys, so that equal pods have equal text.
+	spec, err := json.Marshal(seen)
+	if err != nil {
+		return string(pod.UID)
+	}
 	text, err := json.Marshal(struct {
 		Namespace string
 		Labels    map[string]string
-		Spec      corev1.PodSpec
+		Spec      json.RawMessage
 		Owner     string
-	}{pod.Namespace, pod.Labels, seen, owner})
+	}{pod.Namespace, seenLabels(pod, spec), spec, owner})
 	if err != nil {
 		return string(pod.UID)
 	}
 	return string(text)
+}
+
+// ownLabels are those that number the pods of one workload, each with its own.
+var ownLabels = []string{appsv1.StatefulSetPodNameLabel, appsv1.PodIndexLabel, batchv1.JobCompletionIndexAnnotation}
+
+// numbered are the pod's own labels.
+func numbered(pod *corev1.Pod) []string {
+	return slices.DeleteFunc(slices.Clone(ownLabels), func(l string) bool { _, has := pod.Labels[l]; return !has })
+}
+
+// seenLabels are the pod's labels without those that number it, if its spec does not name one: then its own terms cannot
+// tell it from its siblings. Those of others are heeded in classFor.
+func seenLabels(pod *corev1.Pod, spec []byte) map[string]string {
+	own := numbered(pod)
+	if len(own) == 0 || slices.ContainsFunc(own, func(l string) bool { return bytes.Contains(spec, []byte(l)) }) {
+		return pod.Labels
+	}
+	out := maps.Clone(pod.Labels)
+	for _, l := range own {
+		delete(out, l)
+	}
+	return out
+}
+
+// excludesNumbered says whether a pod's anti-affinity may tell pods of one workload apart.
+func excludesNumbered(terms []fwk.AffinityTerm) bool {
+	for _, t := range terms {
+		requirements, _ := t.Selector.Requirements()
+		if slices.ContainsFunc(requirements, func(r labels.Requirement) bool { return slices.Contains(ownLabels, r.Key()) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func seenContainer(c corev1.Container) corev1.Container {

@@ -169,6 +169,9 @@ func TestNoNodeGoesThatTheForecastWantsSoon(t *testing.T) {
 		c.s.Balloons[0].Soon = soon
 		p := c.slackFor(time.Hour)
 		expect(t, p, len(p.Terminations) == returned && len(p.Creates) == 0 && len(p.Launches) == 0, "five balloons of 2.5 cores fit on the other node")
+		c.s.Balloons[0].Pod, c.s.Balloons[0].SoonPod = nil, c.s.Balloons[0].Pod // as of a Balloon that could not be sized
+		p = c.slackFor(time.Second)
+		expect(t, p, len(p.Terminations) == returned && len(p.Creates) == 0 && len(p.Launches) == 0, "nor while its Balloon cannot be sized")
 	}
 }
 

@@ -144,7 +144,7 @@ func (s *seller) needed(e empty) string {
 func (s *seller) holdSoon() {
 	w := s.r.w
 	for _, d := range w.demands {
-		if d.Pod == nil || d.Soon <= d.Want {
+		if d.Pod == nil && d.SoonPod == nil || d.Soon <= d.Want {
 			continue
 		}
 		for _, n := range w.soon(d) {
@@ -162,7 +162,9 @@ func (s *seller) holdSoon() {
 
 // soon makes up the balloons that are wanted soon and not now.
 func (w *world) soon(d *demand) []*need {
-	out := w.virtual(d, d.Soon-d.Want)
+	like := *d
+	like.Pod = cmp.Or(d.Pod, d.SoonPod)
+	out := w.virtual(&like, d.Soon-d.Want)
 	for _, n := range out {
 		n.pod.Name += "-soon"
 		n.pod.UID += "-soon"

@@ -49,6 +49,8 @@ type Snapshot struct {
 	Budgets []*policyv1.PodDisruptionBudget
 	// PodsAt and GroupsAt are when the API server and AWS were last known to be current.
 	PodsAt, GroupsAt time.Time
+	// PoolsAt is the same for the groups of one pool, by its name, where it is not GroupsAt.
+	PoolsAt map[string]time.Time
 }
 
 // Volumes are the storage objects that decide where a pod with claims may run.
@@ -72,6 +74,8 @@ type BalloonDemand struct {
 	// Soon is the most that will be wanted within a boot and a hold from now, at least Want: no node is returned that would
 	// be bought again for it.
 	Soon int
+	// SoonPod is such a pod as Pod, for Soon alone, where Pod is left out.
+	SoonPod *corev1.Pod
 	// Virtual balloons are only counted: they hold their places in this plan and are never created.
 	Virtual bool
 	// Patient balloons buy no node: room for them is about to come free.
@@ -83,7 +87,8 @@ type BalloonDemand struct {
 // Policy is what pools allow.
 type Policy struct {
 	Pools []Pool
-	// MaxAge of the snapshot's parts; older, and the plan only launches for pods that are certainly pending.
+	// MaxAge of the snapshot's parts; older, and the plan only launches for pods that are certainly pending. A pool whose groups
+	// alone are older returns nothing.
 	MaxAge time.Duration
 	// JoinWithin is how long an instance may take from its launch to a Ready node and still be counted on; 0 is 15 minutes.
 	JoinWithin time.Duration

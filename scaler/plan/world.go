@@ -93,6 +93,7 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 	w.stale = staleness(now, s, policy)
 	w.daemons, w.budgets = sortedPods(s.DaemonPods), s.Budgets
 	w.readGroups(s)
+	w.readAges(s)
 	all, err := p.read(s, w.readNodes(s))
 	if err != nil {
 		return nil, err
@@ -125,6 +126,22 @@ func staleness(now time.Time, s Snapshot, p Policy) string {
 		return fmt.Sprintf("the groups were last current %s ago, more than %s", age.Round(time.Second), p.MaxAge)
 	}
 	return ""
+}
+
+// readAges keeps the pools whose groups are not current from returning nodes, if others' are.
+func (w *world) readAges(s Snapshot) {
+	if w.stale != "" || w.policy.MaxAge <= 0 {
+		return
+	}
+	for _, p := range w.pools {
+		at, known := s.PoolsAt[p.Name]
+		if !known || w.now.Sub(at) <= w.policy.MaxAge || len(p.groups) == 0 {
+			continue
+		}
+		why := fmt.Sprintf("the groups of pool %s were last current at %s", p.Name, at.UTC().Format("15:04:05"))
+		p.NoSale = cmp.Or(p.NoSale, why)
+		w.problem("pool "+p.Name, why, "look at what keeps them from being read; until then it returns nothing")
+	}
 }
 
 // readNodes says what each Node is, and gives those that the packers start with, in the order of w.nodes.

@@ -70,7 +70,7 @@ func newCluster(o Options) *cluster {
 		c.addNode(&c.s.Groups[i%len(c.s.Groups)])
 	}
 	for i := range o.Pods {
-		p := c.pod(fmt.Sprintf("team-%d", i%40), fmt.Sprintf("app-%d", i%400), o.size())
+		p := c.pod(fmt.Sprintf("team-%d", i%teams), fmt.Sprintf("app-%d", i%400), o.size())
 		p.Spec.NodeName = c.s.Nodes[i%o.Nodes].Name
 		p.Status.Phase = corev1.PodRunning
 		c.s.Pods = append(c.s.Pods, p)
@@ -80,7 +80,16 @@ func newCluster(o Options) *cluster {
 	return c
 }
 
-func (c *cluster) touch() { c.s.PodsAt, c.s.GroupsAt = c.now, c.now }
+// touch is a new reading: lists of a cache are made anew for each.
+func (c *cluster) touch() {
+	c.s.PodsAt, c.s.GroupsAt = c.now, c.now
+	c.s.Namespaces = nil
+	for i := range teams {
+		name := fmt.Sprintf("team-%d", i)
+		c.s.Namespaces = append(c.s.Namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), ResourceVersion: "1",
+			Labels: map[string]string{corev1.LabelMetadataName: name, "team": fmt.Sprint(i)}}})
+	}
+}
 
 func newGroup(zone string, market nodegroups.Market) nodegroups.Group {
 	price := map[nodegroups.Market]float64{nodegroups.Spot: 0.3, nodegroups.OnDemand: 0.8}[market]
@@ -127,6 +136,9 @@ func (c *cluster) daemon(name string) *corev1.Pod {
 	return p
 }
 
+// teams are the namespaces.
+const teams = 40
+
 const driver = "ebs.csi.aws.com"
 
 // addPending adds pods that wait, of so many classes: 30 % with spread over zones, 10 % one a node, 5 % with a volume of a zone.
@@ -136,7 +148,7 @@ func (c *cluster) addPending() {
 	for i := range c.o.Pending {
 		class := i % c.o.Classes
 		app := fmt.Sprintf("new-%d", class)
-		p := c.pod(fmt.Sprintf("team-%d", class%40), app, fmt.Sprintf("%dm", 1000+10*(class%50)))
+		p := c.pod(fmt.Sprintf("team-%d", class%teams), app, fmt.Sprintf("%dm", 1000+10*(class%50)))
 		selector := &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
 		switch {
 		case class*100 < 30*c.o.Classes:
