@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand"
 	"strings"
@@ -249,4 +250,37 @@ func TestReturningNodesCostsNothing(t *testing.T) {
 	if returned == 0 {
 		t.Error("no drawn cluster returned a node, so nothing was checked")
 	}
+}
+
+func TestAPlanChangesNothingThatItIsGiven(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCluster(t, false)
+		c.memory.UnneededSince = map[string]time.Time{}
+		for _, n := range c.s.Nodes {
+			c.memory.UnneededSince[n.Name] = c.now.Add(-time.Hour)
+		}
+		c.s.PodsAt, c.s.GroupsAt = c.now, c.now
+		say := func() string {
+			b, err := json.Marshal(struct {
+				S Snapshot
+				P Policy
+				M Memory
+			}{c.s, c.policy, c.memory})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		}
+		before := say()
+		a, _ := Make(c.now, c.s, c.policy, c.memory)
+		if say() != before {
+			t.Fatal("inputs were changed")
+		}
+		b, _ := Make(c.now, c.s, c.policy, c.memory)
+		x, _ := json.Marshal(a)
+		y, _ := json.Marshal(b)
+		if string(x) != string(y) {
+			t.Fatal("two plans of one snapshot differ")
+		}
+	})
 }

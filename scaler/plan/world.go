@@ -75,6 +75,9 @@ type node struct {
 	order      int64 // among those not up yet: by group, then as they came
 }
 
+// shown says whether the node is bought where nothing is launched in the end.
+func (n *node) shown() bool { return n.kind == bought && n.group.pool.held != "" }
+
 // leave is a node about to go, with the pods that need another place.
 type leave struct {
 	name   string
@@ -82,6 +85,7 @@ type leave struct {
 	inst   *nodegroups.Instance
 	notice *nodegroups.Interruption
 	needs  []*need
+	ends   []*pack.Pod // go with the node: nothing makes them again
 }
 
 // world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.

@@ -1,0 +1,36 @@
+package plan
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"swell/nodegroups"
+)
+
+func TestADaemonThatMayNotBeDisruptedKeepsItsNode(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2)
+	for _, n := range c.s.Nodes {
+		c.pods("d", 1, "1", n.Name, func(p *corev1.Pod) {
+			p.OwnerReferences[0].Kind = "DaemonSet"
+			p.Annotations = map[string]string{karpenterKeep: "true"}
+		})
+	}
+	p := c.slackFor(time.Hour)
+	expect(t, p, len(p.Terminations) == 0, "karpenter keeps a node for a daemon's pod that says so")
+}
+
+func TestEachAnnotationOnAPodKeepsItsNode(t *testing.T) {
+	for _, k := range podKeeps {
+		p := twoSlack(func(p *corev1.Pod) { p.Annotations = map[string]string{k[0]: k[1]} }).slackFor(time.Hour)
+		expect(t, p, len(p.Terminations) == 0, k[0])
+	}
+}
+
+func TestACordonedNodeIsNotSold(t *testing.T) {
+	c := twoSlack()
+	c.s.Nodes[0].Spec.Unschedulable = true
+	p := c.slackFor(time.Hour)
+	expect(t, p, len(p.Terminations) == 0, "cordoned by hand is not sold; and the other has no other place")
+}
