@@ -13,7 +13,7 @@ import (
 
 // Write applies a unified diff to the sources under root and writes the patched files, with the overlay that names them,
 // into dir. It returns the overlay's path, for go build -overlay and go test -overlay. The sources stay as they are. Context
-// must match word for word, though it may stand some lines away from where the patch says.
+// must match word for word and in one place alone, though that may be some lines away from where the patch says.
 func Write(root, patch, dir string) (string, error) {
 	raw, err := os.ReadFile(patch)
 	if err != nil {
@@ -67,11 +67,8 @@ type file struct {
 	hunks []hunk
 }
 
-// hunk is what stands and what is to stand in its place, from a line on (counted from 0).
-type hunk struct {
-	at       int
-	old, new []string
-}
+// hunk is what stands and what is to stand in its place.
+type hunk struct{ old, new []string }
 
 func parse(text string) ([]file, error) {
 	var files []file
@@ -83,12 +80,11 @@ func parse(text string) ([]file, error) {
 			path, _, _ := strings.Cut(strings.TrimPrefix(line, "+++ "), "\t")
 			files = append(files, file{path: strings.TrimPrefix(path, "b/")})
 		case strings.HasPrefix(line, "@@ "):
-			var at int
-			if _, err := fmt.Sscanf(line, "@@ -%d", &at); err != nil || len(files) == 0 {
+			if !strings.HasPrefix(line, "@@ -") || len(files) == 0 {
 				return nil, fmt.Errorf("line %d: %q is no hunk of a unified diff", n+1, line)
 			}
 			f := &files[len(files)-1]
-			f.hunks = append(f.hunks, hunk{at: at - 1})
+			f.hunks = append(f.hunks, hunk{})
 		case strings.HasPrefix(line, "diff "), strings.HasPrefix(line, "index "), !inHunk, line == "":
 		default:
 			f := &files[len(files)-1]
@@ -121,28 +117,29 @@ func (h *hunk) add(line string) error {
 // apply returns the source with all hunks in it.
 func (f file) apply(source string) (string, error) {
 	lines := strings.Split(source, "\n")
-	from, moved := 0, 0
+	from := 0
 	for n, h := range f.hunks {
-		at := h.find(lines, from, h.at+moved)
-		if at < 0 {
+		places := h.places(lines)
+		if len(places) > 1 {
+			return "", fmt.Errorf("%s: hunk %d finds %d places, at lines %s: more lines of context are needed", f.path, n+1, len(places), strings.Trim(fmt.Sprint(places), "[]"))
+		}
+		if len(places) == 0 || places[0] <= from {
 			return "", fmt.Errorf("%s: hunk %d finds no place", f.path, n+1)
 		}
-		moved += at - (h.at + moved) + len(h.new) - len(h.old)
+		at := places[0] - 1
 		lines = slices.Replace(lines, at, at+len(h.old), h.new...)
 		from = at + len(h.new)
 	}
 	return strings.Join(lines, "\n"), nil
 }
 
-// find is where the hunk's old lines stand, nearest to where they are expected; −1 is nowhere.
-func (h hunk) find(lines []string, from, expected int) int {
-	best := -1
-	for at := from; at+len(h.old) <= len(lines); at++ {
-		if slices.Equal(lines[at:at+len(h.old)], h.old) && (best < 0 || distance(at, expected) < distance(best, expected)) {
-			best = at
+// places are the lines, counted from 1, where the hunk's old lines stand.
+func (h hunk) places(lines []string) []int {
+	var out []int
+	for at := range len(lines) - len(h.old) + 1 {
+		if slices.Equal(lines[at:at+len(h.old)], h.old) {
+			out = append(out, at+1)
 		}
 	}
-	return best
+	return out
 }
-
-func distance(a, b int) int { return max(a-b, b-a) }

@@ -68,6 +68,23 @@ func TestAPatchThatNoLongerAppliesIsNamed(t *testing.T) {
 	}
 }
 
+// The places of a hunk that fits twice are named, and none is chosen, not even that which the patch says.
+func TestAPatchThatFitsInTwoPlacesIsRefused(t *testing.T) {
+	root, name, dir := write(t, source, "--- a/x.go\n+++ b/x.go\n@@ -8,2 +8,2 @@\n-\treturn 1\n+\treturn 2\n }\n")
+	_, err := Write(root, name, dir)
+	if err == nil || !strings.Contains(err.Error(), "hunk 1 finds 2 places, at lines 4 8: more lines of context") {
+		t.Errorf("%v: want both places named", err)
+	}
+}
+
+// Of two hunks the second does not stand before the first.
+func TestHunksStandInTheirOrder(t *testing.T) {
+	root, name, dir := write(t, source, "--- a/x.go\n+++ b/x.go\n@@ -7,2 +7,2 @@\n-func b() int {\n+func c() int {\n \treturn 1\n@@ -3,2 +3,2 @@\n-func a() int {\n+func d() int {\n \treturn 1\n")
+	if _, err := Write(root, name, dir); err == nil || !strings.Contains(err.Error(), "hunk 2 finds no place") {
+		t.Errorf("%v: want it refused", err)
+	}
+}
+
 func TestAPatchThatChangesNothingIsRefused(t *testing.T) {
 	root, name, dir := write(t, source, "words\n")
 	if _, err := Write(root, name, dir); err == nil || !strings.Contains(err.Error(), "changes nothing") {

@@ -151,6 +151,17 @@ func TestBalloonsAreNoUseButNeedAnotherPlace(t *testing.T) {
 	}
 }
 
+// kp#4452
+func TestBalloonsDoNotMakeANodeUsed(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2)
+	c.policy.Pools[0].ScaleInBelow = 0.25
+	c.pods("big", 1, "6", "i-0001").pods("web", 1, "1", "i-0002").balloons("web", "1a", 3, "2500m", "i-0002").want("web", "1a", 3, "2500m")
+	c.plan()
+	c.now = c.now.Add(10 * time.Minute)
+	p := c.plan()
+	expect(t, p, len(p.Terminations) == 1 && p.Terminations[0].Node == "i-0002", "one core of i-0002 is used, whatever is held there")
+}
+
 func TestScaleInWaitsForSlackWithoutABreak(t *testing.T) {
 	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2).pods("web", 1, "1", "i-0001")
 	c.plan()
@@ -202,14 +213,21 @@ func TestAStaleSnapshotReturnsNothingAndBuysForPendingPodsAlone(t *testing.T) {
 }
 
 func TestAnInterruptionIsReplacedBeforeItsDrain(t *testing.T) {
-	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 1).pods("web", 15, "1", "i-0001")
-	c.s.Interrupted = []nodegroups.Interruption{{InstanceID: "i-0001", Kind: nodegroups.SpotInterruption, Deadline: c.now.Add(2 * time.Minute)}}
-	p := c.plan()
-	expect(t, p, launched(p)[spotA] == 1 && len(p.Replacements) == 1 && !p.Replacements[0].Placed, "a replacement is launched first")
-	c.carry(p)
-	c.boot()
-	p = c.plan()
-	expect(t, p, len(p.Launches) == 0 && p.Replacements[0].Placed, "the pods have a place, and no second replacement is bought")
+	for kind, within := range map[nodegroups.InterruptionKind]time.Duration{nodegroups.SpotInterruption: 2 * time.Minute, nodegroups.RebalanceNotice: 0} {
+		c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 1).pods("web", 15, "1", "i-0001")
+		notice := nodegroups.Interruption{InstanceID: "i-0001", Kind: kind, At: c.now}
+		if within > 0 { // a recommendation says nothing of when
+			notice.Deadline = c.now.Add(within)
+		}
+		c.s.Interrupted = []nodegroups.Interruption{notice}
+		p := c.plan()
+		expect(t, p, launched(p)[spotA] == 1 && len(p.Replacements) == 1 && !p.Replacements[0].Placed, string(kind)+": a replacement is launched first")
+		c.carry(p)
+		c.boot()
+		p = c.plan()
+		expect(t, p, len(p.Launches) == 0 && len(p.Replacements) == 1 && p.Replacements[0].InstanceID == "i-0001" && p.Replacements[0].Placed,
+			string(kind)+": the pods have a place, and no second replacement is bought")
+	}
 }
 
 // template allocatable taken as capacity
