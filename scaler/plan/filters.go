@@ -16,7 +16,7 @@ func (w *world) filter(p *Plan) {
 		return fmt.Sprintf("launch %d in %s", l.Count, l.Group), pools[l.Pool].holdsBack(w.now, false)
 	})
 	p.Terminations = keep(p, p.Terminations, func(t Termination) (string, string) {
-		why := cmp.Or(pools[t.Pool].holdsBack(w.now, true), w.stale, w.policy.NoSale, pools[t.Pool].NoSale)
+		why := cmp.Or(pools[t.Pool].holdsBack(w.now, true), w.stale, w.selfLost, w.policy.NoSale, pools[t.Pool].NoSale)
 		return "return " + t.Node + " to " + t.Group, why
 	})
 	p.Lost = keep(p, p.Lost, func(t Termination) (string, string) {

@@ -34,3 +34,16 @@ func TestACordonedNodeIsNotSold(t *testing.T) {
 	p := c.slackFor(time.Hour)
 	expect(t, p, len(p.Terminations) == 0, "cordoned by hand is not sold; and the other has no other place")
 }
+
+// The scaler's own node stays, whatever its pod's annotations allow.
+func TestTheScalersOwnNodeIsNotReturned(t *testing.T) {
+	c := twoSlack(func(p *corev1.Pod) { p.Annotations = map[string]string{safeToEvict: "true"} })
+	for i, kept := range []string{"i-0001", "i-0002"} {
+		c.policy.Self = "shop/" + c.s.Pods[i].Name
+		p := c.slackFor(time.Hour)
+		expect(t, p, len(p.Terminations) == 1 && p.Terminations[0].Node != kept && keptWhy(p, kept) == "pod "+c.policy.Self+": it is the scaler itself", "the node of the other pod goes")
+	}
+	c.policy.Self = "shop/elsewhere"
+	p := c.slackFor(time.Hour)
+	expect(t, p, len(p.Terminations) == 0 && len(p.Suppressed) == 1 && len(p.Problems) == 1, "nothing goes while the own node is not known")
+}

@@ -89,7 +89,8 @@ type Policy struct {
 	JoinWithin time.Duration
 	// JoinWithinOf a group, by its name, is learned and goes before JoinWithin.
 	JoinWithinOf map[string]time.Duration
-	// Self is the planner's own pod, as namespace/name, whose node is never returned; empty where it runs elsewhere.
+	// Self is the planner's own pod, as namespace/name, whose node is never returned; empty where it runs elsewhere. While no such
+	// pod is there nothing is returned, since its node is not known.
 	Self string
 	// NoSale is why nothing may be returned in the whole cluster now, as after taking over; empty is that it may.
 	NoSale string
