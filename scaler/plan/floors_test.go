@@ -44,6 +44,7 @@ func TestAHoldInAZoneWithoutGroupsIsNotDropped(t *testing.T) {
 	expect(t, p, len(p.Problems) > 0, "a hold that cannot be held is a problem")
 }
 
+// The floors hold among nodes that are really up.
 func TestNoReturnGoesBelowAFloor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCluster(t, true)
@@ -56,25 +57,37 @@ func TestNoReturnGoesBelowAFloor(t *testing.T) {
 		}
 		p := c.plan()
 		gone := map[string]int{}
-		zone := map[string]int{}
 		for _, x := range p.Terminations {
 			gone[x.Group]++
-			zone[c.byName(x.Group).Zone]++
 		}
-		up := map[string]int{}
+		up, going := map[string]int{}, map[string]int{}
 		for _, g := range c.s.Groups {
-			up[g.Zone] += g.Alive()
 			if gone[g.Name] > 0 && g.Alive()-gone[g.Name] < g.Min {
 				t.Fatalf("group %s below its minimum:\n%s", g.Name, text(p))
 			}
-		}
-		for z, n := range zone {
-			if up[z]-n < c.policy.Pools[0].MinNodesPerZone {
-				t.Fatalf("zone %s below its floor:\n%s", z, text(p))
+			key := g.Pool + " " + g.Zone
+			going[key] += gone[g.Name]
+			for _, i := range g.Instances {
+				if i.Lifecycle == nodegroups.InService {
+					up[key]++
+				}
 			}
-			if n > 1 {
-				t.Fatalf("%d of %d nodes of %s go at once:\n%s", n, up[z], z, text(p))
+			if floor := c.poolOf(g).MinNodesPerZone; going[key] > 1 {
+				t.Fatalf("%d nodes of %s go at once:\n%s", going[key], key, text(p))
+			} else if last := c.lastOf(g); last && going[key] > 0 && up[key]-going[key] < floor {
+				t.Fatalf("%s below its floor of %d:\n%s", key, floor, text(p))
 			}
 		}
 	})
+}
+
+// lastOf says whether no group of the same pool and zone comes after this one.
+func (c *cluster) lastOf(g nodegroups.Group) bool {
+	last := ""
+	for _, h := range c.s.Groups {
+		if h.Pool == g.Pool && h.Zone == g.Zone {
+			last = h.Name
+		}
+	}
+	return last == g.Name
 }

@@ -58,43 +58,53 @@ func TestABalloonDoesNotGiveWayToAPodBelowIt(t *testing.T) {
 	expect(t, p, len(p.Pops) == 0, "a balloon does not give way to a pod that it would preempt")
 }
 
+// No pod waits, or for a node that is only shown, while an on-demand group of a pool that may act has room within all limits.
 func TestNoPodIsLeftThatAGroupCouldTake(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCluster(t, true)
-		pool := &c.policy.Pools[0]
-		pool.Fallback = true
+		for i := range c.policy.Pools {
+			c.policy.Pools[i].Fallback = true
+		}
 		p := c.plan()
-		n := launched(p)
-		total, cost, known := 0, 0.0, true
-		for _, g := range c.s.Groups {
-			have := size(g) + n[g.Name]
-			total += have
-			cost += float64(have) * g.HourlyPrice
-			known = known && (have == 0 || g.HourlyPrice > 0)
-		}
-		if pool.MaxNodes > 0 && total >= pool.MaxNodes {
-			return
-		}
+		left := map[string]bool{}
 		for _, u := range p.Unplaced {
-			var pod *corev1.Pod
-			for _, q := range c.s.Pods {
-				if q.Namespace+"/"+q.Name == u.Pod {
-					pod = q
-				}
+			left[u.Pod] = true
+		}
+		for pod, at := range p.Placed {
+			for _, g := range c.s.Groups {
+				left[pod] = left[pod] || isNew(at, g) && c.poolOf(g).Observe
 			}
-			if pod == nil {
+		}
+		for _, pod := range c.s.Pods {
+			if !left[pod.Namespace+"/"+pod.Name] {
 				continue
 			}
 			for _, g := range c.s.Groups {
 				zone := pod.Spec.NodeSelector[corev1.LabelTopologyZone]
-				if g.Market != nodegroups.OnDemand || zone != "" && zone != g.Zone || size(g)+n[g.Name] >= g.Max {
-					continue
+				if g.Market == nodegroups.OnDemand && (zone == "" || zone == g.Zone) && c.mayTakeOne(g, launched(p)) {
+					t.Fatalf("%s could be bought for in %s:\n%s", pod.Name, g.Name, text(p))
 				}
-				if pool.MaxHourlyCost > 0 && (!known || g.HourlyPrice == 0 || cost+g.HourlyPrice > pool.MaxHourlyCost) {
-					continue
-				}
-				t.Fatalf("%s could be bought for in %s:\n%s", u.Pod, g.Name, text(p))
 			}
 		}
 	})
+}
+
+// mayTakeOne says whether the limits allow one more node of a group beside what is launched.
+func (c *cluster) mayTakeOne(g nodegroups.Group, launched map[string]int) bool {
+	pool := c.poolOf(g)
+	if pool.Observe || pool.Freeze.All || size(g)+launched[g.Name] >= g.Max {
+		return false
+	}
+	total, cost := 0, g.HourlyPrice
+	for _, h := range c.s.Groups {
+		have := size(h) + launched[h.Name]
+		if h.Pool != g.Pool || have == 0 {
+			continue
+		}
+		if h.HourlyPrice == 0 && pool.MaxHourlyCost > 0 {
+			return false
+		}
+		total, cost = total+have, cost+float64(have)*h.HourlyPrice
+	}
+	return (pool.MaxNodes == 0 || total < pool.MaxNodes) && (pool.MaxHourlyCost == 0 || g.HourlyPrice > 0 && cost <= pool.MaxHourlyCost)
 }
