@@ -108,3 +108,31 @@ func (c *cluster) mayTakeOne(g nodegroups.Group, launched map[string]int) bool {
 	}
 	return (pool.MaxNodes == 0 || total < pool.MaxNodes) && (pool.MaxHourlyCost == 0 || g.HourlyPrice > 0 && cost <= pool.MaxHourlyCost)
 }
+
+func TestARoomThatIsBeingMadeForANominatedPodIsItsOwn(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 1)
+	gone := metav1.NewTime(c.now)
+	c.pods("victim", 1, "15", "i-0001", func(p *corev1.Pod) { p.DeletionTimestamp = &gone })
+	c.pods("a", 1, "15", "", withPriority(10), func(p *corev1.Pod) { p.Status.NominatedNodeName = "i-0001" })
+	p := c.plan()
+	expect(t, p, len(p.Launches) == 0, "the pod of lower priority is on its way out")
+	c.pods("b", 1, "15", "", withPriority(10))
+	p = c.plan()
+	expect(t, p, launched(p)[spotA] == 1 && p.Placed["shop/"+c.s.Pods[1].Name] == "i-0001", "another pod has no part of that room")
+}
+
+// A pod of a node that is about to go runs there still: what is in its way elsewhere is left to the scheduler.
+func TestAPodThatWillMovePopsNothingYet(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2)
+	c.pods("web", 1, "10", "i-0001").balloons("web", "1a", 6, "2500m", "i-0002").want("web", "1a", 6, "2500m")
+	c.s.Interrupted = []nodegroups.Interruption{{InstanceID: "i-0001", Kind: nodegroups.SpotInterruption, At: start, Deadline: start.Add(2 * time.Minute)}}
+	p := c.plan()
+	expect(t, p, len(p.Pops) == 0 && launched(p)[spotA] == 1 && p.Launches[0].Balloons == 4 && p.Launches[0].Pods == 0, "the balloons that will be put out get a node, and stay until then")
+}
+
+func TestABalloonTooManyGoesFromTheEmptiestNode(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2)
+	c.pods("web", 1, "5", "i-0001").balloons("web", "1a", 1, "2500m", "i-0001").balloons("web", "1a", 1, "2500m", "i-0002").want("web", "1a", 1, "2500m")
+	p := c.plan()
+	expect(t, p, len(p.Deletes) == 1 && p.Deletes[0].Node == "i-0002", "so that a node comes free")
+}
