@@ -91,3 +91,22 @@ func (c *cluster) lastOf(g nodegroups.Group) bool {
 	}
 	return last == g.Name
 }
+
+func TestBootingInstancesAreNoOnDemandBase(t *testing.T) {
+	pool := testPool()
+	pool.OnDemandBase = 2
+	c := newCluster(pool).group("1a", nodegroups.OnDemand, 0.8).up(odA, 2)
+	c.plan()
+	c.now = c.now.Add(time.Hour)
+	c.launch(odA, 1)
+	p := c.plan()
+	expect(t, p, len(p.Terminations) == 0, "two of two are up, one boots")
+}
+
+func TestAHoldThatEndedAsksForNothing(t *testing.T) {
+	pool := testPool()
+	pool.Holds = []Hold{{Zone: "1x", Nodes: 3, Until: start.Add(-time.Hour)}}
+	pool.MinNodesPerZone = 1
+	p := newCluster(pool).group("1a", nodegroups.Spot, 0.2).up(spotA, 1).plan()
+	expect(t, p, len(p.Problems) == 0, "the zone of the hold is none of the pool's")
+}

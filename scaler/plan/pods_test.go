@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
@@ -135,4 +137,51 @@ func TestABalloonTooManyGoesFromTheEmptiestNode(t *testing.T) {
 	c.pods("web", 1, "5", "i-0001").balloons("web", "1a", 1, "2500m", "i-0001").balloons("web", "1a", 1, "2500m", "i-0002").want("web", "1a", 1, "2500m")
 	p := c.plan()
 	expect(t, p, len(p.Deletes) == 1 && p.Deletes[0].Node == "i-0002", "so that a node comes free")
+}
+
+// A pod beside a younger one takes a balloon's place like any other, and one beside that in its turn.
+func TestPodsBesideYoungerOnesPopAndFollowEachOther(t *testing.T) {
+	beside := func(app string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+				LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}, TopologyKey: corev1.LabelHostname}}}}
+		}
+	}
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 1).balloons("web", "1a", 1, "12", "i-0001").want("web", "1a", 0, "12")
+	c.pods("third", 1, "2", "", beside("second")).pods("second", 1, "2", "", beside("first")).pods("first", 1, "1", "")
+	p := c.plan()
+	expect(t, p, len(p.Pops) == 1 && len(p.Unplaced) == 0 && len(p.Launches) == 0, "all three fit where the balloon is")
+}
+
+// The eviction of a pod that nothing makes again is one of its budget's all the same.
+func TestAPodThatEndsWithItsNodeSpendsItsEviction(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 3).pods("a", 1, "1", "i-0002").pods("a", 1, "1", "i-0003")
+	c.pods("a", 1, "1", "i-0001", func(p *corev1.Pod) { p.OwnerReferences = nil })
+	c.s.Budgets = []*policyv1.PodDisruptionBudget{disruption("b", 1, map[string]string{"app": "a"})}
+	c.policy.Pools[0].MaxUnavailable = 1
+	c.plan()
+	c.now = c.now.Add(time.Hour)
+	c.s.Interrupted = []nodegroups.Interruption{{InstanceID: "i-0001", Kind: nodegroups.SpotInterruption, At: c.now, Deadline: c.now.Add(2 * time.Minute)}}
+	p := c.plan()
+	expect(t, p, len(p.Terminations) == 0 && strings.Contains(p.Replacements[0].Reason, "holds 1 pods"), "one eviction is allowed, and the interrupted node takes it")
+}
+
+// Of balloons above and below a pod only those below give way, on whatever node they are.
+func TestOnlyBalloonsBelowAPodGiveWay(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 5)
+	for i, n := range c.s.Nodes {
+		cpu := "9"
+		if i == 4 {
+			cpu = "5"
+		}
+		c.pods("fills", 1, cpu, n.Name).balloons("above", "1a", 1, "5", n.Name)
+	}
+	c.balloons("below", "1a", 1, "5", "i-0005").pods("a", 1, "5", "", withPriority(-100))
+	for _, p := range c.s.Pods {
+		if p.Labels[BalloonLabel] == "below" {
+			withPriority(-200)(p)
+		}
+	}
+	p := c.plan()
+	expect(t, p, len(p.Pops) == 1 && p.Pops[0].Node == "i-0005" && strings.HasPrefix(p.Pops[0].Name, "below"), "one balloon is below it, on the fullest node")
 }

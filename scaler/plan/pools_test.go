@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"swell/nodegroups"
 )
@@ -128,4 +129,20 @@ func TestAHoldKeepsItsNodes(t *testing.T) {
 		p := newCluster(pool).group("1a", nodegroups.Spot, 0.2).up(spotA, 2).slackFor(2 * time.Hour)
 		expect(t, p, len(p.Terminations) == returned, "two are held until "+until.String())
 	}
+}
+
+// Where only one of two zones has the large node, both are asked what they would hold.
+func TestNodesOfOtherSizesInOtherZonesAreComparedByWhatTheyHold(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2)
+	c.group("1c", nodegroups.Spot, 0.3, func(g *nodegroups.Group) { g.Template.Allocatable["cpu"] = resource.MustParse("31") })
+	p := c.pods("a", 31, "1", "").plan()
+	expect(t, p, launched(p)[spotC] == 1 && len(p.Launches) == 1, "31 cores at 0.3 rather than three times 15.5 at 0.2")
+}
+
+// What can still be shown once a pool that observes may have no more: room on what is shown already.
+func TestAShownNodeIsFilledUpToItsEnd(t *testing.T) {
+	watched := poolNamed("watched")
+	watched.Observe, watched.MaxNodes = true, 1
+	p := newCluster(watched).group("1a", nodegroups.Spot, 0.1, in("watched")).pods("a", 3, "4", "").plan()
+	expect(t, p, len(p.Unplaced) == 0 && len(p.Suppressed) == 1, "three pods fit on the one node")
 }

@@ -283,10 +283,14 @@ func TestReturningNodesCostsNothing(t *testing.T) {
 			return
 		}
 		returned++
+		// Balloons that go change where pods that wait are placed, whatever is returned.
+		kept, without := c.copied(), first
+		without.Terminations = nil
+		kept.carry(without)
 		c.carry(first)
 		again := c.plan()
-		if len(again.Unplaced) > len(first.Unplaced) {
-			t.Fatalf("%d pods more have no place; first:\n%sthen:\n%s", len(again.Unplaced)-len(first.Unplaced), text(first), text(again))
+		if most := max(len(first.Unplaced), len(kept.plan().Unplaced)); len(again.Unplaced) > most {
+			t.Fatalf("%d pods more have no place; first:\n%sthen:\n%s", len(again.Unplaced)-most, text(first), text(again))
 		}
 		inZone := map[string]int{}
 		for _, g := range c.s.Groups {
@@ -343,4 +347,14 @@ func TestAPlanChangesNothingThatItIsGiven(t *testing.T) {
 			t.Fatal("two plans of one snapshot differ")
 		}
 	})
+}
+
+// copied is a cluster that changes by itself.
+func (c *cluster) copied() *cluster {
+	d := *c
+	d.s.Pods, d.s.Nodes, d.s.Groups = slices.Clone(c.s.Pods), slices.Clone(c.s.Nodes), slices.Clone(c.s.Groups)
+	for i := range d.s.Groups {
+		d.s.Groups[i].Instances = slices.Clone(d.s.Groups[i].Instances)
+	}
+	return &d
 }

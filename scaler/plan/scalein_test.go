@@ -104,7 +104,6 @@ func TestNodesThatMustStayStay(t *testing.T) {
 		"a path of the node": {with: func(p *corev1.Pod) {
 			p.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}}}}
 		}},
-		"a device by dynamic resources": {with: func(p *corev1.Pod) { p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu"}} }},
 		"kube-system without a budget":  {with: func(p *corev1.Pod) { p.Namespace = "kube-system" }},
 		"swell's annotation on a node":  {cluster: onNodes(KeepAnnotation)},
 		"cluster-autoscaler's on nodes": {cluster: onNodes(scaleDownDisabled)},
