@@ -50,7 +50,7 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
 test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto makes missing tools a failure
-	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m ./...
+	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m -parallel 4 ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }
@@ -88,13 +88,11 @@ bench-replay: ## plays recorded loads through swell and its peers and writes doc
 
 sim: ## the node scaler in virtual time under random faults: SEEDS=5000 of them, or the one SEED=n with its timeline
 	@mkdir -p bin; go test -c -o bin/sim ./bench/sim
-	@cd bench/sim && $(if $(SEEDS),half=$$(( $(SEEDS) / 2 )); \
-		SWELL_SIM_SEEDS=$$half ../../bin/sim -test.run TestSeedsKeepThePromises -test.timeout 60m & first=$$!; \
-		SWELL_SIM_SEEDS=$$(( $(SEEDS) - half )) SWELL_SIM_FROM=$$(( half + 1 )) ../../bin/sim -test.run TestSeedsKeepThePromises -test.timeout 60m; second=$$?; \
-		wait $$first && exit $$second,SWELL_SIM_SEEDS=1 SWELL_SIM_FROM=$(SEED) ../../bin/sim -test.run TestSeedsKeepThePromises -test.timeout 60m)
+	@cd bench/sim && $(if $(SEEDS),GOGC=400 SWELL_SIM_SEEDS=$(SEEDS) SWELL_SIM_PROCESSES=$$(nproc),SWELL_SIM_SEEDS=1 SWELL_SIM_FROM=$(SEED)) \
+	  ../../bin/sim -test.run TestSeedsKeepThePromises -test.timeout 60m
 
 sim-bugs: ## plants each mistake of bench/sim/testdata/bugs and looks for a seed that finds it (minutes)
-	@SWELL_SIM_BUGS=all go test -count=1 -timeout 30m -v -run TestPlantedBugsAreFound ./bench/sim
+	@SWELL_SIM_BUGS=all go test -count=1 -timeout 30m -v -run TestPlantedBugsAreFound ./bench/sim | grep -vE '^=== '
 
 mutants: build ## takes the guard of each known pitfall out, and fails unless the test that is named for it fails then
 	@go build -o bin/mutants ./bench/mutants

@@ -118,7 +118,12 @@ type Launched struct {
 	// may be at most RaiseMost, and RaiseTo is what it is to be raised to once that was declared. Zero is none.
 	RaiseFrom, RaiseTo, RaiseMost int
 	Failures                      []LaunchFailure
+	// Refused says that the call itself was refused, so that nothing is known of an earlier one with the same token.
+	Refused bool
 }
+
+// Raise is a group's desired capacity that was raised by so many instances at most, to so many.
+type Raise struct{ By, To int }
 
 // LaunchFailure is why some or all of a launch was not had.
 type LaunchFailure struct {

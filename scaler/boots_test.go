@@ -3,6 +3,7 @@ package scaler
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"swell/api/v1alpha1"
 	"swell/nodegroups"
 	"swell/nodegroups/learn"
+	"swell/scaler/handover"
 	"swell/scaler/learned"
 )
 
@@ -59,7 +61,7 @@ func TestBootsAreLearnedKeptAndASlowerImageIsTold(t *testing.T) {
 		}
 	}
 	for range 2 { // made, then merged
-		if err := n.writeBoots(t.Context(), "swell-system", raw[0], raw[1]); err != nil {
+		if _, err := n.writeBoots(t.Context(), n.now, "swell-system", raw[0], raw[1], ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,5 +88,51 @@ func TestBootsAreLearnedKeptAndASlowerImageIsTold(t *testing.T) {
 	next.bootStatus(&status, &n.pool, w.Snapshot.Groups, n.now)
 	if status.Conditions[0].Status != metav1.ConditionFalse {
 		t.Errorf("a pool that launches the former image has %+v", status.Conditions)
+	}
+}
+
+// What a hand-over brings while a scaler runs is in its memory after its next look, and its next save takes none of it away.
+func TestARunningScalerTakesOverImportedBoots(t *testing.T) {
+	at := time.Now().Truncate(time.Second)
+	boots, err := learn.NewBoots(learn.BootOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := learn.BootKey{Zone: "a", Type: "m7g.large", Image: "ami-1", Market: nodegroups.Spot}
+	boots.Observe(key, learn.Boot{ID: "i-old", Launched: at.Add(-time.Hour), Ready: 100 * time.Second})
+	capacity := learn.NewCapacity()
+	capacity.Failed(at, nodegroups.Unavailable{Group: "spot-a", Zone: "a", Types: []string{"m7g.large"}, Market: nodegroups.Spot, Class: nodegroups.NoCapacity})
+	var raw [2][]byte
+	for i, x := range []json.Marshaler{boots, capacity} {
+		if raw[i], err = x.MarshalJSON(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := handover.File{Learned: []handover.Learned{{Name: learned.ConfigMap, BinaryData: learned.Data(raw[0], raw[1])}}}
+	for _, dirty := range []bool{false, true} {
+		n := learning(t)
+		n.jobs = newJobs()
+		n.options.Config.History.Checkpoints = "swell-system"
+		n.boots.dirty = dirty
+		if _, err := handover.Import(t.Context(), n.kube, f, handover.Options{Namespace: "swell-system", Now: n.now}); err != nil {
+			t.Fatal(err)
+		}
+		n.saveBoots(t.Context(), n.now)
+		for n.boots.saving && t.Context().Err() == nil {
+			runtime.Gosched()
+			n.collect()
+		}
+		g := nodegroups.Group{Name: "spot-a", Zone: "a", InstanceTypes: []string{"m7g.large"}, Market: nodegroups.Spot}
+		if !n.leads.boots.Has(key, "i-old") || len(n.capacity.Unavailable(n.now, []nodegroups.Group{g})) != 1 {
+			t.Errorf("to be saved %t: the boot is known %t, unavailable are %+v", dirty, n.leads.boots.Has(key, "i-old"), n.capacity.Unavailable(n.now, []nodegroups.Group{g}))
+		}
+		m, err := n.kube.CoreV1().ConfigMaps("swell-system").Get(t.Context(), learned.ConfigMap, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := learn.NewCapacity()
+		if err := learned.Read(m.BinaryData, n.now, boots, kept); err != nil || len(kept.Unavailable(n.now, []nodegroups.Group{g})) != 1 {
+			t.Errorf("to be saved %t: %v, the mark is not kept", dirty, err)
+		}
 	}
 }

@@ -11,14 +11,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/nodegroups/learn"
+	"swell/scaler/history"
 	"swell/scaler/learned"
 )
 
 // bootsFile is how what was learned of instances is kept.
 type bootsFile struct {
 	dirty, saving bool
-	turn          int64
+	turn, looked  int64
 	problem       string
+	imported      string // the hand-over that was taken over
 }
 
 // loadBoots reads what a predecessor has learned. Without it boots are learned from the nodes that run.
@@ -32,17 +34,27 @@ func (l *Loop) loadBoots(ctx context.Context, now time.Time) {
 		return
 	}
 	if err == nil {
-		err = learned.Read(m.BinaryData, now, l.leads.boots, l.capacity)
+		err = l.takeBoots(m, now)
 	}
 	if err != nil {
 		l.options.Log.Warn("loading boot times", "configMap", ns+"/"+learned.ConfigMap, "error", err)
 	}
 }
 
-// saveBoots writes what was learned beside the loop, when its turn has come.
+// takeBoots adds what a ConfigMap has to what is known.
+func (l *Loop) takeBoots(m *corev1.ConfigMap, now time.Time) error {
+	l.boots.imported = m.Annotations[history.ImportedAnnotation]
+	clear(l.leads.boot)
+	return learned.Read(m.BinaryData, now, l.leads.boots, l.capacity)
+}
+
+// saveBoots writes what was learned beside the loop, when its turn has come. What was imported since is taken over.
 func (l *Loop) saveBoots(ctx context.Context, now time.Time) {
-	ns, turn := l.options.Config.History.Checkpoints, saveTurn(learned.ConfigMap, now)
-	if ns == "" || !l.boots.dirty || l.boots.saving || turn == l.boots.turn {
+	ns, turn, last := l.options.Config.History.Checkpoints, saveTurn(learned.ConfigMap, now), &l.boots.looked
+	if l.boots.dirty {
+		last = &l.boots.turn
+	}
+	if ns == "" || l.boots.saving || turn == *last {
 		return
 	}
 	boots, err := json.Marshal(l.leads.boots)
@@ -54,22 +66,43 @@ func (l *Loop) saveBoots(ctx context.Context, now time.Time) {
 		l.options.Log.Error("saving boot times", "error", err)
 		return
 	}
-	l.boots.turn, l.boots.saving, l.boots.dirty = turn, true, false
+	write, imported := l.boots.dirty, l.boots.imported
+	*last, l.boots.saving, l.boots.dirty = turn, true, false
 	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
-		err := l.writeBoots(ctx, ns, boots, capacity)
+		m, err := l.keepBoots(ctx, now, ns, boots, capacity, write, imported)
 		return func() {
 			l.boots.saving, l.boots.problem = false, ""
+			if err == nil && m != nil && m.Annotations[history.ImportedAnnotation] != imported {
+				if err = l.takeBoots(m, now); err == nil {
+					l.options.Log.Info("took over imported boot times", "import", l.boots.imported)
+				}
+			}
 			if err != nil {
-				l.boots.dirty, l.boots.problem = true, err.Error()
+				l.boots.dirty, l.boots.problem = l.boots.dirty || write, err.Error()
 				l.options.Log.Warn("saving boot times", "error", err)
 			}
 		}
 	})
 }
 
+// keepBoots writes what was learned, and gives the ConfigMap as it then is; without news it is only read, and may be nil.
+func (l *Loop) keepBoots(ctx context.Context, now time.Time, ns string, boots, capacity []byte, write bool, imported string) (*corev1.ConfigMap, error) {
+	if write {
+		return l.writeBoots(ctx, now, ns, boots, capacity, imported)
+	}
+	m, err := l.kube.CoreV1().ConfigMaps(ns).Get(ctx, learned.ConfigMap, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading boot times from ConfigMap %s/%s: %w; let swell-scaler get ConfigMaps there", ns, learned.ConfigMap, err)
+	}
+	return m, nil
+}
+
 // writeBoots merges with what is stored, so that a scaler that stood still takes nothing away. Of capacity the newest word
-// counts, as a success takes marks back.
-func (l *Loop) writeBoots(ctx context.Context, ns string, boots, capacity []byte) error {
+// counts, as a success takes marks back, but for marks that were imported since. It gives what was written; now is model time.
+func (l *Loop) writeBoots(ctx context.Context, now time.Time, ns string, boots, capacity []byte, imported string) (*corev1.ConfigMap, error) {
 	maps := l.kube.CoreV1().ConfigMaps(ns)
 	var err error
 	for range 3 {
@@ -79,23 +112,14 @@ func (l *Loop) writeBoots(ctx context.Context, ns string, boots, capacity []byte
 		if err != nil && !fresh {
 			break
 		}
-		all, err2 := learn.NewBoots(learn.BootOptions{})
-		if err2 != nil {
-			return err2
-		}
 		if fresh {
 			m = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: learned.ConfigMap, Labels: map[string]string{"app.kubernetes.io/managed-by": "swell-scaler"}}}
-		} else if err2 := learned.Read(m.BinaryData, time.Time{}, all, learn.NewCapacity()); err2 != nil {
-			return fmt.Errorf("writing boot times to ConfigMap %s/%s: %w", ns, m.Name, err2) // not overwritten: it may be repaired
 		}
-		if err2 := all.Merge(boots); err2 != nil {
-			return err2
-		}
-		merged, err2 := json.Marshal(all)
+		data, err2 := mergedBoots(m, now, boots, capacity, imported)
 		if err2 != nil {
-			return fmt.Errorf("writing boot times: %w", err2)
+			return nil, fmt.Errorf("writing boot times to ConfigMap %s/%s: %w", ns, m.Name, err2) // not overwritten: it may be repaired
 		}
-		m.BinaryData = learned.Data(merged, capacity)
+		m.BinaryData = data
 		if m.Labels == nil {
 			m.Labels = map[string]string{}
 		}
@@ -106,11 +130,33 @@ func (l *Loop) writeBoots(ctx context.Context, ns string, boots, capacity []byte
 			_, err = maps.Update(ctx, m, metav1.UpdateOptions{})
 		}
 		if err == nil {
-			return nil
+			return m, nil
 		}
 		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
 			break
 		}
 	}
-	return fmt.Errorf("writing boot times to ConfigMap %s/%s: %w; let swell-scaler get, create and update ConfigMaps there", ns, learned.ConfigMap, err)
+	return nil, fmt.Errorf("writing boot times to ConfigMap %s/%s: %w; let swell-scaler get, create and update ConfigMaps there", ns, learned.ConfigMap, err)
+}
+
+// mergedBoots is what a ConfigMap has and what was learned here.
+func mergedBoots(m *corev1.ConfigMap, now time.Time, boots, capacity []byte, imported string) (map[string][]byte, error) {
+	all, err := learn.NewBoots(learn.BootOptions{})
+	if err != nil {
+		return nil, err
+	}
+	marks := learn.NewCapacity()
+	if err = learned.Read(m.BinaryData, now, all, marks); err == nil {
+		err = all.Merge(boots)
+	}
+	if err == nil && m.Annotations[history.ImportedAnnotation] != imported {
+		if err = marks.Merge(now, capacity); err == nil {
+			capacity, err = json.Marshal(marks)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	merged, err := json.Marshal(all)
+	return learned.Data(merged, capacity), err
 }

@@ -54,8 +54,7 @@ func (l *Loop) workload(ctx context.Context, b *v1alpha1.Balloon) *workload {
 		loaded, err := l.loadPast(ctx, now, b.Namespace, b.Name)
 		return func() {
 			if err == nil {
-				loaded.history.Adopt(w.history)
-				w.history, w.backfilled, w.warning = loaded.history, loaded.backfilled, loaded.warning
+				w.adopt(loaded)
 			} else {
 				l.options.Log.Warn("loading a demand history", "balloon", key, "error", err)
 			}
@@ -87,6 +86,13 @@ type loadedPast struct {
 	history    *history.Workload
 	backfilled string // by what, as the checkpoint has it
 	warning    string // of what was left out; empty is nothing
+	imported   string // the hand-over that is in it
+}
+
+// adopt goes on with a past, and what was sampled since.
+func (w *workload) adopt(p loadedPast) {
+	p.history.Adopt(w.history)
+	w.history, w.backfilled, w.warning, w.imported = p.history, p.backfilled, p.warning, p.imported
 }
 
 // loadPast learns a workload's files and checkpoint.
@@ -106,7 +112,7 @@ func (l *Loop) loadPast(ctx context.Context, now time.Time, namespace, name stri
 		}
 	}
 	w, err := l.learn(files, point.Record)
-	return loadedPast{w, point.Backfilled, warning}, err
+	return loadedPast{w, point.Backfilled, warning, point.Imported}, err
 }
 
 func (l *Loop) checkpoints() history.Checkpoints {
@@ -138,20 +144,29 @@ func (l *Loop) files(now time.Time, namespace, name string) (past []series.Serie
 	return past, warning, nil
 }
 
-// save writes a workload's new rows to its checkpoint when its turn has come; turns are spread over saveEvery.
+// save writes a workload's new rows to its checkpoint when its turn has come; turns are spread over saveEvery. A past that was
+// imported there since is taken over.
 func (l *Loop) save(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *workload) {
 	if l.options.Config.History.Checkpoints == "" || !w.load.done || w.saving || w.filling {
 		return
 	}
-	key := b.Namespace + "/" + b.Name
-	turn, tail := saveTurn(key, now), w.history.Tail()
-	if turn == w.savedTurn || tail.Len() == 0 {
+	key, of := b.Namespace+"/"+b.Name, client.ObjectKeyFromObject(b)
+	turn, tail, imported := saveTurn(key, now), w.history.Tail(), w.imported
+	last := &w.savedTurn
+	if tail.Len() == 0 {
+		last = &w.lookedTurn
+	}
+	if turn == *last {
 		return
 	}
-	w.savedTurn, w.saving = turn, true
+	*last, w.saving = turn, true
 	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
-		err := l.checkpoints().Append(ctx, b.Namespace, b.Name, tail)
-		countSave(err)
+		point, err := l.keepRows(ctx, of, tail)
+		var past loadedPast
+		moved := err == nil && point.Imported != imported
+		if moved {
+			past, err = l.loadPast(ctx, now, of.Namespace, of.Name)
+		}
 		return func() {
 			w.saving, w.saveProblem = false, ""
 			if err != nil {
@@ -160,8 +175,23 @@ func (l *Loop) save(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *
 				return
 			}
 			w.history.Saved(tail)
+			if moved {
+				w.adopt(past)
+				l.options.Log.Info("took over an imported demand history", "balloon", key, "import", past.imported)
+				l.Kick()
+			}
 		}
 	})
+}
+
+// keepRows writes rows to a checkpoint, and gives it as it then is; without rows it is only read.
+func (l *Loop) keepRows(ctx context.Context, of client.ObjectKey, tail history.Tail) (history.Checkpoint, error) {
+	if tail.Len() == 0 {
+		return l.checkpoints().Load(ctx, of.Namespace, of.Name)
+	}
+	point, err := l.checkpoints().Update(ctx, of.Namespace, of.Name, func(p *history.Checkpoint) { p.Record.Add(tail) })
+	countSave(err)
+	return point, err
 }
 
 // saveTurn numbers the time between two saves that a time lies in; these begin for each key elsewhere.

@@ -48,7 +48,8 @@ type leads struct {
 func newLeads(given config.Lead, clock config.Clock) (*leads, error) {
 	// what is configured is the prior's 95th percentile, in the usual proportion to its median
 	prior := func(p95 time.Duration) learn.Prior {
-		return learn.Prior{P50: p95 * learn.BootPrior.P50 / learn.BootPrior.P95, P95: p95}
+		ratio := float64(learn.BootPrior.P50) / float64(learn.BootPrior.P95) // nanoseconds times nanoseconds are more than an int64 holds
+		return learn.Prior{P50: time.Duration(ratio * float64(p95)), P95: p95}
 	}
 	boots, err := learn.NewBoots(learn.BootOptions{Prior: prior(given.BootP95.Duration), OthersWeight: 20})
 	if err != nil {

@@ -124,12 +124,14 @@ type workload struct {
 	load, fill      attempt
 	backfilled      string
 	saving, filling bool
-	savedTurn       int64
-	saveProblem     string
-	warning         string // of what its past has and is not learned
-	found           *foundPast
-	fillOf          int64       // the Balloon's generation that fill is of
-	past            *pastDemand // nil while no event needs it
+	// savedTurn is of the last save, lookedTurn of the last look at a checkpoint that nothing is to be added to.
+	savedTurn, lookedTurn int64
+	imported              string // the hand-over that was taken over
+	saveProblem           string
+	warning               string // of what its past has and is not learned
+	found                 *foundPast
+	fillOf                int64       // the Balloon's generation that fill is of
+	past                  *pastDemand // nil while no event needs it
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
@@ -239,6 +241,10 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	}
 	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Log: l.options.Log})
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
+	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
+		l.groups.Launched(late.At, late.Launched)
+		l.groups.Raised(late.At, late.Raised)
+	}
 	if l.options.Config.Mode == v1alpha1.Observe {
 		if len(open) > 0 {
 			l.options.Log.Warn("launches that a predecessor began are left as they are: mode is Observe", "launches", len(open))

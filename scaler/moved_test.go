@@ -32,18 +32,14 @@ func TestANewClusterIsWarmBeforeTrafficMovesAndSwellLeavesNothing(t *testing.T) 
 	if err := f.Seal(); err != nil {
 		t.Fatal(err)
 	}
-	o := handover.Options{Namespace: "swell-system", KeptUntil: time.Now().Add(time.Hour)}
+	o := handover.Options{Namespace: "swell-system", KeptUntil: time.Now().Add(time.Hour), Now: time.Now()}
 	for i, want := range []string{"made", "nothing new"} {
 		moved, err := handover.Import(t.Context(), w.Kube, f, o)
 		if err != nil || len(moved) != 1 || i == 1 && moved[0].Done != want || moved[0].Rows == 0 != (i == 1) {
 			t.Fatalf("import %d: %+v, %v: want %s", i, moved, err, want)
 		}
 	}
-	w.Scaler.Kill()
-	if err := w.Scaler.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	// 40 % of 60 pods at 2.5 a balloon
+	// the scaler runs, and has seen the Balloon without a past; 40 % of 60 pods at 2.5 a balloon
 	w.until("the room of the share is held", func() (bool, string) {
 		n := w.bound(balloonSelector)
 		return n >= 9 && n <= 11, fmt.Sprintf("%d balloons are bound", n)

@@ -25,6 +25,7 @@ func requests(now time.Time) string {
 // A Balloon's past is read from a real Prometheus; a query that fails is a condition, and a better one is asked at once. Its
 // demand comes from there, too.
 func TestThePastOfABalloonComesFromPrometheus(t *testing.T) {
+	t.Parallel()
 	controlplane.BinaryForTest(t)
 	server := prometheus.ForTest(t, prometheus.Options{Past: requests(time.Now())})
 	st, err := stack.Start(t.Context(), stack.Options{Speed: 1, Fleet: fleet(0), Seed: 1})

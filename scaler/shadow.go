@@ -45,6 +45,9 @@ func (l *Loop) shadowing(now time.Time, world observe.World, policy plan.Policy,
 		}
 		entry := ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: string(e.Kind), Object: object, Count: e.Count, Reason: e.Reason,
 			Pool: e.Group.Pool, Zone: e.Group.Zone, Market: string(e.Group.Market), Hourly: e.Group.HourlyPrice}
+		if e.Kind == shadow.WouldReturn {
+			entry.Group, entry.Node = e.Group.Name, e.Node
+		}
 		if e.Kind == shadow.NodeCame {
 			entry.Reason = "launched at " + e.At.UTC().Format(time.RFC3339)
 		}

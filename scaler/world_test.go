@@ -119,9 +119,10 @@ func fortnight(demand func(time.Time) float64) series.Series {
 	return s
 }
 
-// startAfter is start with a past of its own, which may be empty.
+// startAfter is start with a past of its own, which may be empty. A control plane mostly waits, so that several run beside one another.
 func startAfter(t *testing.T, f aws.Fleet, replicas int, past series.Series, spec string) world {
 	t.Helper()
+	t.Parallel()
 	controlplane.BinaryForTest(t)
 	st, err := stack.Start(t.Context(), stack.Options{Speed: speed, Fleet: f, Seed: 1, Log: nil})
 	if err != nil {

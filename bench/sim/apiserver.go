@@ -12,12 +12,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"swell/scaler/plan"
 )
 
 // apiRequest is a request to the API server, taken apart.
 type apiRequest struct {
-	method, resource, name, sub, node string
-	body                              []byte
+	by, method, resource, name, sub, node string
+	body                                  []byte
 }
 
 func readRequest(r *http.Request) apiRequest {
@@ -171,6 +173,9 @@ func (w *world) evict(q apiRequest) (any, error) {
 			err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: policyv1.DisruptionBudgetCause, Message: "The disruption budget " + b.Name + " needs more healthy pods"}}
 			return nil, err
 		}
+		if n := w.store.nodes[p.Spec.NodeName]; n != nil && !n.Spec.Unschedulable && q.by == w.store.holder() {
+			w.violate("pod %s was evicted from node %s, which is not cordoned: another may be bound to it", p.Name, n.Name)
+		}
 		w.remove(p)
 		w.say("pod %s evicted from %s", p.Name, p.Spec.NodeName)
 	}
@@ -217,7 +222,10 @@ func (w *world) patchNode(q apiRequest) (any, error) {
 	}
 	if patch.Spec.Unschedulable != nil {
 		n.Spec.Unschedulable = *patch.Spec.Unschedulable
-		w.say("node %s cordoned: %t", n.Name, n.Spec.Unschedulable)
+		w.say("node %s cordoned by %s: %t", n.Name, q.by, n.Spec.Unschedulable)
+	}
+	if _, drains := patch.Metadata.Annotations[plan.DrainingAnnotation]; drains {
+		w.cordoned[n.Name] = q.by
 	}
 	return w.store.putNode(n), nil
 }

@@ -6,15 +6,22 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"swell/bench/overlay"
 )
 
-var broken = regexp.MustCompile(`: seed (\d+): (.*)`)
+// mostSeeds bounds the search for one bug.
+const mostSeeds = 600
 
-// Each of testdata/bugs is a plausible mistake in the product. With any of them planted a seed breaks a promise.
+var (
+	seedOf   = regexp.MustCompile(`: seed (\d+): (.*)`)
+	breaking = regexp.MustCompile(`(?m)^Breaks: (.+)$`)
+)
+
+// Each of testdata/bugs is a plausible mistake in the product, and says which promise it breaks. With it planted a seed does.
 func TestPlantedBugsAreFound(t *testing.T) {
 	only := os.Getenv("SWELL_SIM_BUGS")
 	if only == "" && slices.Contains(strings.Split(os.Getenv("SWELL_REQUIRE"), ","), "bugs") {
@@ -27,33 +34,55 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	if err != nil || len(patches) < 10 {
 		t.Fatalf("%d patches, %v: want at least 10", len(patches), err)
 	}
-	sound := build(t)
+	sound, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range patches {
 		name := strings.TrimSuffix(filepath.Base(p), ".patch")
 		if only != "all" && !strings.HasPrefix(name, only) {
 			continue
 		}
-		t.Run(name, func(t *testing.T) { plant(t, p, sound) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plant(t, p, sound)
+		})
 	}
 }
 
-// plant wants a seed that breaks a promise with the mistake and keeps all of them without it.
+// plant wants a seed that breaks the patch's promise with the mistake and keeps all of them without it.
 func plant(t *testing.T, patch, sound string) {
+	text, err := os.ReadFile(patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := breaking.FindSubmatch(text)
+	if says == nil {
+		t.Fatalf("%s does not say which promise it breaks: give it a line %q before the diff", patch, "Breaks: a regular expression of the promise's words")
+	}
 	list, err := overlay.Write("../..", patch, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := seeds(t, build(t, "-overlay", list), "SWELL_SIM_SEEDS=100", "SWELL_SIM_FROM=1", "SWELL_SIM_STOP=30")
-	both := 0
-	for _, found := range broken.FindAllStringSubmatch(out, -1) {
-		if broken.MatchString(seeds(t, sound, "SWELL_SIM_SEEDS=1", "SWELL_SIM_FROM="+found[1])) {
-			both++
-			continue
+	program := build(t, "-overlay", list)
+	for from := 1; from <= mostSeeds; {
+		out := seeds(t, program, from, mostSeeds+1-from, string(says[1]))
+		found := seedOf.FindStringSubmatch(out)
+		if found == nil {
+			break
 		}
-		t.Logf("found by seed %s: %s", found[1], found[2])
-		return
+		seed, err := strconv.Atoi(found[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !seedOf.MatchString(seeds(t, sound, seed, 1, "")) {
+			t.Logf("found by seed %d: %s", seed, found[2])
+			return
+		}
+		t.Logf("seed %d breaks a promise without it too", seed)
+		from = seed + 1
 	}
-	t.Fatalf("no seed of 100 found it; %d broke a promise, with it and without", both)
+	t.Fatalf("no seed of %d found that %s", mostSeeds, says[1])
 }
 
 func build(t *testing.T, flags ...string) (program string) {
@@ -65,13 +94,14 @@ func build(t *testing.T, flags ...string) (program string) {
 	return program
 }
 
-// seeds runs some; a run that breaks a promise, or none, is the caller's to tell.
-func seeds(t *testing.T, program string, settings ...string) string {
+// seeds runs some, up to the first that breaks a promise whose words match; a run that breaks one, or none, is the caller's to
+// tell.
+func seeds(t *testing.T, program string, from, count int, words string) string {
 	t.Helper()
-	run := exec.CommandContext(t.Context(), program, "-test.run", "^TestSeedsKeepThePromises$")
-	run.Env = append(os.Environ(), settings...)
+	run := exec.CommandContext(t.Context(), program, "-test.run", "^TestSeedsKeepThePromises$", "-test.timeout", "30m")
+	run.Env = append(os.Environ(), "SWELL_SIM_FROM="+strconv.Itoa(from), "SWELL_SIM_SEEDS="+strconv.Itoa(count), "SWELL_SIM_UNTIL="+words, "SWELL_SIM_PROCESSES=1")
 	out, err := run.CombinedOutput()
-	if err == nil == broken.Match(out) {
+	if err == nil == seedOf.Match(out) {
 		t.Fatalf("the run of seeds itself failed: %v\n%s", err, out[:min(len(out), 4000)])
 	}
 	return string(out)

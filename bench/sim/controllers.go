@@ -133,7 +133,7 @@ func (w *world) free(n *corev1.Node, balloons bool) int64 {
 }
 
 // schedule binds pods as kube-scheduler does: real ones first, to the emptiest node that has room, or they put balloons out
-// and wait for their room.
+// and wait for their room; that takes a step.
 func (w *world) schedule() {
 	waiting := []*corev1.Pod{}
 	for _, p := range w.store.sortedPods() {
@@ -159,7 +159,7 @@ func (w *world) schedule() {
 			w.say("pod %s bound to %s", p.Name, n.Name)
 			continue
 		}
-		if isBalloon(p) || p.Status.NominatedNodeName != "" && w.store.nodes[p.Status.NominatedNodeName] != nil {
+		if isBalloon(p) || !p.CreationTimestamp.Time.Before(w.now()) || p.Status.NominatedNodeName != "" && w.store.nodes[p.Status.NominatedNodeName] != nil {
 			continue
 		}
 		if n := w.best(p, false); n != nil {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,12 +37,42 @@ func (w *world) checkLaunch(form url.Values, got canned) {
 	if duplicate && count > 0 {
 		w.violate("duplicate launch: %s was given %d instances, and plans asked for %d", group, w.effected[group], w.planned[group])
 	}
-	total := 0
-	for _, g := range w.aws.Status().Groups {
-		total += g.Alive
-	}
-	if count > 0 && total > maxNodes && !hand {
+	if total := w.total(); count > 0 && total > maxNodes && !hand {
 		w.violate("above max: %d instances of at most %d after a launch in %s", total, maxNodes, group)
+	}
+}
+
+// total is how many instances there are or will be.
+func (w *world) total() int {
+	n := 0
+	for _, g := range w.aws.Status().Groups {
+		n += max(g.Alive, g.Desired)
+	}
+	return n
+}
+
+// checkRaise is made of every desired capacity that a scaler set.
+func (w *world) checkRaise(form url.Values, before emulator.Status) {
+	group, was := form.Get("AutoScalingGroupName"), 0
+	for _, g := range before.Groups {
+		if g.Name == group {
+			was = g.Desired
+		}
+	}
+	to, _ := strconv.Atoi(form.Get("DesiredCapacity")) // AWS took it
+	w.mu.Lock()
+	w.effected[group] += to - was
+	duplicate, hand := w.effected[group] > w.planned[group], w.handed()
+	w.mu.Unlock()
+	w.say("desired capacity of %s set from %d to %d", group, was, to)
+	if to < was {
+		w.violate("the desired capacity of %s was lowered from %d to %d", group, was, to)
+	}
+	if duplicate && !hand {
+		w.violate("duplicate launch: %s was raised to %d, and plans asked for %d instances in all", group, to, w.planned[group])
+	}
+	if total := w.total(); total > maxNodes && !hand {
+		w.violate("above max: %d instances of at most %d after a raise of %s", total, maxNodes, group)
 	}
 }
 
@@ -79,7 +110,7 @@ func (w *world) checkTermination(by string, form url.Values, got canned, before 
 	}
 	w.store.mu.Unlock()
 	w.mu.Lock()
-	lost, hand := w.noticed[id], w.handed()
+	lost, hand := w.noticed[id] || w.neverJoin[id], w.handed() // what never joined was none of the zone's nodes
 	w.mu.Unlock()
 	desired := 0
 	for _, g := range w.aws.Status().Groups {
@@ -110,13 +141,16 @@ func (w *world) checkCompletion(form url.Values, got canned, before emulator.Sta
 // checkNeed looks at what a plan buys with the world as it is: where all that waits has a place on nodes that are up and on
 // instances that launch calls gave, whatever order it is placed in, nothing is to be bought.
 func (w *world) checkNeed(p plan.Plan, fresh bool, joinWithin map[string]time.Duration) {
-	asked := 0
+	asked, forPods := 0, 0
 	for _, l := range p.Launches {
 		w.mu.Lock()
 		w.planned[l.Group] += l.Count
 		w.mu.Unlock()
 		if l.Pods+l.Balloons > 0 { // the floors of groups and zones are no matter of places
 			asked += l.Count
+		}
+		if l.Pods > 0 {
+			forPods += l.Count
 		}
 		w.say("plan: launch %d in %s (%d pods, %d balloons): %s", l.Count, l.Group, l.Pods, l.Balloons, l.Reason)
 	}
@@ -134,6 +168,10 @@ func (w *world) checkNeed(p plan.Plan, fresh bool, joinWithin map[string]time.Du
 		if !isBalloon(pod) && pod.DeletionTimestamp == nil && pod.Spec.NodeName == "" {
 			waiting++
 		}
+	}
+	if room := up[zones[0]] + up[zones[1]]; forPods > 0 && waiting <= room {
+		w.violate("launch for what preemption gave: %d instances for pods, and all %d that wait fit into the %d places that are free or held by balloons", forPods, waiting, room)
+		return
 	}
 	enough := func(slots map[string]int) bool {
 		want := map[string]int{}

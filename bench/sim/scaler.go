@@ -54,7 +54,7 @@ func (c *cloud) Raise(ctx context.Context, group string, target int) (nodegroups
 }
 
 func launched(got aws.LaunchResult) nodegroups.Launched {
-	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost}
+	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost, Refused: got.Refused}
 	for _, f := range got.Failures {
 		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
 	}
@@ -136,6 +136,10 @@ func (s *scaler) takeOver(ctx context.Context) error {
 	s.w.say("%s takes over, %d launches open", s.wire.id, len(open))
 	v := s.w.store.view()
 	s.actor = act.New(v, s.kube, s.cloud, intents, s.ledger, act.Options{Returned: s.groups.Returned, Log: slog.New(slog.DiscardHandler)})
+	for _, late := range s.actor.Answered() {
+		s.groups.Launched(late.At, late.Launched)
+		s.groups.Raised(late.At, late.Raised)
+	}
 	out, _ := s.actor.Recover(ctx, open) // what is not recovered stays open
 	s.note(out)
 	world, err := observe.Read(ctx, v, s.groups, time.Now())
@@ -195,6 +199,9 @@ func (s *scaler) step(ctx context.Context) error {
 	if out.Reread {
 		_ = s.read(ctx, world) // it is read again with the next tick
 	}
+	if current && s.holds() {
+		s.w.checkLeft(s.wire.id)
+	}
 	if !s.wire.gone() {
 		out.Errors = append(out.Errors, s.learned.keep(s.w))
 	}
@@ -230,6 +237,5 @@ func (s *scaler) plan(ctx context.Context, v *view, world *observe.World, curren
 func (s *scaler) holds() bool {
 	s.w.store.mu.Lock()
 	defer s.w.store.mu.Unlock()
-	m := s.w.store.maps[intentsName]
-	return m != nil && m.Data["holder"] == s.wire.id
+	return s.w.store.holder() == s.wire.id
 }

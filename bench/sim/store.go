@@ -69,6 +69,14 @@ func (s *store) changeNode(name string, change func(*corev1.Node)) {
 	s.putNode(n)
 }
 
+// holder of the fence; empty is nobody.
+func (s *store) holder() string {
+	if m := s.maps[intentsName]; m != nil {
+		return m.Data["holder"]
+	}
+	return ""
+}
+
 func (s *store) sortedPods() []*corev1.Pod {
 	return slices.SortedFunc(maps.Values(s.pods), func(a, b *corev1.Pod) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))

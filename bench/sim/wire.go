@@ -38,15 +38,14 @@ var errLost = errors.New("i/o timeout")
 func number(n int) string { return strconv.Itoa(n) }
 
 // pass takes a request's time and says whether the process lives; it may crash before the request or after it.
-func (c *wire) pass(ctx context.Context, key string, kube bool) (crash bool, err error) {
+func (c *wire) pass(ctx context.Context, key string, kube bool, rolls func(string) uint64) (crash bool, err error) {
 	c.mu.Lock()
-	c.seen++
-	n, wait := c.seen, time.Duration(0)
+	wait := time.Duration(0)
 	if kube {
 		wait = max(0, time.Until(c.stalled))
 	}
 	c.mu.Unlock()
-	roll := c.w.roll("latency " + c.id + key)
+	roll := rolls("latency " + c.id + key)
 	if err := sleep(ctx, wait+2*time.Millisecond+time.Duration(roll%60_000_000)); err != nil {
 		return false, err
 	}
@@ -55,7 +54,8 @@ func (c *wire) pass(ctx context.Context, key string, kube bool) (crash bool, err
 	if c.dead {
 		return false, errLost
 	}
-	if c.crashAt > 0 && n >= c.crashAt && !c.w.calm {
+	c.seen++ // as they are carried out, which the seed orders
+	if c.crashAt > 0 && c.seen >= c.crashAt && !c.w.calm {
 		c.dead = true
 		c.w.fire("scaler crashes")
 		if roll>>60&1 == 0 {
@@ -86,18 +86,22 @@ type kube struct{ *wire }
 
 func (c kube) RoundTrip(r *http.Request) (*http.Response, error) {
 	q := readRequest(r)
+	q.by = c.id
 	key := fmt.Sprintf(" %s %s/%s/%s%s", q.method, q.resource, q.name, q.sub, q.node)
 	if q.method == http.MethodPost && q.resource == "pods" && q.sub == "" {
 		key += string(q.body)
 	}
-	crash, err := c.pass(r.Context(), key, true)
+	w, rolls := c.w, c.w.roll
+	if q.method == http.MethodGet {
+		rolls = w.reading
+	}
+	crash, err := c.pass(r.Context(), key, true, rolls)
 	if err != nil {
 		return nil, err
 	}
-	w := c.w
 	roll := uint64(1000)
 	if !w.calm && q.resource != "" {
-		roll = w.roll("fault "+c.id+key) % 400
+		roll = rolls("fault "+c.id+key) % 400
 	}
 	resource := schema.GroupResource{Resource: q.resource}
 	switch {
@@ -163,7 +167,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 	action := form.Get("Action")
 	body = bytes.Replace(body, []byte(`"WaitTimeSeconds":20`), []byte(`"WaitTimeSeconds":0`), 1) // the world polls once a tick
 	key := " " + action + form.Get("AutoScalingGroupName") + form.Get("InstanceId") + form.Get("RequestedCapacity") + form.Get("ClientToken") + r.Header.Get("X-Amz-Target")
-	crash, err := c.pass(r.Context(), key, false)
+	crash, err := c.pass(r.Context(), key, false, c.w.roll)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +199,11 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 		w.fire("AWS call lost after its effect")
 		return nil, errLost
 	}
+	if action == "LaunchInstances" && got.code == http.StatusOK {
+		w.mu.Lock()
+		w.answered[form.Get("ClientToken")] = c.id
+		w.mu.Unlock()
+	}
 	return got.response(r), nil
 }
 
@@ -215,10 +224,7 @@ func (w *world) effect(by string, r *http.Request, action string, form url.Value
 		w.checkLaunch(form, got)
 	case "SetDesiredCapacity":
 		if got.code == http.StatusOK {
-			w.mu.Lock()
-			w.denied[form.Get("AutoScalingGroupName")] = true
-			w.mu.Unlock()
-			w.say("desired capacity of %s set to %s", form.Get("AutoScalingGroupName"), form.Get("DesiredCapacity"))
+			w.checkRaise(form, before)
 		}
 	case "TerminateInstanceInAutoScalingGroup":
 		w.checkTermination(by, form, got, before)

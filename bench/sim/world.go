@@ -40,15 +40,18 @@ type world struct {
 	faults    map[string]int
 	found     []string
 	rolls     map[string]uint64
+	readings  map[string]rolled
 	answers   map[string]*canned // last answer by request, for stale ones
 	broken    time.Time          // a pod's node may be told late: caches stand still until then
 	frozen    *view
-	launched  map[string]bool // instances that a scaler's launch calls gave
-	effected  map[string]int  // instances by group that launch calls gave
-	planned   map[string]int  // instances by group that plans asked for
-	denied    map[string]bool // groups whose desired capacity was raised instead
-	noticed   map[string]bool // instances with a notice of their end
-	leaving   map[string]bool // instances that a call ends; a hook may hold them up
+	launched  map[string]bool   // instances that a scaler's launch calls gave
+	effected  map[string]int    // instances by group that launch calls gave
+	planned   map[string]int    // instances by group that plans asked for
+	answered  map[string]string // by client token, the scaler that has had the answer
+	cordoned  map[string]string // by node, the scaler that began to drain it
+	left      map[string]int    // by what somebody else began, for how many turns the scaler that acts has let it be
+	noticed   map[string]bool   // instances with a notice of their end
+	leaving   map[string]bool   // instances that a call ends; a hook may hold them up
 	byHand    map[string]time.Time
 	replicas  map[string]int
 	born      int
@@ -93,8 +96,8 @@ var allocatable = map[string]string{"cpu": "3920m", "memory": "14Gi", "pods": "5
 
 func newWorld(seed uint64) (*world, error) {
 	w := &world{seed: seed, bare: seed%4 == 1, floor: 1 + int(seed%4)%2, start: time.Now(), dice: rand.New(rand.NewPCG(seed, 1)), store: newStore(),
-		faults: map[string]int{}, rolls: map[string]uint64{}, answers: map[string]*canned{}, launched: map[string]bool{}, effected: map[string]int{}, planned: map[string]int{},
-		denied: map[string]bool{}, noticed: map[string]bool{}, leaving: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
+		faults: map[string]int{}, rolls: map[string]uint64{}, readings: map[string]rolled{}, answers: map[string]*canned{}, launched: map[string]bool{}, effected: map[string]int{}, planned: map[string]int{},
+		answered: map[string]string{}, cordoned: map[string]string{}, left: map[string]int{}, noticed: map[string]bool{}, leaving: map[string]bool{}, byHand: map[string]time.Time{}, unready: map[string]time.Time{}, neverJoin: map[string]bool{},
 		replicas: map[string]int{"web": 4 + int(seed%5), "api": 6}}
 	var err error
 	w.aws, err = emulator.New(emulator.Options{Fleet: fleet(seed), Seed: seed, Manual: true, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
@@ -142,10 +145,32 @@ func (w *world) fire(fault string) {
 func (w *world) roll(key string) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.rolled(key)
+}
+
+func (w *world) rolled(key string) uint64 {
 	w.rolls[key]++
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %s %d", w.seed, key, w.rolls[key])
 	return rand.New(rand.NewPCG(h.Sum64(), w.seed)).Uint64()
+}
+
+// reading rolls for a request that changes nothing: the same one, made by two goroutines at one instant, meets the same fate,
+// since which of them is first is not the seed's to say.
+func (w *world) reading(key string) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, again := w.readings[key]; again && last.at.Equal(w.now()) {
+		return last.roll
+	}
+	now := rolled{w.now(), w.rolled(key)}
+	w.readings[key] = now
+	return now.roll
+}
+
+type rolled struct {
+	at   time.Time
+	roll uint64
 }
 
 // run moves the world until it is told to stop.

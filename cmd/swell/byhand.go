@@ -1,18 +1,16 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
 
-	"swell/api/v1alpha1"
 	"swell/scaler/byhand"
 )
 
@@ -43,7 +41,7 @@ without --all what is in force is printed.`,
 			e, err := f.entry(cmd, args)
 			if err == nil {
 				e.What = f.what
-				err = f.put(cmd, e, "frozen")
+				err = f.put(cmd, e, fmt.Sprintf("%s until %s: %s.", ofPool(e.Pool, "is", "are")+" frozen", e.Until.Format(time.RFC3339), whatStops[e.What]))
 			}
 			return err
 		},
@@ -64,7 +62,7 @@ func unfreezeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.remove(cmd, e, "no freeze of "+ofPool(e.Pool)+" was made by command; one in Git is in spec.freeze of the CapacityPool")
+			return f.remove(cmd, e, "the freeze of "+ofPool(e.Pool, "", ""), "no freeze of "+ofPool(e.Pool, "", "")+" was made by command; one in Git is in spec.freeze of the CapacityPool")
 		},
 	}
 	f.register(c)
@@ -90,7 +88,7 @@ func holdCommand() *cobra.Command {
 			e, err := f.entry(cmd, args)
 			if err == nil {
 				e.Zone, e.Nodes = f.zone, f.nodes
-				err = f.put(cmd, e, "held")
+				err = f.put(cmd, e, fmt.Sprintf("pool %s keeps at least %d nodes in %s until %s.", e.Pool, e.Nodes, e.Zone, e.Until.Format(time.RFC3339)))
 			}
 			return err
 		},
@@ -114,7 +112,7 @@ func releaseCommand() *cobra.Command {
 			if e.Zone = f.zone; f.zone == "" {
 				return usageError{fmt.Errorf("%s: --zone is missing; give the zone of the hold", cmd.CommandPath())}
 			}
-			return f.remove(cmd, e, fmt.Sprintf("no hold of pool %s in %s was made by command; one in Git is in spec.holds of the CapacityPool", e.Pool, e.Zone))
+			return f.remove(cmd, e, fmt.Sprintf("the hold of pool %s in %s", e.Pool, e.Zone), fmt.Sprintf("no hold of pool %s in %s was made by command; one in Git is in spec.holds of the CapacityPool", e.Pool, e.Zone))
 		},
 	}
 	f.register(c)
@@ -137,17 +135,25 @@ func atMostOne(what string) cobra.PositionalArgs {
 	}
 }
 
-func ofPool(name string) string {
+// whatStops is what a freeze does, in words.
+var whatStops = map[string]string{byhand.ScaleIn: "nothing is returned", byhand.All: "nothing is launched or returned"}
+
+// ofPool names one pool, or all, with the verb for one or for several.
+func ofPool(name, one, several string) string {
 	if name == "" {
-		return "all pools"
+		return strings.TrimSpace("all pools " + several)
 	}
-	return "pool " + name
+	return strings.TrimSpace("pool " + name + " " + one)
 }
 
 // pool is whom the arguments name.
 func (f handFlags) pool(cmd *cobra.Command, args []string) (byhand.Entry, error) {
 	if (len(args) == 1) == f.all {
-		return byhand.Entry{}, usageError{fmt.Errorf("%s: give one pool, or --all where the command has it; see %s --help", cmd.CommandPath(), cmd.CommandPath())}
+		give := "give one pool"
+		if cmd.Flags().Lookup("all") != nil {
+			give = "give either one pool or --all"
+		}
+		return byhand.Entry{}, usageError{fmt.Errorf("%s: %s; see %s --help", cmd.CommandPath(), give, cmd.CommandPath())}
 	}
 	if f.all {
 		return byhand.Entry{}, nil
@@ -184,7 +190,7 @@ func (f handFlags) entry(cmd *cobra.Command, args []string) (byhand.Entry, error
 }
 
 // put writes an entry for a pool that is there, and prints what is in force.
-func (f handFlags) put(cmd *cobra.Command, e byhand.Entry, done string) error {
+func (f handFlags) put(cmd *cobra.Command, e byhand.Entry, did string) error {
 	if err := e.Validate(); err != nil {
 		return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
 	}
@@ -192,18 +198,26 @@ func (f handFlags) put(cmd *cobra.Command, e byhand.Entry, done string) error {
 	if err != nil {
 		return err
 	}
+	var notes []string
 	if e.Pool != "" {
-		if err := knownPool(cmd.Context(), f.clusterFlags, e.Pool); err != nil {
+		pool, err := knownPool(cmd.Context(), f.clusterFlags, e.Pool)
+		if err == nil && e.Zone != "" {
+			notes, err = holdable(pool, e.Zone)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 		}
 	}
 	if err := f.store(kube).Put(cmd.Context(), e); err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
-	return f.print(cmd, fmt.Sprintf("%s is %s until %s.", ofPool(e.Pool), done, e.Until.Format(time.RFC3339)))
+	if note := followed(cmd.Context(), kube, f.scaler); note != "" {
+		notes = append(notes, note)
+	}
+	return f.print(cmd, did, notes...)
 }
 
-func (f handFlags) remove(cmd *cobra.Command, e byhand.Entry, missing string) error {
+func (f handFlags) remove(cmd *cobra.Command, e byhand.Entry, what, missing string) error {
 	kube, err := f.connect(cmd.CommandPath(), f.context)
 	if err != nil {
 		return err
@@ -215,33 +229,11 @@ func (f handFlags) remove(cmd *cobra.Command, e byhand.Entry, missing string) er
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
-	return f.print(cmd, e.Key()+" is taken away.")
+	return f.print(cmd, what+" is taken away.")
 }
 
 func (f handFlags) store(kube kubernetes.Interface) byhand.Store {
 	return byhand.Store{Kube: kube, Namespace: f.scaler}
-}
-
-// knownPool is an error for a pool that is not there: what is asked of it would be kept and never followed.
-func knownPool(ctx context.Context, f clusterFlags, name string) error {
-	api, _, err := newAPIReader(whyFlags{kubeconfig: f.kubeconfig, context: f.context})
-	if err != nil {
-		return err
-	}
-	all := "/apis/" + v1alpha1.GroupVersion.String() + "/capacitypools"
-	var pool json.RawMessage
-	err = api.read(ctx, &pool, all+"/"+name, "")
-	if isMissing(err) {
-		err = fmt.Errorf("there is no CapacityPool %s", name)
-		if there, failed := api.names(ctx, all); failed == nil && len(there) > 0 {
-			return fmt.Errorf("%w; %s", err, among(name, there))
-		}
-		return fmt.Errorf("%w, and no other; apply one first", err)
-	}
-	if err != nil {
-		return fmt.Errorf("read CapacityPool %s: %w", name, err)
-	}
-	return nil
 }
 
 // handOutput is what is asked for by hand.
@@ -250,6 +242,8 @@ type handOutput struct {
 	Freezes []handEntry   `json:"freezes"`
 	Holds   []handEntry   `json:"holds"`
 	Wrong   []handProblem `json:"problems"`
+	// Notes are why what was asked for may have no effect.
+	Notes []string `json:"notes"`
 }
 
 type handEntry struct {
@@ -271,7 +265,7 @@ type handProblem struct {
 }
 
 // print says what was done and what is in force. Entries that cannot be read make it fail.
-func (f handFlags) print(cmd *cobra.Command, did string) error {
+func (f handFlags) print(cmd *cobra.Command, did string, notes ...string) error {
 	kube, err := f.connect(cmd.CommandPath(), f.context)
 	if err != nil {
 		return err
@@ -280,7 +274,7 @@ func (f handFlags) print(cmd *cobra.Command, did string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
-	out := handOutput{Did: did, Freezes: []handEntry{}, Holds: []handEntry{}, Wrong: []handProblem{}}
+	out := handOutput{Did: did, Freezes: []handEntry{}, Holds: []handEntry{}, Wrong: []handProblem{}, Notes: append([]string{}, notes...)}
 	for _, e := range orders.Entries {
 		line := handEntry{e.Key(), e.Pool, e.What, e.Zone, e.Nodes, e.Until, e.By, e.Reason, e.Until.After(time.Now())}
 		if e.Zone != "" {
@@ -296,6 +290,9 @@ func (f handFlags) print(cmd *cobra.Command, did string) error {
 		err = printJSON(cmd.OutOrStdout(), out)
 	} else {
 		err = out.print(cmd.OutOrStdout())
+		for _, n := range notes {
+			fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
+		}
 	}
 	if err == nil && len(out.Wrong) > 0 {
 		err = fmt.Errorf("%s: %s; %s", cmd.CommandPath(), out.Wrong[0].What, out.Wrong[0].Mend)
@@ -314,7 +311,7 @@ func (o handOutput) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "POOL\tWHAT\tUNTIL\tBY\tREASON")
 	for _, e := range append(o.Freezes, o.Holds...) {
-		what := map[string]string{byhand.ScaleIn: "nothing is returned", byhand.All: "nothing is launched or returned"}[e.What]
+		what := whatStops[e.What]
 		if e.Zone != "" {
 			what = fmt.Sprintf("at least %d nodes in %s", e.Nodes, e.Zone)
 		}

@@ -26,11 +26,17 @@ type handoverFlags struct {
 
 func handoverCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "handover", Short: "Move what a cluster has learned to the one that follows it, and see how far the move is", Args: noArgs,
+		Use: "handover", Short: "Move what a cluster has learned to the one that follows it, and see how far the move is",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
 			return usageError{errors.New("swell handover: no command was given; give export, import or status")}
 		},
+	}
+	c.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usageError{fmt.Errorf("swell handover: unknown command %q; give export, import or status", args[0])}
+		}
+		return nil
 	}
 	c.AddCommand(exportHandover(), importHandover(), handoverStatusCommand())
 	return c
@@ -38,6 +44,7 @@ func handoverCommand() *cobra.Command {
 
 func (f *handoverFlags) registerMove(c *cobra.Command, file string) {
 	f.register(c)
+	_ = c.Flags().MarkHidden("scaler-namespace") // --checkpoints is what counts
 	c.Flags().StringVar(&f.checkpoints, "checkpoints", "swell-system", "namespace that swell-scaler keeps histories in: history.checkpoints of its configuration")
 	c.Flags().StringVar(&f.configuration, "config", "", "configuration file of this cluster's swell-scaler: its time zone and holidays must be the same in both")
 	c.Flags().StringVarP(&f.file, map[bool]string{true: "out", false: "file"}[file == "out"], file[:1], "", "the hand-over file (required)")
@@ -103,7 +110,7 @@ func (f handoverFlags) export(cmd *cobra.Command) error {
 			Bytes    int    `json:"bytes"`
 		}{f.file, len(file.Balloons), len(file.Learned), len(raw) + 1})
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: histories of %d Balloons, %d ConfigMaps of what was learned, %d KiB\n", f.file, len(file.Balloons), len(file.Learned), len(raw)>>10)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: histories of Balloons: %d, ConfigMaps of boot times and capacity: %d, bytes: %d\n", f.file, len(file.Balloons), len(file.Learned), len(raw)+1)
 	return err
 }
 
@@ -125,8 +132,8 @@ func importHandover() *cobra.Command {
 		Use: "import --file FILE", Short: "Merge a hand-over file into a cluster, before its Balloons are applied",
 		Long: `Merge a hand-over file into a cluster, before its Balloons are applied.
 
-What the cluster has sampled or learned itself stays, and a second import changes nothing. A scaler reads a history when it
-first sees its Balloon: where Balloons are there already, restart swell-scaler afterwards.`,
+What the cluster has sampled or learned itself stays, and a second import changes nothing. A swell-scaler that runs takes over
+what is of Balloons that are there already with its next save, at most five minutes later.`,
 		Example: "  swell handover import --context new --config new/scaler.yaml --file old.json --dry-run",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -192,6 +199,8 @@ func (f handoverFlags) bring(cmd *cobra.Command) error {
 	}
 	if f.dryRun {
 		fmt.Fprintln(cmd.OutOrStdout(), "\nNothing was written: --dry-run.")
+	} else {
+		fmt.Fprintln(cmd.OutOrStdout(), "\nA swell-scaler that runs there takes it over within five minutes.")
 	}
 	if note != "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)

@@ -72,6 +72,7 @@ func handoverStatusCommand() *cobra.Command {
 	c.Flags().StringVar(&f.checkpoints, "checkpoints", "swell-system", "namespace that swell-scaler keeps histories in, in both clusters")
 	c.Flags().StringVar(&f.deadline, "deadline", "", "when all are to have moved: 2026-12-20, the end of that day here, or a time such as 2026-12-20T18:00:00+09:00")
 	_ = c.Flags().MarkHidden("context")
+	_ = c.Flags().MarkHidden("scaler-namespace")
 	return c
 }
 
@@ -247,16 +248,19 @@ func printApplications(w io.Writer, apps []application, deadline time.Time) erro
 	}
 	fmt.Fprintf(w, "%d of %d applications have moved", count[handover.Done], len(apps))
 	if !deadline.IsZero() {
-		fmt.Fprintf(w, "; until %s %d are behind, %d have not begun", deadline.Format(time.RFC3339), count[handover.Behind], count[handover.NotBegun])
+		fmt.Fprintf(w, "; for the deadline %s %d are behind, %d have not begun", deadline.Format(time.RFC3339), count[handover.Behind], count[handover.NotBegun])
 	}
 	fmt.Fprint(w, ".\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "APPLICATION\tSTATE\tOLD\tNEW\tPODS OLD/NEW\tBALLOONS NEW\tHISTORY OLD/NEW\tARRIVES\tNEXT")
-	pods := func(n *int32) string {
-		if n == nil {
+	pods := func(s side) string {
+		switch {
+		case !s.Present:
+			return "-"
+		case s.Ready == nil:
 			return "?"
 		}
-		return fmt.Sprint(*n)
+		return fmt.Sprint(*s.Ready)
 	}
 	share := func(s side) string {
 		switch {
@@ -276,7 +280,7 @@ func printApplications(w io.Writer, apps []application, deadline time.Time) erro
 			arrives = a.Finish.Format(time.DateOnly)
 		}
 		fmt.Fprintf(t, "%s/%s\t%s\t%s\t%s\t%s/%s\t%d/%d\t%s/%s\t%s\t%s\n", a.Namespace, a.Balloon, a.State, share(a.Old), share(a.New),
-			pods(a.Old.Ready), pods(a.New.Ready), a.New.Running, a.New.Balloons, days(a.Old), days(a.New), arrives, a.Next)
+			pods(a.Old), pods(a.New), a.New.Running, a.New.Balloons, days(a.Old), days(a.New), arrives, a.Next)
 	}
 	return t.Flush()
 }

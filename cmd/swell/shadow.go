@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,6 +37,32 @@ type shadowLine struct {
 	real, own  float64
 }
 
+// shadowTotal is of all pools; null is that a price is unknown. Costs are in the currency of the configured prices.
+type shadowTotal struct {
+	RealHours  float64  `json:"realNodeHours"`
+	SwellHours float64  `json:"swellNodeHours"`
+	RealCost   *float64 `json:"realCost"`
+	SwellCost  *float64 `json:"swellCost"`
+	Saved      *float64 `json:"saved"` // below zero is what swell would have cost more
+}
+
+// shadowAction is one imagined launch or return.
+type shadowAction struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"` // launch or return
+	Count  int       `json:"count"`
+	Pool   string    `json:"pool"`
+	Zone   string    `json:"zone"`
+	Market string    `json:"market"`
+	Group  string    `json:"group"`
+	// Instance and Node are of a return.
+	Instance string `json:"instance,omitempty"`
+	Node     string `json:"node,omitempty"`
+	// Hourly is the price of one instance an hour; null is unknown.
+	Hourly *float64 `json:"hourlyPrice"`
+	Reason string   `json:"reason"`
+}
+
 // shadowOutput is what pools that only observed would have done.
 type shadowOutput struct {
 	From  *time.Time `json:"from"`
@@ -48,10 +71,15 @@ type shadowOutput struct {
 	// Gaps are stretches without counts, in which the scaler did not run.
 	Gaps  int           `json:"gaps"`
 	Lines []*shadowLine `json:"lines"`
+	// Total of all lines.
+	Total shadowTotal `json:"total"`
+	// Actions are the imagined launches and returns, oldest first.
+	Actions []shadowAction `json:"actions"`
 	// Ahead are the seconds from an imagined launch to the launch of a node that came in its zone within 15 minutes, sorted.
 	Ahead []float64 `json:"aheadSeconds"`
-	// Unanswered are imagined launches that no node followed.
+	// Unanswered are imagined launches that no node followed; Pending are younger than that at the ledger's end.
 	Unanswered int `json:"unanswered"`
+	Pending    int `json:"pending"`
 	// Waits of pods by their upper bound in seconds; "more" is above ten minutes.
 	Waits   map[string]int `json:"podWaits"`
 	Limits  []string       `json:"notKnown"`
@@ -65,11 +93,13 @@ var shadowLimits = []string{
 	"whether AWS would have had the capacity, and how long its instances would have taken to boot",
 	"a node that came is taken for the answer to the oldest imagined launch of its pool and zone within 15 minutes",
 	"nodes outside the pools' groups, such as Karpenter's, are not counted",
+	"pods that never found a place are in no wait",
+	"after a restart of swell-scaler what is still needed is counted once more",
 }
 
 func shadowCommand() *cobra.Command {
 	var dir string
-	var asJSON bool
+	var asJSON, actions bool
 	c := &cobra.Command{
 		Use:     "shadow --ledger DIR",
 		Short:   "Say what pools that only observe would have done beside the scaler that acts",
@@ -91,10 +121,14 @@ func shadowCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), out)
 			}
+			if actions {
+				return out.printActions(cmd.OutOrStdout())
+			}
 			return out.print(cmd.OutOrStdout())
 		},
 	}
 	c.Flags().StringVar(&dir, "ledger", "", "folder of the ledger (required)")
+	c.Flags().BoolVar(&actions, "actions", false, "list each launch and return that would have been, with its price and reason")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	return c
 }
@@ -103,7 +137,7 @@ type shadowKey struct{ pool, zone, market string }
 
 // shadowReport adds up a ledger; its times are model time.
 func shadowReport(entries []ledger.Entry) *shadowOutput {
-	o := &shadowOutput{Waits: map[string]int{}, Ahead: []float64{}, Limits: shadowLimits, Lines: []*shadowLine{}}
+	o := &shadowOutput{Waits: map[string]int{}, Ahead: []float64{}, Limits: shadowLimits, Lines: []*shadowLine{}, Actions: []shadowAction{}}
 	lines := map[shadowKey]*shadowLine{}
 	line := func(pool, zone, market string) *shadowLine {
 		k := shadowKey{pool, zone, market}
@@ -120,11 +154,13 @@ func shadowReport(entries []ledger.Entry) *shadowOutput {
 		zone := [2]string{e.Pool, e.Zone}
 		switch e.Action {
 		case "would-launch":
+			o.Actions = append(o.Actions, actionOf(e))
 			line(e.Pool, e.Zone, e.Market).Launches += e.Count
 			for range e.Count {
 				waiting[zone] = append(waiting[zone], e.Model)
 			}
 		case "would-return":
+			o.Actions = append(o.Actions, actionOf(e))
 			line(e.Pool, e.Zone, e.Market).Returns += e.Count
 		case "node-came":
 			line(e.Pool, e.Zone, e.Market).Came += e.Count
@@ -139,11 +175,28 @@ func shadowReport(entries []ledger.Entry) *shadowOutput {
 		}
 	}
 	for _, w := range waiting {
-		o.Unanswered += len(w)
+		for _, at := range w {
+			if entries[len(entries)-1].Model.Sub(at) > matchWithin {
+				o.Unanswered++
+			} else {
+				o.Pending++
+			}
+		}
 	}
 	slices.Sort(o.Ahead)
 	o.price()
 	return o
+}
+
+func actionOf(e *ledger.Entry) shadowAction {
+	a := shadowAction{At: e.Model.UTC().Truncate(time.Second), What: "launch", Count: e.Count, Pool: e.Pool, Zone: e.Zone, Market: e.Market, Group: e.Object, Reason: e.Reason}
+	if e.Action == "would-return" {
+		a.What, a.Group, a.Instance, a.Node = "return", e.Group, e.Object, e.Node
+	}
+	if e.Hourly > 0 {
+		a.Hourly = &e.Hourly
+	}
+	return a
 }
 
 // answer takes the oldest imagined launch that a node at a time may answer.
@@ -193,77 +246,18 @@ func (o *shadowOutput) count(last, e *ledger.Entry, line func(pool, zone, market
 }
 
 func (o *shadowOutput) price() {
+	t, real, own, priced := &o.Total, 0.0, 0.0, true
 	for _, l := range o.Lines {
+		t.RealHours, t.SwellHours = t.RealHours+l.RealHours, t.SwellHours+l.SwellHours
+		real, own, priced = real+l.real, own+l.own, priced && !l.unpriced
 		if !l.unpriced {
 			l.RealCost, l.SwellCost = &l.real, &l.own
 		}
 	}
+	if saved := real - own; priced {
+		t.RealCost, t.SwellCost, t.Saved = &real, &own, &saved
+	}
 	slices.SortFunc(o.Lines, func(a, b *shadowLine) int {
 		return cmp.Or(cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.Zone, b.Zone), cmp.Compare(a.Market, b.Market))
 	})
-}
-
-// waited is the upper bound of the waits' quantile, in words.
-func (o *shadowOutput) waited(q float64) string {
-	bounds, all := []string{}, 0
-	for b, n := range o.Waits {
-		bounds, all = append(bounds, b), all+n
-	}
-	size := func(b string) int {
-		n, err := strconv.Atoi(b)
-		if err != nil {
-			return 1 << 30
-		}
-		return n
-	}
-	slices.SortFunc(bounds, func(a, b string) int { return cmp.Compare(size(a), size(b)) })
-	sum := 0
-	for _, b := range bounds {
-		if sum += o.Waits[b]; float64(sum) >= q*float64(all) {
-			if b == "more" {
-				return "more than 600 s"
-			}
-			return "at most " + b + " s"
-		}
-	}
-	return "unknown"
-}
-
-func (o *shadowOutput) print(w io.Writer) error {
-	if o.From != nil {
-		fmt.Fprintf(w, "%s to %s, watched for %.1f h", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339), o.Hours)
-		if o.Gaps > 0 {
-			fmt.Fprintf(w, ", with %d gaps", o.Gaps)
-		}
-		fmt.Fprint(w, ". What pools that only observe would have done:\n\n")
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "POOL\tZONE\tMARKET\tWOULD LAUNCH\tCAME\tWOULD RETURN\tNODE-HOURS\tWITH SWELL\tCOST\tWITH SWELL\t")
-	cost := func(v *float64) string {
-		if v == nil {
-			return "no price"
-		}
-		return fmt.Sprintf("%.2f", *v)
-	}
-	for _, l := range o.Lines {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t\n", l.Pool, l.Zone, l.Market, l.Launches, l.Came, l.Returns, l.RealHours, l.SwellHours, cost(l.RealCost), cost(l.SwellCost))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(w)
-	if n := len(o.Ahead); n > 0 {
-		fmt.Fprintf(w, "%d nodes came after swell would have launched: by a median of %.0f s, at most %.0f s later.\n", n, o.Ahead[n/2], o.Ahead[n-1])
-	}
-	if o.Unanswered > 0 {
-		fmt.Fprintf(w, "%d imagined launches were followed by no node in 15 minutes.\n", o.Unanswered)
-	}
-	if len(o.Waits) > 0 {
-		fmt.Fprintf(w, "Half of the pods waited %s for a place, 99 %% %s.\n", o.waited(0.5), o.waited(0.99))
-	}
-	fmt.Fprintln(w, "\nWhat this cannot know:")
-	for _, l := range o.Limits {
-		fmt.Fprintln(w, "-", l)
-	}
-	return nil
 }

@@ -29,10 +29,12 @@ func TestShadowAddsUpTheLedger(t *testing.T) {
 	}
 	add(0, count(4, 0, 1))
 	add(time.Minute, count(4, 2, 0))
-	add(time.Minute, ledger.Entry{Action: "would-launch", Object: "x", Count: 2})
+	add(time.Minute, ledger.Entry{Action: "would-return", Object: "i-0", Group: "x", Node: "ip-10-0-0-1", Count: 1, Hourly: 0.5, Reason: "a tenth of it is in use"})
+	add(time.Minute, ledger.Entry{Action: "would-launch", Object: "x", Count: 2, Reason: "20 pods have no place"})
 	add(2*time.Minute, count(4, 2, 0))
 	add(3*time.Minute, ledger.Entry{Action: "node-came", Object: "i-1", Count: 1, Reason: "launched at " + start.Add(100*time.Second).Format(time.RFC3339)})
 	add(20*time.Minute, count(5, 0, 0))
+	add(21*time.Minute, ledger.Entry{Action: "would-launch", Object: "x", Count: 3})
 	book.Close()
 
 	code, stdout, stderr := swell(t, "shadow", "--ledger", dir, "--json")
@@ -41,24 +43,39 @@ func TestShadowAddsUpTheLedger(t *testing.T) {
 		t.Fatal(code, err, stdout, stderr)
 	}
 	l := got.Lines[0]
-	if l.Launches != 2 || l.Came != 1 || math.Abs(l.RealHours-8./60) > 1e-9 || math.Abs(l.SwellHours-9./60) > 1e-9 || l.SwellCost == nil || math.Abs(*l.SwellCost-4.5/60) > 1e-9 {
+	if l.Launches != 5 || l.Returns != 1 || l.Came != 1 || math.Abs(l.RealHours-8./60) > 1e-9 || math.Abs(l.SwellHours-9./60) > 1e-9 || l.SwellCost == nil || math.Abs(*l.SwellCost-4.5/60) > 1e-9 {
 		t.Errorf("%+v", *l)
+	}
+	if a := got.Actions; len(a) != 3 || a[0].What != "return" || a[0].Node != "ip-10-0-0-1" || a[0].Group != "x" || a[0].Hourly == nil || *a[0].Hourly != 0.5 || a[0].Reason == "" ||
+		a[1].What != "launch" || a[1].Group != "x" || a[1].Hourly != nil || a[1].Reason == "" {
+		t.Errorf("actions are %+v: want each with its price and reason", a)
+	}
+	if s := got.Total.Saved; s == nil || math.Abs(*s+0.5/60) > 1e-9 || math.Abs(got.Total.SwellHours-9./60) > 1e-9 {
+		t.Errorf("the total is %+v: want a node-minute more with swell", got.Total)
+	}
+	if got.Pending != 3 {
+		t.Errorf("%d launches are pending: the ledger ends a moment after them", got.Pending)
 	}
 	if got.Gaps != 1 || len(got.Ahead) != 1 || got.Ahead[0] != 40 || got.Unanswered != 1 || len(got.Limits) == 0 {
 		t.Errorf("%+v: want one gap, a node that came 40 s later and one launch without", got)
 	}
 	_, stdout, _ = swell(t, "shadow", "--ledger", dir)
-	for _, want := range []string{"WOULD LAUNCH", "a median of 40 s", "99 % at most 60 s", "What this cannot know"} {
+	for _, want := range []string{"WOULD LAUNCH", "a median of 40 s", "99 of 100 at most 60 s", "watched for 2m0s, gaps: 1", "0.01 more", "last 15 minutes that no node has followed yet: 3", "What this cannot know"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
+	}
+	t.Log(stdout)
+	if _, stdout, _ = swell(t, "shadow", "--ledger", dir, "--actions"); !strings.Contains(stdout, "ip-10-0-0-1") || !strings.Contains(stdout, "0.5") || !strings.Contains(stdout, "20 pods have no place") {
+		t.Error(stdout)
 	}
 	t.Log(stdout)
 }
 
 func TestHandCommandsRefuseWhatCannotBe(t *testing.T) {
 	kubeconfig := whyServer(t, map[string]string{
-		"/apis/capacity.swell/v1alpha1/capacitypools": `{"items": [{"metadata": {"name": "general"}}]}`,
+		"/apis/capacity.swell/v1alpha1/capacitypools":         `{"items": [{"metadata": {"name": "general"}}]}`,
+		"/apis/capacity.swell/v1alpha1/capacitypools/general": `{"metadata": {"name": "general"}, "status": {"zones": [{"zone": "ap-northeast-1a"}, {"zone": "ap-northeast-1c"}]}}`,
 	})
 	for name, c := range map[string]struct {
 		args []string
@@ -69,10 +86,11 @@ func TestHandCommandsRefuseWhatCannotBe(t *testing.T) {
 		"both":              {[]string{"freeze", "--all", "--for", "1h", "--until", "2027-01-01T00:00:00Z"}, exitUsage, "--until"},
 		"a day":             {[]string{"freeze", "--all", "--until", "2027-01-01"}, exitUsage, "give a time such as"},
 		"over":              {[]string{"freeze", "--all", "--until", "2020-01-01T00:00:00Z"}, exitUsage, "over"},
-		"pool and all":      {[]string{"freeze", "general", "--all", "--for", "1h"}, exitUsage, "give one pool, or --all"},
+		"pool and all":      {[]string{"freeze", "general", "--all", "--for", "1h"}, exitUsage, "give either one pool or --all"},
 		"another what":      {[]string{"freeze", "--all", "--for", "1h", "--what", "Everything"}, exitUsage, "ScaleIn or All"},
 		"a typo":            {[]string{"freeze", "genral", "--for", "1h"}, exitFailed, `did you mean "general"?`},
 		"no zone":           {[]string{"hold", "general", "--nodes", "3", "--for", "1h"}, exitUsage, "--zone"},
+		"another zone":      {[]string{"hold", "general", "--zone", "ap-northeast-1b", "--nodes", "3", "--for", "1h"}, exitFailed, "its zones are ap-northeast-1a, ap-northeast-1c"},
 		"release nowhere":   {[]string{"release", "general"}, exitUsage, "--zone is missing"},
 		"no file":           {[]string{"handover", "import"}, exitUsage, "--file is missing"},
 		"one context":       {[]string{"handover", "status", "--old-context", "here"}, exitUsage, "two contexts"},

@@ -76,14 +76,15 @@ func runUninstall(cmd *cobra.Command, f clusterFlags, o uninstall.Options, file 
 		err = printJSON(cmd.OutOrStdout(), struct {
 			DryRun  bool             `json:"dryRun"`
 			Running string           `json:"running,omitempty"` // why it would be refused now
+			Note    string           `json:"note,omitempty"`
 			Done    []uninstall.Done `json:"done"`
-		}{o.DryRun, r.Running, done})
+		}{o.DryRun, r.Running, r.Note, done})
 	} else {
 		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		for _, d := range done {
 			fmt.Fprintf(t, "%s\t%s\n", d.What, d.Object)
 		}
-		if err = t.Flush(); err == nil {
+		if err = t.Flush(); err == nil && (failed == nil || len(done) > 0) {
 			word := "taken back"
 			if o.DryRun {
 				word = "to be taken back; nothing was changed"
@@ -92,6 +93,9 @@ func runUninstall(cmd *cobra.Command, f clusterFlags, o uninstall.Options, file 
 		}
 		if err == nil && r.Running != "" {
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "It would be refused now: %s.\n", r.Running)
+		}
+		if err == nil && r.Note != "" {
+			_, err = fmt.Fprintln(cmd.ErrOrStderr(), "note:", r.Note)
 		}
 	}
 	if failed != nil {

@@ -76,10 +76,7 @@ func (r apiReader) read(ctx context.Context, into any, path, selector string) er
 	if err != nil {
 		var status metav1.Status
 		if json.Unmarshal(body, &status) == nil && status.Message != "" {
-			if status.Code == http.StatusForbidden && strings.Contains(status.Message, "cannot get resource") {
-				status.Message += `: have the ClusterRole "swell-metrics:view" bound to you, or view, which it is a part of`
-			}
-			return answerError{message: status.Message, code: int(status.Code)}
+			return answerError{message: status.Message + roleFor(status), code: int(status.Code)}
 		}
 		if told := apierrors.APIStatus(nil); errors.As(err, &told) {
 			return answerError{message: err.Error(), code: int(told.Status().Code), bare: true}
@@ -90,6 +87,23 @@ func (r apiReader) read(ctx context.Context, into any, path, selector string) er
 		return fmt.Errorf("decode the answer of %s: %w", path, err)
 	}
 	return nil
+}
+
+// roleFor names the ClusterRole that grants what was forbidden, where swell has one for it.
+func roleFor(status metav1.Status) string {
+	if status.Code != http.StatusForbidden || status.Details == nil {
+		return ""
+	}
+	var role string
+	switch d := status.Details; {
+	case d.Group == v1alpha1.GroupVersion.Group && d.Kind == "queueconsumers", d.Group == "external.metrics.k8s.io":
+		role = "swell-metrics:view"
+	case d.Group == v1alpha1.GroupVersion.Group:
+		role = "swell-scaler:view"
+	default:
+		return ""
+	}
+	return fmt.Sprintf(": have the ClusterRole %q bound to you, or view, which it is a part of", role)
 }
 
 // queueConsumer reads one; where it is not there, the error says what is.

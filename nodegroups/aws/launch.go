@@ -25,6 +25,8 @@ type LaunchResult struct {
 	// RaiseTo says that nothing was done, as LaunchInstances may not be called, and that the desired capacity, which is RaiseFrom
 	// and may be at most RaiseMost, can be raised to this. Zero is none.
 	RaiseFrom, RaiseTo, RaiseMost int
+	// Refused says that the call itself was refused, so that nothing is known of an earlier one with the same token.
+	Refused bool
 }
 
 // Failure is why some or all instances were not launched.
@@ -45,24 +47,13 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 		AutoScalingGroupName: &asg, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
 		AvailabilityZones: []string{zone}, RetryStrategy: astypes.RetryStrategyNone,
 	})
+	if err != nil && unsure(err) {
+		return LaunchResult{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
+	}
 	if err != nil {
-		switch codeOf(err) {
-		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException":
-			if spans {
-				f := failureOf(err)
-				f.Message = fmt.Sprintf("group %s spans zones, and a raised desired capacity cannot choose one: allow autoscaling:LaunchInstances (%s)", asg, f.Message)
-				return LaunchResult{Failures: []Failure{f}}, nil
-			}
-			return c.raiseTo(ctx, asg, count)
-		case "IdempotentParameterMismatch":
-			f := failureOf(err)
-			f.Message = fmt.Sprintf("the token %s was used for another launch: %s", token, f.Message)
-			return LaunchResult{Failures: []Failure{f}}, nil
-		}
-		if unsure(err) {
-			return LaunchResult{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
-		}
-		return LaunchResult{Failures: []Failure{failureOf(err)}}, nil
+		refused, err := c.refusal(ctx, err, asg, spans, count, token)
+		refused.Refused = true
+		return refused, err
 	}
 	now := c.options.Clock.Now()
 	var result LaunchResult
@@ -80,6 +71,21 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 	}
 	slices.SortFunc(result.Instances, func(a, b nodegroups.Instance) int { return strings.Compare(a.ID, b.ID) })
 	return result, nil
+}
+
+// refusal is what follows from a launch call that was refused.
+func (c *Client) refusal(ctx context.Context, err error, asg string, spans bool, count int, token string) (LaunchResult, error) {
+	f := failureOf(err)
+	switch f.Code {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidAction", "UnknownOperationException":
+		if !spans {
+			return c.raiseTo(ctx, asg, count)
+		}
+		f.Message = fmt.Sprintf("group %s spans zones, and a raised desired capacity cannot choose one: allow autoscaling:LaunchInstances (%s)", asg, f.Message)
+	case "IdempotentParameterMismatch":
+		f.Message = fmt.Sprintf("the token %s was used for another launch: %s", token, f.Message)
+	}
+	return LaunchResult{Failures: []Failure{f}}, nil
 }
 
 // asgOf is the Auto Scaling group that a group's name stands for, and whether that is one zone of several. A group that was

@@ -90,8 +90,8 @@ const lastCall = 90 * time.Second
 type Outcome struct {
 	// Launched instances by group.
 	Launched map[string][]nodegroups.Instance
-	// Raised is by how much desired capacities were raised, by group; Auto Scaling picks the instances.
-	Raised map[string]int
+	// Raised are desired capacities that were raised, by group; Auto Scaling picks the instances.
+	Raised map[string][]nodegroups.Raise
 	// Reread says that instances were asked for that only a fresh reading of the groups can show.
 	Reread bool
 	// Unavailable groups, by failed launches.

@@ -249,8 +249,7 @@ func (a *Actor) setCordon(ctx context.Context, node string, cordon bool) error {
 func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) error {
 	var errs []error
 	for _, n := range nodes {
-		_, ours := a.began.Load(n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:])
-		if n.Annotations[plan.DrainingAnnotation] == "" || ours {
+		if n.Annotations[plan.DrainingAnnotation] == "" || a.ours(n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]) {
 			continue
 		}
 		if err := a.intents.Check(ctx); err != nil {
@@ -261,6 +260,15 @@ func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) err
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ours says whether this scaler has begun to drain an instance, or is about to cordon it.
+func (a *Actor) ours(instanceID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, began := a.began.Load(instanceID)
+	_, going := a.draining[instanceID]
+	return began || going
 }
 
 // logWriter makes log lines of what the drain library prints.

@@ -28,14 +28,27 @@ type Intent struct {
 	// Target is the desired capacity that the group is raised to where it may not be launched by token; zero is not known yet.
 	// It was written before it was asked for, so that whoever asks again asks for no more.
 	Target int `json:"target,omitempty"`
+	// AnsweredAt is when the call was answered, machine time, and Instances are what it gave; zero while it is open.
+	AnsweredAt time.Time  `json:"answeredAt,omitzero"`
+	Instances  []Instance `json:"instances,omitempty"`
+	// unsureAt is when a call with the token was last made whose outcome is not known; machine time.
+	unsureAt time.Time
 	// Reason and Rejected go to the ledger only.
 	Reason   string   `json:"-"`
 	Rejected []string `json:"-"`
 }
 
+// Instance is one that a launch gave.
+type Instance struct {
+	ID   string `json:"id"`
+	Type string `json:"type"`
+	Zone string `json:"zone"`
+}
+
 // Intents is the fence: launches are written to a ConfigMap by compare-and-swap before they are called for. A scaler
 // that was overtaken cannot write and so cannot launch; one that starts finds what its predecessor had begun, and the
-// client token makes asking again harmless.
+// client token makes asking again harmless. What was answered stays there for a while too, since AWS's lists may not show it
+// yet to a scaler that starts.
 type Intents struct {
 	kube      kubernetes.Interface
 	namespace string
@@ -45,12 +58,22 @@ type Intents struct {
 	mu      lock
 	current *corev1.ConfigMap
 	open    []Intent
-	behind  bool // the ConfigMap may have other intents than open
+	late    []Intent // answered of late
+	behind  bool     // the ConfigMap may have other intents than open
 }
 
 const (
 	intentsKey = "launches"
+	lateKey    = "answered"
 	holderKey  = "holder"
+)
+
+const (
+	// lateFor is how long an answered launch may be missing from AWS's lists, as observe has it; machine time.
+	lateFor = 2 * time.Minute
+	// mostLate bounds the instances of answered launches in the ConfigMap, of which each takes less than 100 bytes of its 1 MiB;
+	// the oldest answers go first.
+	mostLate = 5000
 )
 
 // TakeOver claims the intents for holder and returns the launches that were begun and not finished.
@@ -78,20 +101,46 @@ func TakeOver(ctx context.Context, kube kubernetes.Interface, namespace, name, h
 			return nil, nil, fmt.Errorf("taking over the launch intents in ConfigMap %s/%s: %w", namespace, name, err)
 		}
 		in.current = m
-		open, err := in.list()
+		open, err := in.list(intentsKey)
+		if err != nil {
+			return nil, nil, err
+		}
 		in.open = slices.Clone(open)
+		in.late, err = in.list(lateKey)
 		return in, open, err
 	}
 }
 
-func (in *Intents) list() ([]Intent, error) {
-	var open []Intent
-	if raw := in.current.Data[intentsKey]; raw != "" {
-		if err := json.Unmarshal([]byte(raw), &open); err != nil {
-			return nil, fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w; delete its key %q once no launch is under way", in.namespace, in.name, err, intentsKey)
+func (in *Intents) list(key string) ([]Intent, error) {
+	var list []Intent
+	if raw := in.current.Data[key]; raw != "" {
+		if err := json.Unmarshal([]byte(raw), &list); err != nil {
+			return nil, fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w; delete its key %q once no launch is under way", in.namespace, in.name, err, key)
 		}
 	}
-	return open, nil
+	return list, nil
+}
+
+// answered are the launches that were answered of late, oldest first, a predecessor's included.
+func (in *Intents) answered() []Intent {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.forgetLate()
+	return slices.Clone(in.late)
+}
+
+// forgetLate drops what AWS's lists show by now. The lock is held.
+func (in *Intents) forgetLate() {
+	slices.SortStableFunc(in.late, func(a, b Intent) int {
+		return cmp.Or(a.AnsweredAt.Compare(b.AnsweredAt), cmp.Compare(a.Token, b.Token))
+	})
+	left := mostLate
+	for i := len(in.late) - 1; i >= 0; i-- {
+		if left -= 1 + len(in.late[i].Instances); left < 0 || time.Since(in.late[i].AnsweredAt) > lateFor {
+			in.late = slices.Clone(in.late[i+1:])
+			return
+		}
+	}
 }
 
 // Declare writes intents; until it returns without an error none of them may be called for.
@@ -129,8 +178,8 @@ func (in *Intents) aimed(group, but string) int {
 	return most
 }
 
-// Forget removes intents whose calls have ended. They are forgotten here at once, and in the ConfigMap with the next
-// write or the next call, with whatever intents, should this one fail.
+// Forget removes intents whose calls have ended; those that gave something are kept as answered. They are forgotten here at
+// once, and in the ConfigMap with the next write or the next call, with whatever intents, should this one fail.
 func (in *Intents) Forget(ctx context.Context, done []Intent) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -141,6 +190,11 @@ func (in *Intents) Forget(ctx context.Context, done []Intent) error {
 	in.open = slices.DeleteFunc(in.open, func(i Intent) bool {
 		return slices.ContainsFunc(done, func(d Intent) bool { return d.Token == i.Token })
 	})
+	for _, d := range done {
+		if !d.AnsweredAt.IsZero() && len(d.Instances)+d.Target > 0 {
+			in.late = append(in.late, d)
+		}
+	}
 	return in.write(ctx, slices.Clone(in.open))
 }
 
@@ -175,9 +229,14 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 	if err != nil {
 		return fmt.Errorf("writing the launch intents: %w", err)
 	}
+	in.forgetLate()
+	late, err := json.Marshal(in.late)
+	if err != nil {
+		return fmt.Errorf("writing the answered launches: %w", err)
+	}
 	in.behind = true // until the answer: one that is lost may have had its effect
 	m := in.current.DeepCopy()
-	m.Data[intentsKey] = string(raw)
+	m.Data[intentsKey], m.Data[lateKey] = string(raw), string(late)
 	m, err = in.kube.CoreV1().ConfigMaps(in.namespace).Update(ctx, m, metav1.UpdateOptions{})
 	if apierrors.IsConflict(err) {
 		return in.afterConflict(ctx, open)

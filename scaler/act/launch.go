@@ -71,13 +71,14 @@ func (a *Actor) carryLaunches(ctx context.Context, tick int64, intents []Intent,
 				open = append(open, in)
 				return
 			}
-			ended = append(ended, in)
+			ended = append(ended, answered(in, got))
+			out.Reread = out.Reread || got.Refused && !in.unsureAt.IsZero()
 			out.Launched[in.Group] = append(out.Launched[in.Group], got.Instances...)
 			if got.Raised > 0 {
 				if out.Raised == nil {
-					out.Raised = map[string]int{}
+					out.Raised = map[string][]nodegroups.Raise{}
 				}
-				out.Raised[in.Group] += got.Raised
+				out.Raised[in.Group] = append(out.Raised[in.Group], nodegroups.Raise{By: in.Count, To: in.Target})
 				out.Reread = true
 			}
 			out.Unavailable = append(out.Unavailable, unavailable...)
@@ -86,6 +87,51 @@ func (a *Actor) carryLaunches(ctx context.Context, tick int64, intents []Intent,
 	wg.Wait()
 	a.open = open
 	return errors.Join(append(errs, a.intents.Forget(ctx, ended))...)
+}
+
+// answered is an intent with what came of it.
+func answered(in Intent, got nodegroups.Launched) Intent {
+	in.AnsweredAt = time.Now()
+	for _, i := range got.Instances {
+		in.Instances = append(in.Instances, Instance{ID: i.ID, Type: i.Type, Zone: i.Zone})
+	}
+	if got.Raised == 0 {
+		in.Target = 0
+	}
+	return in
+}
+
+// Late is what launches gave at a time.
+type Late struct {
+	// At is when they were answered; model time.
+	At       time.Time
+	Launched map[string][]nodegroups.Instance
+	Raised   map[string][]nodegroups.Raise
+}
+
+// Answered are the launches of late, of whichever scaler, which AWS's lists may not show yet.
+func (a *Actor) Answered() []Late {
+	var out []Late
+	now := a.options.Clock.Now()
+	for _, in := range a.intents.answered() {
+		at := a.options.Clock.At(in.AnsweredAt)
+		if at.After(now) { // by the clock of another machine
+			at = now
+		}
+		late := Late{At: at}
+		var gave []nodegroups.Instance
+		for _, i := range in.Instances {
+			gave = append(gave, nodegroups.Instance{ID: i.ID, Type: i.Type, Zone: i.Zone, Lifecycle: nodegroups.Pending, LaunchedAt: at, ProviderID: nodegroups.ProviderID(i.Zone, i.ID)})
+		}
+		if len(gave) > 0 {
+			late.Launched = map[string][]nodegroups.Instance{in.Group: gave}
+		}
+		if in.Target > 0 {
+			late.Raised = map[string][]nodegroups.Raise{in.Group: {{By: in.Count, To: in.Target}}}
+		}
+		out = append(out, late)
+	}
+	return out
 }
 
 // Open is how many instances of each group were asked for without an answer yet.
@@ -130,6 +176,7 @@ func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.
 func (a *Actor) Recover(ctx context.Context, begun []Intent) (Outcome, error) {
 	begun, err := a.giveUpOld(ctx, 0, begun)
 	for i, in := range begun {
+		begun[i].unsureAt = time.Now() // it may have been called for until this scaler took over
 		begun[i].Reason = fmt.Sprintf("begun at %s by a scaler that did not finish", in.At.Format(time.RFC3339))
 		a.record(0, entryOf(begun[i]))
 	}

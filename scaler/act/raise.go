@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"swell/nodegroups"
 )
@@ -17,7 +18,7 @@ func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error
 		return a.raise(ctx, in, nil)
 	}
 	if _, known := a.noToken.Load(in.Group); !known { // launches by token need not wait for one another
-		got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
+		got, err := a.byToken(ctx, in)
 		if err != nil || got.RaiseTo == 0 {
 			return got, err
 		}
@@ -26,7 +27,7 @@ func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error
 	turn := a.turn(in.Group)
 	turn.Lock()
 	defer turn.Unlock()
-	got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
+	got, err := a.byToken(ctx, in)
 	if err != nil || got.RaiseTo == 0 {
 		a.noToken.Delete(in.Group) // it may be by now
 		return got, err
@@ -39,6 +40,23 @@ func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error
 	}
 	in.Target = target
 	return a.raise(ctx, in, got.Failures)
+}
+
+// byToken launches by token. That a call is refused does not tell what an earlier one did whose answer was lost, so nothing else
+// is asked for until AWS's lists show it; then the intent has ended, and the next plan counts what is there.
+func (a *Actor) byToken(ctx context.Context, in *Intent) (nodegroups.Launched, error) {
+	got, err := a.cloud.Launch(ctx, in.Group, in.Zone, in.Count, in.Token)
+	switch {
+	case err != nil:
+		in.unsureAt = time.Now()
+	case !got.Refused || in.unsureAt.IsZero():
+	case time.Since(in.unsureAt) <= lateFor:
+		return nodegroups.Launched{}, fmt.Errorf("launching %d instances in group %s: the call is refused now, and whether one at %s launched them is not known until AWS lists them",
+			in.Count, in.Group, in.unsureAt.Format(time.RFC3339))
+	default:
+		got.RaiseTo = 0
+	}
+	return got, err
 }
 
 // raise asks for the intent's number; failures are why that is less than was wanted.

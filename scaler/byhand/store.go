@@ -27,7 +27,7 @@ func (s Store) Read(ctx context.Context) (Orders, error) {
 		return Orders{}, nil
 	}
 	if err != nil {
-		return Orders{}, fmt.Errorf("reading what is asked for by hand in ConfigMap %s/%s: %w; let swell-scaler get ConfigMaps there", s.Namespace, Name, err)
+		return Orders{}, fmt.Errorf("reading what is asked for by hand in ConfigMap %s/%s: %w; see that you, or swell-scaler, may get ConfigMaps there", s.Namespace, Name, err)
 	}
 	return Parse(m.Data), nil
 }

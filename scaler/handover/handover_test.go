@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"swell/scaler/forecast"
 	"swell/scaler/history"
 	"swell/scaler/series"
 )
@@ -23,6 +24,27 @@ func record(t *testing.T, from time.Time, rows int, pods float64) *history.Recor
 	}
 	if r.Fill(s) == 0 {
 		t.Fatal("nothing was filled")
+	}
+	return r
+}
+
+// recordWithShares is a month at each share.
+func recordWithShares(t *testing.T, from time.Time, shares ...float64) *history.Record {
+	t.Helper()
+	r := &history.Record{}
+	for i, share := range shares {
+		w, err := history.NewWorkload(forecast.Options{}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := from.Add(time.Duration(i) * 30 * 24 * time.Hour)
+		for m := range 3 {
+			w.Take(history.Reading{At: at.Add(time.Duration(m) * time.Minute), Elapsed: time.Minute, Share: share, Demand: history.Demand{Pods: 10, Class: history.Known}})
+		}
+		r.Add(w.Tail())
+	}
+	if len(r.Shares()) != len(shares) {
+		t.Fatalf("the record has shares %v", r.Shares())
 	}
 	return r
 }
@@ -81,15 +103,29 @@ func TestAnotherTimeZoneIsRefused(t *testing.T) {
 func TestTakingAHistoryOverwritesNothing(t *testing.T) {
 	here := record(t, now.Add(-2*time.Hour), 12, 50)
 	old := record(t, now.Add(-24*time.Hour), 288, 12)
-	if n := here.Take(old); n != 288-12 {
+	if n := here.Take(old, now); n != 288-12 {
 		t.Errorf("%d rows became known, want those that were not sampled here, %d", n, 288-12)
 	}
 	s, _ := here.Coarse()
 	if v, ok := s.At(now.Add(-2 * time.Hour)); !ok || math.Abs(v-50) > 1 {
 		t.Errorf("a row that was sampled here is %g now, %t", v, ok)
 	}
-	if n := here.Take(old); n != 0 {
+	if n := here.Take(old, now); n != 0 {
 		t.Errorf("a second time %d rows became known", n)
+	}
+}
+
+// The old cluster was the new one once: its own way from 10 % to all of it is not the pace of the next.
+func TestTheSharesOfTheOldClusterAreNotThePaceOfTheNew(t *testing.T) {
+	here, old := &history.Record{}, recordWithShares(t, now.Add(-90*24*time.Hour), 0.1, 0.5, 1)
+	here.Take(old, now.Add(-24*time.Hour))
+	given := 0.2
+	if got := Judge(now, now.Add(10*24*time.Hour), given, here.Shares()); got.State != NotBegun || got.Begun != nil {
+		t.Errorf("before any traffic came: %+v, want %s", got, NotBegun)
+	}
+	shares := append(here.Shares(), history.SharePart{From: now.Add(-12 * time.Hour), Share: given})
+	if got := Judge(now, now.Add(10*24*time.Hour), given, shares); got.State != OnTime || got.Begun == nil || now.Sub(*got.Begun) != 12*time.Hour {
+		t.Errorf("12 hours after the first share: %+v, want %s since then", got, OnTime)
 	}
 }
 

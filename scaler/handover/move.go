@@ -59,7 +59,7 @@ type Options struct {
 	DryRun bool
 	// KeptUntil is how long a history waits for its Balloon; machine time.
 	KeptUntil time.Time
-	// Now decides which marks of capacity are long over; model time.
+	// Now decides which marks of capacity are long over, and is when this cluster's share begins to count; model time.
 	Now time.Time
 }
 
@@ -77,7 +77,7 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 			return moved, err
 		}
 		was := here.Record.Empty()
-		m := Moved{What: "history", Name: b.Key(), Rows: here.Record.Take(old)}
+		m := Moved{What: "history", Name: b.Key(), Rows: here.Record.Take(old, o.Now)}
 		switch {
 		case m.Rows == 0:
 			m.Done = "nothing new"
@@ -88,7 +88,7 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 		}
 		if m.Rows > 0 && !o.DryRun {
 			_, err = points.Update(ctx, b.Namespace, b.Name, func(p *history.Checkpoint) {
-				m.Rows, p.KeptUntil = p.Record.Take(old), o.KeptUntil
+				m.Rows, p.KeptUntil, p.Imported = p.Record.Take(old, o.Now), o.KeptUntil, f.mark(o)
 				if p.Backfilled == "" {
 					p.Backfilled = b.Backfilled
 				}
@@ -100,7 +100,7 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 		moved = append(moved, m)
 	}
 	for _, l := range f.Learned {
-		m, err := learnedMap(ctx, kube, l, o)
+		m, err := learnedMap(ctx, kube, l, o, f.mark(o))
 		if err != nil {
 			return moved, err
 		}
@@ -111,7 +111,7 @@ func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) (
 
 // learnedMap makes a ConfigMap of what was learned, or merges it into that which is there. One whose content is not known stays
 // as it is there.
-func learnedMap(ctx context.Context, kube kubernetes.Interface, l Learned, o Options) (Moved, error) {
+func learnedMap(ctx context.Context, kube kubernetes.Interface, l Learned, o Options, mark string) (Moved, error) {
 	maps, done := kube.CoreV1().ConfigMaps(o.Namespace), Moved{What: "learned", Name: l.Name, Done: "made"}
 	var err error
 	for range 3 {
@@ -121,7 +121,8 @@ func learnedMap(ctx context.Context, kube kubernetes.Interface, l Learned, o Opt
 		case apierrors.IsNotFound(err):
 			if err = nil; !o.DryRun {
 				_, err = maps.Create(ctx, &corev1.ConfigMap{Data: l.Data, BinaryData: l.BinaryData, ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: l.Name,
-					Labels: map[string]string{"app.kubernetes.io/managed-by": "swell-scaler", learned.Label: "true"}}}, metav1.CreateOptions{})
+					Annotations: map[string]string{history.ImportedAnnotation: mark},
+					Labels:      map[string]string{"app.kubernetes.io/managed-by": "swell-scaler", learned.Label: "true"}}}, metav1.CreateOptions{})
 			}
 		case err == nil:
 			var news bool
@@ -130,6 +131,7 @@ func learnedMap(ctx context.Context, kube kubernetes.Interface, l Learned, o Opt
 				break
 			}
 			if done.Done = "merged"; !o.DryRun {
+				metav1.SetMetaDataAnnotation(&m.ObjectMeta, history.ImportedAnnotation, mark)
 				_, err = maps.Update(ctx, m, metav1.UpdateOptions{})
 			}
 		}
@@ -163,6 +165,11 @@ func mergeLearned(m *corev1.ConfigMap, l Learned, now time.Time) (bool, error) {
 	}
 	m.Labels[learned.Label] = "true"
 	return true, nil
+}
+
+// mark tells this import from every other.
+func (f File) mark(o Options) string {
+	return o.Now.UTC().Format(time.RFC3339Nano) + " " + f.Sum[:min(8, len(f.Sum))]
 }
 
 func split(key string) (namespace, name string) {

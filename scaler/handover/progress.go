@@ -23,18 +23,22 @@ const (
 // Progress of one application's move.
 type Progress struct {
 	State State `json:"state"`
-	// Begun is when the new cluster was first given a share; Finish is when it has all, at the pace since.
+	// Begun is when the new cluster first served a share; Finish is when it has all, at the pace since.
 	Begun  *time.Time `json:"begun"`
 	Finish *time.Time `json:"finish"`
 	Why    string     `json:"why"`
 }
 
 // Judge says whether an application arrives by a deadline. Share is the new cluster's now, NaN for unknown; shares are its
-// record there, oldest first. The pace is the share so far over the time since it was first above zero; a zero deadline is none.
+// record there, oldest first. The pace is the share so far over the time since traffic first came after the last share of none;
+// a zero deadline is none.
 func Judge(now, deadline time.Time, share float64, shares []history.SharePart) Progress {
 	var p Progress
 	for _, s := range shares {
-		if s.Share > 0 && s.Share < 1 && (p.Begun == nil || s.From.Before(*p.Begun)) {
+		switch {
+		case s.Share <= 0: // as when the old cluster's record was taken over, with its own shares
+			p.Begun = nil
+		case s.Share < 1 && p.Begun == nil:
 			at := s.From
 			p.Begun = &at
 		}
@@ -48,7 +52,7 @@ func Judge(now, deadline time.Time, share float64, shares []history.SharePart) P
 	case late:
 		p.State, p.Why = Behind, "the deadline is over"
 	case share <= 0 || p.Begun == nil || !p.Begun.Before(now):
-		p.State, p.Why = NotBegun, "no share was moved yet"
+		p.State, p.Why = NotBegun, "no traffic has moved yet"
 	default:
 		moved := now.Sub(*p.Begun)
 		finish := now.Add(time.Duration(float64(moved) * (1 - share) / share)).Truncate(time.Minute)

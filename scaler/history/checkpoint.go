@@ -29,6 +29,8 @@ const (
 	// backfillAnnotation says what the past was filled from, so that it is not asked for again.
 	backfillAnnotation = "capacity.swell/backfilled"
 	goneAnnotation     = "capacity.swell/gone-since"
+	// ImportedAnnotation says which hand-over was put into a ConfigMap.
+	ImportedAnnotation = "capacity.swell/imported"
 	// KeepGone is how long a checkpoint outlives its Balloon: one that is made anew finds its past.
 	KeepGone = 24 * time.Hour
 
@@ -48,6 +50,9 @@ type Checkpoint struct {
 	Backfilled string
 	// KeptUntil is how long it outlives its Balloon, machine time; zero is KeepGone. An Update with zero leaves it as it is.
 	KeptUntil time.Time
+	// Imported changes when somebody else than the scaler has put a past here, so that one that runs reads it again; an Update
+	// with nothing leaves it as it is.
+	Imported string
 }
 
 // Name of a Balloon's ConfigMap: readable, and unique by the hash of namespace and name.
@@ -81,7 +86,7 @@ func (c Checkpoints) get(ctx context.Context, name string) (*corev1.ConfigMap, e
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the demand history in ConfigMap %s/%s: %w; let swell-scaler get ConfigMaps there", c.Namespace, name, err)
+		return nil, fmt.Errorf("reading the demand history in ConfigMap %s/%s: %w; see that you, or swell-scaler, may get ConfigMaps there", c.Namespace, name, err)
 	}
 	return m, nil
 }
@@ -94,7 +99,7 @@ func (c Checkpoints) read(m *corev1.ConfigMap, namespace, balloon string) (Check
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("reading the demand history in ConfigMap %s/%s: %w; restore it from a backup, or delete it to begin anew", c.Namespace, m.Name, err)
 	}
-	return Checkpoint{Record: r, Backfilled: m.Annotations[backfillAnnotation]}, nil
+	return Checkpoint{Record: r, Backfilled: m.Annotations[backfillAnnotation], Imported: m.Annotations[ImportedAnnotation]}, nil
 }
 
 // former is what the first versions wrote, as a record; empty where there is none.
@@ -189,7 +194,7 @@ func (c Checkpoints) Update(ctx context.Context, namespace, balloon string, chan
 			break
 		}
 	}
-	return Checkpoint{}, fmt.Errorf("writing the demand history to ConfigMap %s/%s: %w; it is tried again with the next samples", c.Namespace, name, err)
+	return Checkpoint{}, fmt.Errorf("writing the demand history to ConfigMap %s/%s: %w; see that the namespace is there, and let ConfigMaps be got, created and updated in it", c.Namespace, name, err)
 }
 
 func (c Checkpoints) object(m *corev1.ConfigMap, p Checkpoint, namespace, balloon string) (*corev1.ConfigMap, error) {
@@ -211,6 +216,9 @@ func (c Checkpoints) object(m *corev1.ConfigMap, p Checkpoint, namespace, balloo
 	delete(m.Annotations, goneAnnotation)
 	if p.Backfilled != "" {
 		m.Annotations[backfillAnnotation] = p.Backfilled
+	}
+	if p.Imported != "" {
+		m.Annotations[ImportedAnnotation] = p.Imported
 	}
 	if !p.KeptUntil.IsZero() {
 		m.Annotations[KeptUntilAnnotation] = p.KeptUntil.UTC().Format(time.RFC3339)

@@ -5,9 +5,10 @@ import "time"
 // KeptUntilAnnotation on a checkpoint is a time until which it outlives its Balloon, as when it was moved here ahead of it.
 const KeptUntilAnnotation = "capacity.swell/kept-until"
 
-// Take takes the rows of another record, as an older cluster's, into those that nobody sampled here, and its shares from
-// before the first of these. It gives how many rows became known; a second time none do.
-func (r *Record) Take(o *Record) int {
+// Take takes the rows of another record, as an older cluster's, into those that nobody sampled here, and its shares where none
+// is recorded here; since now, then, the share of this cluster is none, until traffic comes. It gives how many rows became
+// known; a second time none do.
+func (r *Record) Take(o *Record, now time.Time) int {
 	was := len(r.shares)
 	minutes, _ := o.Minutes()
 	coarse, _ := o.Coarse()
@@ -23,6 +24,7 @@ func (r *Record) Take(o *Record) int {
 		for _, s := range o.shares {
 			r.noteShare(s.from, s.share)
 		}
+		r.noteShare(floorDiv(now.Unix(), minuteSeconds), 0)
 	}
 	return filled
 }

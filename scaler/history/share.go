@@ -15,8 +15,10 @@ const (
 	// where it was.
 	shareNear = 1.25
 	shareSame = 1.1
-	// shareGiveUp is after how long the share is believed, wherever the traffic is.
+	// shareGiveUp is after how long the share is believed, wherever the traffic is, except that none has come yet: less than
+	// shareIdle of what is expected.
 	shareGiveUp = 6 * time.Hour
+	shareIdle   = 0.1
 )
 
 // sharing follows the traffic when spec.share changes. Samples are divided by the share that the traffic has, and are
@@ -61,7 +63,7 @@ func (s *sharing) follow(at time.Time, served, expected float64) Demand {
 	switch {
 	case waited < shareSettle:
 		s.nearFrom = time.Time{}
-	case waited >= shareGiveUp:
+	case waited >= shareGiveUp && !(s.traffic == 0 && served < shareIdle*s.asked*expected):
 		s.traffic, s.changing = s.asked, false
 		return s.divided(served)
 	case to <= math.Log(shareNear) && to <= from:

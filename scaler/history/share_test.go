@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"swell/scaler/forecast"
 	"swell/scaler/history"
 	"swell/scaler/series"
 )
@@ -142,5 +143,37 @@ func TestAQueryOfAllClustersIsNotDivided(t *testing.T) {
 	q.share = 0
 	if s := q.minutes(8, 0, nil); s.Class == history.Known {
 		t.Errorf("%+v at a share of nothing: want it unknown", s)
+	}
+}
+
+// A cluster that was given the history of another, and a share, holds room for that until its traffic comes, be it days: that
+// nothing is served yet is no demand of nothing.
+func TestANewClusterDoesNotUnlearnWhileItsTrafficIsStillToCome(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 7))
+	old, here := &history.Record{}, &history.Record{}
+	old.Fill(officePast(r, 28))
+	if here.Take(old, monday) == 0 {
+		t.Fatal("nothing was taken")
+	}
+	w, err := history.NewWorkload(forecast.Options{}, nil, here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &player{Workload: w, t: t, now: monday, share: 0.5}
+	idle := func(r *history.Reading) { r.Replicas = 2 }
+	for range 2*24*60 + 10*60 {
+		if s := p.take(0.1, idle); s.Class != history.ShareChange {
+			t.Fatalf("%s: %+v: want it unknown", p.now.Format("Mon 15:04"), s)
+		}
+	}
+	if a := p.AtLead(p.now, 5*time.Minute, 0.95); !a.Ready || math.Abs(math.Log(a.Point/office(p.now))) > math.Log(1.25) {
+		t.Errorf("after two days the forecast of all clusters is %.0f pods, %s, want about %.0f", a.Point, a.Reason, office(p.now))
+	}
+	var last history.Sample
+	for range 30 {
+		last = p.take(noisy(r, office(p.now))*0.5, nil)
+	}
+	if last.Class != history.Known || last.Share != 0.5 || math.Abs(math.Log(last.Pods/office(p.now))) > 0.2 {
+		t.Errorf("%+v after the traffic came: want all clusters' demand, %.0f", last, office(p.now))
 	}
 }

@@ -53,6 +53,9 @@ type Entry struct {
 	Zone   string  `json:"zone,omitempty"`
 	Market string  `json:"market,omitempty"`
 	Hourly float64 `json:"hourly,omitempty"`
+	// Group and Node are of an instance that would have been returned.
+	Group string `json:"group,omitempty"`
+	Node  string `json:"node,omitempty"`
 	// Nodes are counted once a minute while a pool only observes.
 	Nodes []NodeCount `json:"nodes,omitempty"`
 	// Waits are the seconds that pods had waited for a place which found one in that minute, by upper bound; the last is more.

@@ -1,9 +1,11 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -29,16 +31,28 @@ type Groups struct {
 	pools       map[string]reading
 	launched    map[string][]nodegroups.Instance // by group; not in a reading yet
 	asked       map[string]int                   // by group; launches without an answer yet
-	raised      map[string][]raise               // by group; of readings that may not show it
+	raised      map[string][]raise               // by group; not in a reading yet
 	returned    map[string]bool                  // by id; not gone from a reading yet
 	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
 }
 
-// raise is by how much a desired capacity was raised, and when.
+// raise is what a desired capacity was raised to, and when; a launch raises it too, with instances that are known.
 type raise struct {
-	by int
-	at time.Time
+	nodegroups.Raise
+	at        time.Time
+	instances []string
+}
+
+// lacks is by how much of it a reading's desired capacity is too low.
+func (r raise) lacks(g nodegroups.Group) int {
+	by := r.By
+	for _, id := range r.instances {
+		if has(g, id) {
+			by--
+		}
+	}
+	return max(0, min(by, r.To-g.Desired))
 }
 
 // reading is one pool's groups as AWS last showed them.
@@ -128,10 +142,13 @@ func (g *Groups) forgetSeen(now time.Time) {
 		})
 	}
 	for name, list := range g.raised {
-		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool { return readAt.After(r.at) })
+		i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name })
+		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool {
+			return readAt.Sub(r.at) > launchSeenWithin || readAt.After(r.at) && i >= 0 && r.lacks(groups[i]) == 0
+		})
 	}
 	for id := range g.returned {
-		if !slices.ContainsFunc(groups, func(x nodegroups.Group) bool { return has(x, id) }) {
+		if _, known, _ := g.of(id); !known {
 			delete(g.returned, id)
 		}
 	}
@@ -146,25 +163,40 @@ func has(g nodegroups.Group, id string) bool {
 	return slices.ContainsFunc(g.Instances, func(i nodegroups.Instance) bool { return i.ID == id })
 }
 
-// Launched notes instances before AWS's lists show them.
+// Launched notes instances before AWS's lists show them. They came on top of what their group wanted until then, as far as that
+// is known.
 func (g *Groups) Launched(now time.Time, byGroup map[string][]nodegroups.Instance) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	groups, _, _ := g.all()
 	for name, list := range byGroup {
+		r := raise{Raise: nodegroups.Raise{By: len(list), To: math.MaxInt}, at: now}
+		if i := slices.IndexFunc(groups, func(x nodegroups.Group) bool { return x.Name == name }); i >= 0 {
+			r.To = g.believed(groups[i]).Desired + len(list)
+		}
 		for _, in := range list {
 			in.LaunchedAt = now
 			g.launched[name] = append(g.launched[name], in)
+			r.instances = append(r.instances, in.ID)
+		}
+		g.note(name, r)
+	}
+}
+
+// Raised notes to what the desired capacities of groups were raised, which counts until a reading shows it.
+func (g *Groups) Raised(now time.Time, byGroup map[string][]nodegroups.Raise) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, list := range byGroup {
+		for _, r := range list {
+			g.note(name, raise{Raise: r, at: now})
 		}
 	}
 }
 
-// Raised notes by how much the desired capacities of groups were raised, which counts until they are read.
-func (g *Groups) Raised(now time.Time, byGroup map[string]int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for name, by := range byGroup {
-		g.raised[name] = append(g.raised[name], raise{by, now})
-	}
+func (g *Groups) note(name string, r raise) {
+	g.raised[name] = append(g.raised[name], r)
+	slices.SortStableFunc(g.raised[name], func(a, b raise) int { return cmp.Compare(a.To, b.To) })
 }
 
 // Asked notes how many instances of each group were asked for without an answer yet.
@@ -174,11 +206,16 @@ func (g *Groups) Asked(byGroup map[string]int) {
 	g.asked = byGroup
 }
 
-// Returned notes an instance that was returned before AWS's lists show it.
+// Returned notes an instance that was returned before AWS's lists show it. Its group's desired capacity went down with it,
+// what that was raised to before included.
 func (g *Groups) Returned(instanceID string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.returned[instanceID] = true
+	name, _, _ := g.of(instanceID)
+	for i := range g.raised[name] {
+		g.raised[name][i].To--
+	}
 }
 
 // Unavailable notes groups that could not launch; a newer word on a group replaces an older.
@@ -219,6 +256,10 @@ func (g *Groups) List() []nodegroups.Group {
 func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.of(instanceID)
+}
+
+func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Time) {
 	groups, _, readAt := g.all()
 	for _, x := range groups {
 		if has(x, instanceID) {
@@ -243,32 +284,38 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	s.Unavailable = slices.Clone(g.unavailable)
 	s.Interrupted = slices.Clone(g.interrupted)
 	for _, group := range groups {
-		group.Instances = slices.Clone(group.Instances)
-		for i, in := range group.Instances {
-			if g.returned[in.ID] && in.Lifecycle != nodegroups.Terminating {
-				group.Instances[i].Lifecycle = nodegroups.Terminating
-				group.Desired--
-				group.Returning++
-			}
-		}
-		for _, in := range g.launched[group.Name] {
-			if !has(group, in.ID) {
-				group.Instances = append(group.Instances, in)
-				if in.LaunchedAt.After(at) { // on top of what the reading showed to be on its way
-					group.Desired++
-				}
-			}
-		}
+		group = g.believed(group)
 		// what the reading shows may hold some of what was asked for: counted twice until the answer it buys nothing, counted
 		// once with what the group is about to replace by itself it would buy above a maximum
 		group.Desired = max(group.Desired, group.Alive()) + g.asked[group.Name]
-		for _, r := range g.raised[group.Name] {
-			group.Desired += r.by
-		}
 		s.Groups = append(s.Groups, group)
 	}
 	nodegroups.Sort(s.Groups)
 	return problems
+}
+
+// believed is a group as it was read, with what was returned, raised and launched and the reading does not show.
+func (g *Groups) believed(group nodegroups.Group) nodegroups.Group {
+	read := group
+	group.Instances = slices.Clone(group.Instances)
+	for _, in := range g.launched[group.Name] {
+		if !has(read, in.ID) {
+			group.Instances = append(group.Instances, in)
+		}
+	}
+	for i, in := range group.Instances {
+		if g.returned[in.ID] && in.Lifecycle != nodegroups.Terminating {
+			group.Instances[i].Lifecycle = nodegroups.Terminating
+			group.Desired--
+			group.Returning++
+		}
+	}
+	read.Desired = group.Desired
+	for _, r := range g.raised[group.Name] {
+		read.Desired += r.lacks(read)
+	}
+	group.Desired = read.Desired
+	return group
 }
 
 func sortedKeys[V any](m map[string]V) []string {

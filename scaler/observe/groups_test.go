@@ -124,16 +124,78 @@ func TestARaiseIsCountedUntilItsGroupIsRead(t *testing.T) {
 	if err := g.Read(t.Context(), at, one); err != nil {
 		t.Fatal(err)
 	}
-	g.Raised(at.Add(time.Second), map[string]int{"g": 2})
+	g.Raised(at.Add(time.Second), map[string][]nodegroups.Raise{"g": {{By: 2, To: 3}}})
 	count(3, "raised by two")
 	cloud["good"] = errors.New("timeout")
 	_ = g.Read(t.Context(), at.Add(time.Minute), one) // fails, as it is to
 	count(3, "not read since")
+	cloud["good"] = []nodegroups.Group{group("g", 1, "i-1")}
+	if err := g.Read(t.Context(), at.Add(90*time.Second), one); err != nil {
+		t.Fatal(err)
+	}
+	count(3, "read, and the answer is an old one")
 	cloud["good"] = []nodegroups.Group{group("g", 3, "i-1")}
 	if err := g.Read(t.Context(), at.Add(2*time.Minute), one); err != nil {
 		t.Fatal(err)
 	}
 	count(3, "read")
+	cloud["good"] = []nodegroups.Group{group("g", 2, "i-1")}
+	if err := g.Read(t.Context(), at.Add(125*time.Second), one); err != nil {
+		t.Fatal(err)
+	}
+	count(2, "shown once, and lowered by somebody")
+}
+
+func TestARaiseThatNoReadingShowsIsForgotten(t *testing.T) {
+	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 1, "i-1")}})
+	g.Raised(at, map[string][]nodegroups.Raise{"g": {{By: 2, To: 3}}})
+	for i, want := range []int{3, 1} {
+		after := launchSeenWithin + time.Duration(i)*time.Second
+		if err := g.Read(t.Context(), at.Add(after), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := snapshot(g); s.Groups[0].Desired != want {
+			t.Errorf("desired %d in a reading %s after the raise: want %d", s.Groups[0].Desired, after, want)
+		}
+	}
+}
+
+func TestRaisesAreCountedByWhatTheReadingLacks(t *testing.T) {
+	for name, c := range map[string]struct {
+		raised   []nodegroups.Raise
+		returned string
+		read     int
+		want     int
+	}{
+		"two, an old answer":               {raised: []nodegroups.Raise{{By: 1, To: 5}, {By: 2, To: 4}}, read: 2, want: 5},
+		"two, an answer from between":      {raised: []nodegroups.Raise{{By: 1, To: 5}, {By: 2, To: 4}}, read: 4, want: 5},
+		"two, shown":                       {raised: []nodegroups.Raise{{By: 1, To: 5}, {By: 2, To: 4}}, read: 5, want: 5},
+		"one, and a return since":          {raised: []nodegroups.Raise{{By: 2, To: 4}}, returned: "i-2", read: 3, want: 3},
+		"one, by no more than was asked":   {raised: []nodegroups.Raise{{By: 1, To: 4}}, read: 2, want: 3},
+		"one, raised by another beyond it": {raised: []nodegroups.Raise{{By: 1, To: 3}}, read: 6, want: 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := answers{"good": []nodegroups.Group{group("g", 2, "i-1", "i-2")}}
+			one := map[string]nodegroups.Selection{"good": {Pool: "good"}}
+			g := NewGroups(cloud)
+			if err := g.Read(t.Context(), at, one); err != nil {
+				t.Fatal(err)
+			}
+			g.Raised(at.Add(time.Second), map[string][]nodegroups.Raise{"g": c.raised})
+			ids := []string{"i-1", "i-2"}
+			if c.returned != "" {
+				g.Returned(c.returned)
+				ids = []string{"i-1"}
+			}
+			cloud["good"] = []nodegroups.Group{group("g", c.read, ids...)}
+			if err := g.Read(t.Context(), at.Add(time.Minute), one); err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := snapshot(g); s.Groups[0].Desired != c.want {
+				t.Errorf("desired %d: want %d", s.Groups[0].Desired, c.want)
+			}
+		})
+	}
 }
 
 // A launch raises the desired capacity by what it gives, whatever else the group was about to launch by itself.
@@ -151,4 +213,51 @@ func TestALaunchComesOnTopOfWhatAGroupLacked(t *testing.T) {
 	if s, _ := snapshot(g); s.Groups[0].Desired != 4 || s.Groups[0].Alive() != 2 {
 		t.Errorf("desired %d with %d alive: want 4 with 2, as two are still to come", s.Groups[0].Desired, s.Groups[0].Alive())
 	}
+	if err := g.Read(t.Context(), at.Add(time.Minute), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := snapshot(g); s.Groups[0].Desired != 4 || s.Groups[0].Alive() != 2 {
+		t.Errorf("desired %d with %d alive after an old answer: want 4 with 2", s.Groups[0].Desired, s.Groups[0].Alive())
+	}
+}
+
+// What a predecessor launched is noted before the groups are read at all.
+func TestALaunchIsCountedThoughItsGroupWasNotReadBefore(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 3, "i-1")}}
+	g := NewGroups(cloud)
+	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
+	for after, want := range []int{4, 4} { // an old answer, and a new one
+		if err := g.Read(t.Context(), at.Add(time.Duration(1+after)*time.Second), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := snapshot(g); s.Groups[0].Desired != want || s.Groups[0].Alive() != 2 {
+			t.Errorf("desired %d with %d alive: want %d with 2", s.Groups[0].Desired, s.Groups[0].Alive(), want)
+		}
+		cloud["good"] = []nodegroups.Group{group("g", 4, "i-1", "i-2")}
+	}
+}
+
+// It is no room for another either, until the return is read back: the group may have been replacing it.
+func TestALaunchThatIsReturnedBeforeItIsShownIsReturning(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}}
+	g := NewGroups(cloud)
+	want := func(desired, alive, returning int, when string) {
+		t.Helper()
+		if err := g.Read(t.Context(), at.Add(time.Second), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := snapshot(g); s.Groups[0].Desired != desired || s.Groups[0].Alive() != alive || s.Groups[0].Returning != returning {
+			t.Errorf("%s: desired %d with %d alive and %d returning: want %d, %d and %d", when, s.Groups[0].Desired, s.Groups[0].Alive(), s.Groups[0].Returning, desired, alive, returning)
+		}
+	}
+	want(1, 1, 0, "at first")
+	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}, {ID: "i-3", Zone: "a"}}})
+	g.Returned("i-2")
+	want(2, 2, 1, "returned")
+	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-4", Zone: "a"}}})
+	want(3, 3, 1, "launched once more")
+	shown := group("g", 3, "i-1", "i-2", "i-3", "i-4")
+	shown.Instances[1].Lifecycle = nodegroups.Terminating
+	cloud["good"] = []nodegroups.Group{shown}
+	want(3, 3, 0, "shown")
 }

@@ -34,6 +34,7 @@ type Event struct {
 	Group  nodegroups.Group
 	Count  int
 	Object string // of a return or a node that came: the instance
+	Node   string // of a return
 	At     time.Time
 	Reason string
 }
@@ -49,7 +50,7 @@ type need struct{ pool, zone string }
 
 // Books are the memory between two plans. The zero value has seen nothing.
 type Books struct {
-	// wanted by need is what was noted as launched, with when so many were last wanted.
+	// wanted by need is what was noted as launched, with when so many, and when any, were last wanted.
 	wanted map[need]wanted
 	// unneeded instances, with when each was last one.
 	unneeded map[string]time.Time
@@ -57,8 +58,8 @@ type Books struct {
 }
 
 type wanted struct {
-	count int
-	at    time.Time
+	count   int
+	at, any time.Time
 }
 
 // Take takes one plan in: its groups and what was suppressed in pools that observe. It gives what is new, and the counts of
@@ -86,7 +87,7 @@ func (b *Books) Take(now time.Time, groups []nodegroups.Group, suppressed []plan
 			t := *s.Termination
 			counts[t.Group].Unneeded++
 			if at, known := b.unneeded[t.InstanceID]; !known || now.Sub(at) > lapse {
-				events = append(events, Event{Kind: WouldReturn, Group: counts[t.Group].Group, Count: 1, Object: t.InstanceID, At: now, Reason: t.Reason})
+				events = append(events, Event{Kind: WouldReturn, Group: counts[t.Group].Group, Count: 1, Object: t.InstanceID, Node: t.Node, At: now, Reason: t.Reason})
 			}
 			b.unneeded[t.InstanceID] = now
 		}
@@ -113,8 +114,11 @@ func (b *Books) launches(now time.Time, launches map[need][]plan.Launch, counts 
 			total += l.Count
 		}
 		was := b.wanted[k]
-		if now.Sub(was.at) > lapse {
+		switch {
+		case now.Sub(was.any) > lapse:
 			was.count = 0
+		case now.Sub(was.at) > lapse:
+			was.count = min(was.count, total) // a part of it was met
 		}
 		more := total - was.count
 		slices.SortFunc(all, func(x, y plan.Launch) int { return cmp.Compare(x.Group, y.Group) })
@@ -124,12 +128,13 @@ func (b *Books) launches(now time.Time, launches map[need][]plan.Launch, counts 
 				events = append(events, Event{Kind: WouldLaunch, Group: counts[l.Group].Group, Count: n, At: now, Reason: l.Reason})
 			}
 		}
-		if total >= was.count || now.Sub(was.at) > lapse {
-			b.wanted[k] = wanted{total, now}
+		if was.any = now; total >= was.count {
+			was.count, was.at = total, now
 		}
+		b.wanted[k] = was
 	}
 	for k, w := range b.wanted {
-		if now.Sub(w.at) > lapse {
+		if now.Sub(w.any) > lapse {
 			delete(b.wanted, k)
 		}
 	}

@@ -56,6 +56,26 @@ func TestAnImaginedLaunchIsCountedOnceWhileItsNeedLasts(t *testing.T) {
 	}
 }
 
+// Nodes that come take a part of a need away; what is left of it is no new one.
+func TestWhatIsLeftOfANeedIsNotCountedAgain(t *testing.T) {
+	var b Books
+	n := 0
+	for i := range 60 {
+		wanted := 4
+		if i >= 12 {
+			wanted = 2
+		}
+		if i >= 40 {
+			wanted = 3 // one more
+		}
+		events, _ := b.Take(t0.Add(time.Duration(i)*10*time.Second), []nodegroups.Group{group("x")}, []plan.Suppressed{launch("x", wanted)}, all)
+		n += kinds(events)[WouldLaunch]
+	}
+	if n != 5 {
+		t.Errorf("%d launches were noted, want four and one", n)
+	}
+}
+
 func TestNodesOfAnotherScalerAreNotedOnce(t *testing.T) {
 	var b Books
 	n := 0
@@ -76,8 +96,11 @@ func TestAnUnneededNodeIsNotedOnce(t *testing.T) {
 	n := 0
 	for i := range 20 {
 		events, _ := b.Take(t0.Add(time.Duration(i)*10*time.Second), []nodegroups.Group{group("x", "i-1")},
-			[]plan.Suppressed{{Termination: &plan.Termination{Group: "x", Pool: "general", InstanceID: "i-1"}}}, all)
+			[]plan.Suppressed{{Termination: &plan.Termination{Group: "x", Pool: "general", InstanceID: "i-1", Node: "node-1"}}}, all)
 		n += kinds(events)[WouldReturn]
+		if i == 0 && (len(events) != 1 || events[0].Node != "node-1" || events[0].Object != "i-1") {
+			t.Errorf("%+v: want the node beside the instance", events)
+		}
 	}
 	if n != 1 {
 		t.Errorf("noted %d times", n)

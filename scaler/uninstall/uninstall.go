@@ -58,7 +58,9 @@ type Remover struct {
 	Options Options
 	// Running says who acts still, where a dry run found somebody; empty is nobody.
 	Running string
-	done    []Done
+	// Note is why it is not known whether a scaler runs; empty where the Lease tells.
+	Note string
+	done []Done
 }
 
 // Run takes back, in an order in which a run that is cut short may be run again: launches under way first, then nodes, then
@@ -91,6 +93,7 @@ func (r *Remover) do(what, object string, act func() error) error {
 func (r *Remover) stopped(ctx context.Context) error {
 	lease, err := r.Kube.CoordinationV1().Leases(r.Options.Namespace).Get(ctx, "swell-scaler", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
+		r.Note = fmt.Sprintf("there is no Lease %s/swell-scaler, so it is not known whether a scaler still runs: see that none does, and that the namespace is its own", r.Options.Namespace)
 		return nil
 	}
 	if err != nil {

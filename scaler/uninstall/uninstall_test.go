@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +34,13 @@ var wide = map[string]string{"swell/pool": "wide"}
 
 func client(t *testing.T) *aws.Client {
 	t.Helper()
+	c, _ := clientAt(t)
+	return c
+}
+
+// clientAt is client with the address of its AWS.
+func clientAt(t *testing.T) (*aws.Client, string) {
+	t.Helper()
 	fleet, err := emulator.ReadFleet("../../bench/testbed/aws/testdata/fleet.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +59,7 @@ func client(t *testing.T) *aws.Client {
 	if _, _, err := c.Select(t.Context(), nodegroups.Selection{Pool: "wide", Tags: wide, MultiZone: true, MayChange: true}); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c, server.URL
 }
 
 // remover of a cluster with a pool of multi-zone groups, a node that swell drains and one that somebody else cordoned.
@@ -89,6 +98,27 @@ type world struct {
 }
 
 func words(done []uninstall.Done) string { return fmt.Sprint(done) }
+
+// Without swell's mark the process was suspended by somebody else, who has a reason for it.
+func TestUninstallLeavesRebalanceThatOthersSuspended(t *testing.T) {
+	c, endpoint := clientAt(t)
+	w := world{t, c}
+	if err := w.c.Resume(t.Context(), "wide"); err != nil {
+		t.Fatal(err)
+	}
+	group := "wide"
+	plain := autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+	if _, err := plain.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: &group, ScalingProcesses: []string{"AZRebalance"}}); err != nil {
+		t.Fatal(err)
+	}
+	done, err := remover(w.c).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := w.suspended(); n != 1 || strings.Contains(words(done), "resume AZRebalance") || !strings.Contains(words(done), "{keep AZRebalance suspended, without swell's mark wide}") {
+		t.Errorf("%d groups are suspended after %v: want the other's left as it is, and said", n, done)
+	}
+}
 
 func TestUninstallLeavesGroupsAndNodesAsAnotherScalerExpectsThem(t *testing.T) {
 	w := world{t, client(t)}
@@ -136,9 +166,13 @@ func TestUninstallIsRefusedWhileTheLeaseIsHeld(t *testing.T) {
 		if errors.Is(err, uninstall.ErrRunning) != c.refused || c.refused && len(done) != 0 || !c.refused && err != nil {
 			t.Errorf("%s: %v, %v", name, done, err)
 		}
-		if (r.Running != "") != c.dry {
-			t.Errorf("%s: running is %q", name, r.Running)
+		if (r.Running != "") != c.dry || r.Note != "" {
+			t.Errorf("%s: running is %q, the note %q", name, r.Running, r.Note)
 		}
+	}
+	r := remover(w.c)
+	if _, err := r.Run(t.Context()); err != nil || !strings.Contains(r.Note, "no Lease") {
+		t.Errorf("without a Lease: %v, the note is %q", err, r.Note)
 	}
 }
 
