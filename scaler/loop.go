@@ -47,7 +47,9 @@ type Options struct {
 	Config config.Scaler
 	// Identity of this process in the intents and the Lease.
 	Identity string
-	Log      *slog.Logger
+	// Self is the pod that this process runs in, as namespace/name, whose node is never returned; empty is none of the cluster's.
+	Self string
+	Log  *slog.Logger
 	// Prometheus that Config.History names; nil where it names none.
 	Prometheus *backfill.Prometheus
 }

@@ -105,7 +105,7 @@ type PoolScaleIn struct {
 	// +kubebuilder:default="10m"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="drainTimeout must be a time such as 10m, zero or more"
 	DrainTimeout metav1.Duration `json:"drainTimeout,omitempty"`
-	// MaxUnavailablePerZone bounds how many nodes of a zone drain at once; at least one may.
+	// MaxUnavailablePerZone bounds how many nodes of a zone drain at once: at least one, and none where it is 0%.
 	// +kubebuilder:default="10%"
 	MaxUnavailablePerZone Share `json:"maxUnavailablePerZone,omitempty"`
 	// TimeZone of the windows below.

@@ -78,7 +78,7 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	options := scaler.Options{Config: c, Identity: identity(), Log: log}
+	options := scaler.Options{Config: c, Identity: identity(), Self: self(rest), Log: log}
 	if p := c.History.Prometheus; p != nil {
 		if options.Prometheus, err = backfill.NewPrometheus(ctx, *p); err != nil {
 			return err

@@ -344,6 +344,7 @@ func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Ti
 	}
 	for name, list := range g.launched {
 		if slices.ContainsFunc(list, func(i nodegroups.Instance) bool { return i.ID == instanceID }) {
+			groups, _ := g.all()
 			_, _, readAt = g.byName(groups, name)
 			return name, true, readAt
 		}

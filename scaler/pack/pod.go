@@ -85,6 +85,9 @@ func (p *Pod) Requests() (milliCPU, bytes int64) { return p.cpu, p.memory }
 // Refused is why the pod cannot be planned for, as Refusal says; empty where it can.
 func (p *Pod) Refused() string { return p.refused }
 
+// Beside says whether the pod must be where other pods are.
+func (p *Pod) Beside() bool { return len(p.info.RequiredAffinityTerms) > 0 }
+
 // Class is equal for pods that the filters cannot tell apart, unless another's anti-affinity names a label that numbers them.
 func (p *Pod) Class() string {
 	if p.class == (unique.Handle[string]{}) {

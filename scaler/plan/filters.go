@@ -16,7 +16,7 @@ func (w *world) filter(p *Plan) {
 		return fmt.Sprintf("launch %d in %s", l.Count, l.Group), pools[l.Pool].holdsBack(w.now, false)
 	})
 	p.Terminations = keep(p, p.Terminations, func(t Termination) (string, string) {
-		why := cmp.Or(pools[t.Pool].holdsBack(w.now, true), w.stale, w.policy.NoSale, pools[t.Pool].NoSale)
+		why := cmp.Or(pools[t.Pool].holdsBack(w.now, true), w.stale, w.selfLost, w.policy.NoSale, pools[t.Pool].NoSale)
 		return "return " + t.Node + " to " + t.Group, why
 	})
 	p.Lost = keep(p, p.Lost, func(t Termination) (string, string) {
@@ -66,12 +66,23 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 
 // holdsBack is why the pool does nothing now; scaleIn asks for the return of nodes that nobody needs.
 func (p *pool) holdsBack(now time.Time, scaleIn bool) string {
+	return cmp.Or(p.observes(), p.frozen(now, scaleIn))
+}
+
+// observes is why the pool changes nothing; empty is that it does.
+func (p Pool) observes() string {
 	switch {
 	case p.ObserveWhy != "":
 		return fmt.Sprintf("pool %s only observes: %s", p.Name, p.ObserveWhy)
 	case p.Observe:
 		return fmt.Sprintf("pool %s only observes", p.Name)
-	case p.Freeze.Until.After(now) && (scaleIn || p.Freeze.All):
+	}
+	return ""
+}
+
+// frozen is why a freeze of the pool stops everything, or scale-in.
+func (p Pool) frozen(now time.Time, scaleIn bool) string {
+	if p.Freeze.Until.After(now) && (scaleIn || p.Freeze.All) {
 		return fmt.Sprintf("pool %s is frozen until %s: %s", p.Name, p.Freeze.Until.UTC().Format(time.RFC3339), p.Freeze.Reason)
 	}
 	return ""

@@ -40,7 +40,9 @@ type instance struct {
 // pool is one CapacityPool with its groups.
 type pool struct {
 	Pool
-	groups []*group
+	groups  []*group
+	held    string // why nothing that is bought in it is launched; empty is that it is
+	stopped string // why nothing is bought in it: it is frozen
 }
 
 // readGroups sorts pools and groups, and reports those that do not belong together.
@@ -49,7 +51,7 @@ func (w *world) readGroups(s Snapshot) {
 	pools := slices.Clone(w.policy.Pools)
 	slices.SortFunc(pools, func(a, b Pool) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range pools {
-		q := &pool{Pool: p}
+		q := &pool{Pool: p, held: p.observes(), stopped: p.frozen(w.now, false)}
 		byName[p.Name] = q
 		w.pools = append(w.pools, q)
 	}
@@ -124,11 +126,16 @@ func (g *group) most() int { return g.total() + g.Returning }
 // staying is what the group has after the plan and the interruptions.
 func (g *group) staying() int { return g.total() - g.leaving }
 
-// zones of the pool's groups, sorted.
-func (p *pool) zones() []string {
+// zones of the pool's groups and of its holds, sorted.
+func (p *pool) zones(now time.Time) []string {
 	set := map[string]bool{}
 	for _, g := range p.groups {
 		set[g.Zone] = true
+	}
+	for _, h := range p.Holds {
+		if h.Until.After(now) && h.Nodes > 0 {
+			set[h.Zone] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(set))
 }
@@ -237,6 +244,8 @@ func (g *group) limit() string {
 		return g.unavailable
 	case g.halted != "":
 		return g.halted
+	case p.stopped != "":
+		return p.stopped
 	case g.all() >= g.Max:
 		return fmt.Sprintf("at the group's maximum of %d", g.Max)
 	case p.MaxNodes > 0 && nodes >= p.MaxNodes:

@@ -104,7 +104,7 @@ func (r *round) replacements() []Termination {
 				t.Placed = false
 			}
 		}
-		t.Reason = fmt.Sprintf("%s; it holds %d pods", l.notice.Kind, len(l.needs))
+		t.Reason = fmt.Sprintf("%s; it holds %d pods", l.notice.Kind, len(l.needs)+len(l.ends))
 		out = append(out, t)
 	}
 	return out

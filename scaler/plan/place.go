@@ -45,9 +45,26 @@ func (w *world) pack(bought []purchase) *round {
 			}
 		}
 	}
+	r.placeBeside()
 	r.placeWaiting()
 	r.placeBalloons(r.sizeBalloons())
 	return r
+}
+
+// placeBeside tries again for pods that must be beside others, which the queue may have held before those had their places.
+func (r *round) placeBeside() {
+	for moved := true; moved; {
+		moved = false
+		waiting := r.unplaced
+		r.unplaced = nil
+		for _, n := range waiting {
+			if n.pod.Beside() && (r.placeUp(n) || r.makeRoom(n)) {
+				moved = true
+				continue
+			}
+			r.unplaced = append(r.unplaced, n)
+		}
+	}
 }
 
 // placeReal gives a real pod room that is free, else room that balloons hold.
@@ -94,6 +111,20 @@ func (r *round) placeUp(n *need) bool {
 // placeComing uses the nodes that are not up yet, each filled before the next.
 func (r *round) placeComing(n *need) bool {
 	at := r.w.full.FindAmong(n.pod, r.w.comingNodes(), r.w.comingFor(n.pod))
+	if at == nil {
+		return false
+	}
+	r.assume(n, at.Index())
+	return true
+}
+
+// placeShown uses the nodes that are only shown, since the pools that they are bought in are held back: for pods that no other
+// pool takes. Any other would wait for a node that does not come.
+func (r *round) placeShown(n *need) bool {
+	at := r.w.full.FindAmong(n.pod, r.w.comingNodes(), func(m *pack.Node) (int64, bool) {
+		st := r.w.nodes[m.Index()]
+		return st.order, st.shown()
+	})
 	if at == nil {
 		return false
 	}
@@ -148,7 +179,7 @@ func (w *world) comingFor(p *pack.Pod) pack.Rank {
 	pod := memoryPerCore(p.Requests())
 	return func(n *pack.Node) (int64, bool) {
 		st := w.nodes[n.Index()]
-		return int64(math.Abs(pod-memoryPerCore(n.Allocatable()))+0.5)<<48 + st.order, st.kind == booting || st.kind == bought
+		return int64(math.Abs(pod-memoryPerCore(n.Allocatable()))+0.5)<<48 + st.order, st.kind == booting || st.kind == bought && !st.shown()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/scaler/pack"
 )
@@ -67,6 +68,10 @@ func (w *world) liftOff(l *leave) {
 		}
 		w.real.Remove(pod)
 		w.full.Remove(pod)
+		if metav1.GetControllerOfNoCopy(pod.Pod) == nil {
+			l.ends = append(l.ends, pod)
+			continue
+		}
 		n := &need{pod: pod, leaves: true}
 		w.needs, l.needs = append(w.needs, n), append(l.needs, n)
 	}
@@ -93,7 +98,7 @@ func (w *world) addPromised(s Snapshot) {
 	}
 	seen := map[string]int{}
 	for _, p := range s.Promised {
-		if p.Pod == nil {
+		if p.Pod == nil || len(p.Pod.Spec.SchedulingGates) > 0 {
 			continue
 		}
 		name := p.Pod.Namespace + "/" + p.Pod.Name

@@ -50,7 +50,7 @@ func (w *world) withBalloons() []*pack.Node {
 	return w.ballooned
 }
 
-// cost ranks a node by the balloons that must give way on it: wanted ones, then all, then how full it is.
+// cost ranks a node by the balloons below the pod's priority that must give way on it: wanted ones, then all, then how full it is.
 func (r *round) cost(pod *pack.Pod, index int) (int64, bool) {
 	at := r.w.full.Nodes()[index]
 	held := r.held(index)
@@ -63,6 +63,9 @@ func (r *round) cost(pod *pack.Pod, index int) (int64, bool) {
 	cpu, memory = cpu-(allCPU-usedCPU), memory-(allMemory-usedMemory)
 	var wanted, all int64
 	for _, v := range held {
+		if priority(v.pod.Pod) >= priority(pod.Pod) {
+			continue
+		}
 		if all > 0 && cpu <= 0 && memory <= 0 {
 			break
 		}
@@ -73,7 +76,7 @@ func (r *round) cost(pod *pack.Pod, index int) (int64, bool) {
 			wanted++
 		}
 	}
-	return wanted<<40 | all<<20 | used(at), true
+	return wanted<<40 | all<<20 | used(at), all > 0
 }
 
 // held are the balloons on a node, in the order in which they give way: those that are more than wanted, then small ones.
@@ -118,7 +121,7 @@ func (r *round) popFor(n *need, index int) bool {
 	return true
 }
 
-// yield takes as few balloons off a node as let the pod fit, or none.
+// yield takes as few balloons below the pod's priority off a node as let it fit, or none.
 func (r *round) yield(pod *pack.Pod, index int) ([]*balloon, bool) {
 	full := r.w.full
 	at := full.Nodes()[index]
@@ -128,6 +131,9 @@ func (r *round) yield(pod *pack.Pod, index int) ([]*balloon, bool) {
 	for _, b := range r.held(index) {
 		if fits {
 			break
+		}
+		if priority(b.pod.Pod) >= priority(pod.Pod) {
+			continue
 		}
 		full.Remove(b.pod)
 		off = append(off, b)

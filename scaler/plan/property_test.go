@@ -1,14 +1,17 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
@@ -17,27 +20,25 @@ import (
 
 var mixed = []string{"500m", "1", "2", "4", "7"}
 
-// drawCluster makes a cluster with nodes, bound and pending pods, balloons and promises. Plain ones have no
+// drawCluster makes a cluster with one or two pools, nodes, bound and pending pods, balloons and promises. Plain ones have no
 // affinity and no spread.
 func drawCluster(t *rapid.T, plain bool, sizes ...string) *cluster {
 	if len(sizes) == 0 {
 		sizes = mixed
 	}
-	p := testPool()
-	p.OnDemandBase = rapid.IntRange(0, 3).Draw(t, "base")
-	p.SpotMax = rapid.SampledFrom([]float64{0, 0.5, 0.7, 1}).Draw(t, "spotMax")
-	p.Fallback = rapid.Bool().Draw(t, "fallback")
-	p.MaxNodes = rapid.SampledFrom([]int{0, 0, 4, 9}).Draw(t, "maxNodes")
-	p.MinNodesPerZone = rapid.IntRange(0, 1).Draw(t, "min")
-	p.MaxHourlyCost = rapid.SampledFrom([]float64{0, 0, 2, 5}).Draw(t, "cost")
-	c := newCluster(p)
+	c := newCluster(drawPool(t, "general"))
 	zones := []string{"1a", "1c", "1d"}[:rapid.IntRange(1, 3).Draw(t, "zones")]
-	for _, zone := range zones {
-		for _, market := range []nodegroups.Market{nodegroups.Spot, nodegroups.OnDemand} {
-			c.group(zone, market, rapid.SampledFrom([]float64{0, 0.2, 0.3, 0.8}).Draw(t, "price"), func(g *nodegroups.Group) {
-				g.Max = rapid.IntRange(0, 4).Draw(t, "max")
-			})
+	c.drawGroups(t, "general", zones)
+	if rapid.Bool().Draw(t, "second pool") {
+		second := drawPool(t, "second")
+		switch rapid.IntRange(0, 3).Draw(t, "held back") {
+		case 0:
+			second.Observe = true
+		case 1:
+			second.Freeze = Freeze{Until: c.now.Add(24 * time.Hour), All: rapid.Bool().Draw(t, "all"), Reason: "drawn"}
 		}
+		c.policy.Pools = append(c.policy.Pools, second)
+		c.drawGroups(t, "second", zones)
 	}
 	for i := range c.s.Groups {
 		g := &c.s.Groups[i]
@@ -67,6 +68,39 @@ func drawCluster(t *rapid.T, plain bool, sizes ...string) *cluster {
 	return c
 }
 
+func drawPool(t *rapid.T, name string) Pool {
+	p := testPool()
+	p.Name = name
+	p.OnDemandBase = rapid.IntRange(0, 3).Draw(t, "base")
+	p.SpotMax = rapid.SampledFrom([]float64{0, 0.5, 0.7, 1}).Draw(t, "spotMax")
+	p.Fallback = rapid.Bool().Draw(t, "fallback")
+	p.MaxNodes = rapid.SampledFrom([]int{0, 0, 4, 9}).Draw(t, "maxNodes")
+	p.MinNodesPerZone = rapid.IntRange(0, 1).Draw(t, "min")
+	p.MaxHourlyCost = rapid.SampledFrom([]float64{0, 0, 2, 5}).Draw(t, "cost")
+	return p
+}
+
+// drawGroups adds a pool's groups, one or two of different sizes for each zone and market.
+func (c *cluster) drawGroups(t *rapid.T, pool string, zones []string) {
+	for _, zone := range zones {
+		for _, market := range []nodegroups.Market{nodegroups.Spot, nodegroups.OnDemand} {
+			for i := range rapid.SampledFrom([]int{1, 1, 2}).Draw(t, "groups") {
+				c.group(zone, market, rapid.SampledFrom([]float64{0, 0.2, 0.3, 0.8}).Draw(t, "price"), in(pool), func(g *nodegroups.Group) {
+					g.Name += strings.Repeat("-b", i)
+					g.Max = rapid.IntRange(0, 4).Draw(t, "max")
+					g.Template.Allocatable = corev1.ResourceList{"cpu": resource.MustParse(rapid.SampledFrom([]string{"15500m", "15500m", "8", "31"}).Draw(t, "cores")),
+						"memory": resource.MustParse("60Gi"), "pods": resource.MustParse("110")}
+				})
+			}
+		}
+	}
+}
+
+// poolOf is the policy of a group's pool.
+func (c *cluster) poolOf(g nodegroups.Group) Pool {
+	return c.policy.Pools[slices.IndexFunc(c.policy.Pools, func(p Pool) bool { return p.Name == g.Pool })]
+}
+
 func drawShape(t *rapid.T, app string, zones []string, plain bool) func(*corev1.Pod) {
 	selector := &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
 	shape := rapid.IntRange(0, 5).Draw(t, "shape")
@@ -91,28 +125,29 @@ func size(g nodegroups.Group) int { return max(g.Alive(), g.Desired) }
 func TestNoPlanGoesAboveALimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCluster(t, false)
-		before := map[string]int{}
-		total, cost := 0, 0.0
-		for _, g := range c.s.Groups {
-			before[g.Name] = size(g)
-			total += size(g)
-			cost += float64(size(g)) * g.HourlyPrice
-		}
-		launched := 0
-		for _, l := range c.plan().Launches {
-			g := c.byName(l.Group)
-			if l.Count <= 0 || before[l.Group]+l.Count > g.Max {
-				t.Fatalf("%s has %d of at most %d and %d are launched", l.Group, before[l.Group], g.Max, l.Count)
+		plan := c.plan()
+		launches := launched(plan)
+		for _, p := range c.policy.Pools {
+			total, more, cost := 0, 0, 0.0
+			for _, g := range c.s.Groups {
+				if g.Pool != p.Name {
+					continue
+				}
+				n := launches[g.Name]
+				if n < 0 || n > 0 && size(g)+n > g.Max {
+					t.Fatalf("%s has %d of at most %d and %d are launched", g.Name, size(g), g.Max, n)
+				}
+				if n > 0 && p.MaxHourlyCost > 0 && g.HourlyPrice == 0 {
+					t.Fatalf("%s has no price, and cost is limited", g.Name)
+				}
+				total, more, cost = total+size(g), more+n, cost+float64(size(g)+n)*g.HourlyPrice
 			}
-			launched += l.Count
-			cost += float64(l.Count) * g.HourlyPrice
-			if limit := c.policy.Pools[0].MaxHourlyCost; limit > 0 && g.HourlyPrice == 0 {
-				t.Fatalf("%s has no price, and cost is limited", l.Group)
+			if more > 0 && (p.MaxNodes > 0 && total+more > p.MaxNodes || p.MaxHourlyCost > 0 && cost > p.MaxHourlyCost+1e-6) {
+				t.Fatalf("%d nodes and %d more of at most %d, at %.2f an hour of at most %.2f", total, more, p.MaxNodes, cost, p.MaxHourlyCost)
 			}
-		}
-		p := c.policy.Pools[0]
-		if launched > 0 && (p.MaxNodes > 0 && total+launched > p.MaxNodes || p.MaxHourlyCost > 0 && cost > p.MaxHourlyCost+1e-6) {
-			t.Fatalf("%d nodes and %d more of at most %d, at %.2f an hour of at most %.2f", total, launched, p.MaxNodes, cost, p.MaxHourlyCost)
+			if more > 0 && (p.Observe || p.Freeze.All) {
+				t.Fatalf("%d are launched in a pool that is held back", more)
+			}
 		}
 	})
 }
@@ -157,6 +192,26 @@ func TestOrderOfInputDoesNotMatter(t *testing.T) {
 	})
 }
 
+// isNew says whether a node is one that the plan buys in a group.
+func isNew(node string, g nodegroups.Group) bool {
+	number, of := strings.CutPrefix(node, "new-"+g.Name+"-")
+	return of && strings.Trim(number, "0123456789-") == "" && number != ""
+}
+
+// millicores of a node, by the group that it is or will be of.
+func (c *cluster) millicores(node string) int64 {
+	for _, g := range c.s.Groups {
+		ours := isNew(node, g)
+		for _, i := range g.Instances {
+			ours = ours || node == i.ID || node == "booting-"+i.ID
+		}
+		if ours {
+			return g.Template.Allocatable.Cpu().MilliValue()
+		}
+	}
+	return 0
+}
+
 // TestEveryPlaceIsReallyThere adds up the CPU of what is bound, placed and not popped, node by node.
 func TestEveryPlaceIsReallyThere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -190,18 +245,24 @@ func TestEveryPlaceIsReallyThere(t *testing.T) {
 			t.Fatalf("%d pods wait, %d are placed and %d are not", waiting, len(p.Placed), len(p.Unplaced))
 		}
 		for at, milli := range use {
-			if milli > 15500 {
-				t.Fatalf("%s would hold %d of 15500 millicores:\n%s", at, milli, text(p))
+			if room := c.millicores(at); milli > room {
+				t.Fatalf("%s would hold %d of %d millicores:\n%s", at, milli, room, text(p))
 			}
 			for _, g := range c.s.Groups {
-				if strings.HasPrefix(at, "new-"+g.Name+"-") {
+				if isNew(at, g) {
 					fresh[g.Name]++
 				}
 			}
 		}
-		for _, l := range p.Launches {
-			if fresh[l.Group] > l.Count {
-				t.Fatalf("pods are placed on %d new nodes of %s, and %d are launched", fresh[l.Group], l.Group, l.Count)
+		planned := launched(p)
+		for _, x := range p.Suppressed {
+			if x.Launch != nil {
+				planned[x.Launch.Group] += x.Launch.Count
+			}
+		}
+		for group, n := range fresh {
+			if n > planned[group] {
+				t.Fatalf("pods are placed on %d new nodes of %s, and %d are launched or shown", n, group, planned[group])
 			}
 		}
 	})
@@ -222,26 +283,30 @@ func TestReturningNodesCostsNothing(t *testing.T) {
 			return
 		}
 		returned++
+		// Balloons that go change where pods that wait are placed, whatever is returned.
+		kept, without := c.copied(), first
+		without.Terminations = nil
+		kept.carry(without)
 		c.carry(first)
 		again := c.plan()
-		if len(again.Unplaced) > len(first.Unplaced) {
-			t.Fatalf("%d pods more have no place; first:\n%sthen:\n%s", len(again.Unplaced)-len(first.Unplaced), text(first), text(again))
+		if most := max(len(first.Unplaced), len(kept.plan().Unplaced)); len(again.Unplaced) > most {
+			t.Fatalf("%d pods more have no place; first:\n%sthen:\n%s", len(again.Unplaced)-most, text(first), text(again))
 		}
-		floor := c.policy.Pools[0].MinNodesPerZone
 		inZone := map[string]int{}
 		for _, g := range c.s.Groups {
 			if size(g) < g.Min {
 				t.Fatalf("%s has %d, its minimum is %d", g.Name, size(g), g.Min)
 			}
-			inZone[g.Zone] += size(g)
+			inZone[g.Pool+" "+g.Zone] += size(g)
 		}
 		for _, x := range first.Terminations {
-			if zone := c.byName(x.Group).Zone; inZone[zone] < floor {
-				t.Fatalf("zone %s has %d nodes, its floor is %d", zone, inZone[zone], floor)
+			g := c.byName(x.Group)
+			if n, floor := inZone[g.Pool+" "+g.Zone], c.poolOf(*g).MinNodesPerZone; n < floor {
+				t.Fatalf("pool %s has %d nodes in zone %s, its floor is %d", g.Pool, n, g.Zone, floor)
 			}
 		}
 		// What waited for a limit may have it now that a node is gone; that is no buying back.
-		waited := len(first.Launches)+len(first.Unplaced) > 0 || strings.Contains(text(first), "has no place for")
+		waited := len(first.Launches)+len(first.Unplaced) > 0 || strings.Contains(text(first), "has no place for") || strings.Contains(text(first), "of at least")
 		if !waited && len(again.Launches) > 0 {
 			t.Fatalf("what was returned is bought back; first:\n%sthen:\n%s", text(first), text(again))
 		}
@@ -249,4 +314,47 @@ func TestReturningNodesCostsNothing(t *testing.T) {
 	if returned == 0 {
 		t.Error("no drawn cluster returned a node, so nothing was checked")
 	}
+}
+
+func TestAPlanChangesNothingThatItIsGiven(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawCluster(t, false)
+		c.memory.UnneededSince = map[string]time.Time{}
+		for _, n := range c.s.Nodes {
+			c.memory.UnneededSince[n.Name] = c.now.Add(-time.Hour)
+		}
+		c.s.PodsAt, c.s.GroupsAt = c.now, c.now
+		say := func() string {
+			b, err := json.Marshal(struct {
+				S Snapshot
+				P Policy
+				M Memory
+			}{c.s, c.policy, c.memory})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		}
+		before := say()
+		a, _ := Make(c.now, c.s, c.policy, c.memory)
+		if say() != before {
+			t.Fatal("inputs were changed")
+		}
+		b, _ := Make(c.now, c.s, c.policy, c.memory)
+		x, _ := json.Marshal(a)
+		y, _ := json.Marshal(b)
+		if string(x) != string(y) {
+			t.Fatal("two plans of one snapshot differ")
+		}
+	})
+}
+
+// copied is a cluster that changes by itself.
+func (c *cluster) copied() *cluster {
+	d := *c
+	d.s.Pods, d.s.Nodes, d.s.Groups = slices.Clone(c.s.Pods), slices.Clone(c.s.Nodes), slices.Clone(c.s.Groups)
+	for i := range d.s.Groups {
+		d.s.Groups[i].Instances = slices.Clone(d.s.Groups[i].Instances)
+	}
+	return &d
 }

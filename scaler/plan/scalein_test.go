@@ -101,6 +101,9 @@ func TestNodesThatMustStayStay(t *testing.T) {
 			local(p)
 			p.Spec.Volumes[0].EmptyDir.Medium = corev1.StorageMediumMemory
 		}, returned: 1},
+		"a path of the node": {with: func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}}}}
+		}},
 		"kube-system without a budget":  {with: func(p *corev1.Pod) { p.Namespace = "kube-system" }},
 		"swell's annotation on a node":  {cluster: onNodes(KeepAnnotation)},
 		"cluster-autoscaler's on nodes": {cluster: onNodes(scaleDownDisabled)},

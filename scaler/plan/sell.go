@@ -18,6 +18,7 @@ type seller struct {
 	busy      map[int]bool    // nodes that a waiting pod was just given
 	buying    map[string]bool // pool/zone where this plan launches
 	budget    map[string]int  // pool/zone: nodes that may still start to drain
+	up        map[*group]int  // nodes that are up and stay
 	evictions *evictions
 	kept      []Kept
 }
@@ -34,7 +35,7 @@ type empty struct {
 // sell returns the nodes that nobody has needed for long enough. Each one that goes is taken out of the snapshot
 // before the next is looked at, so that no two count on each other's room.
 func (r *round) sell(launches []Launch, m Memory) ([]Termination, []Kept, Memory) {
-	s := seller{r: r, busy: map[int]bool{}, buying: map[string]bool{}, budget: r.budgets(), evictions: newEvictions(r.w.budgets)}
+	s := seller{r: r, busy: map[int]bool{}, up: map[*group]int{}, buying: map[string]bool{}, budget: r.budgets(), evictions: newEvictions(r.w.budgets)}
 	for n, index := range r.at {
 		if n.balloon == nil {
 			s.busy[index] = true
@@ -46,6 +47,12 @@ func (r *round) sell(launches []Launch, m Memory) ([]Termination, []Kept, Memory
 	for _, l := range r.w.leaving {
 		for _, n := range l.needs {
 			s.evictions.take([]*pack.Pod{n.pod})
+		}
+		s.evictions.take(l.ends)
+	}
+	for _, st := range r.w.nodes {
+		if st.kind == ready && st.group != nil {
+			s.up[st.group]++
 		}
 	}
 	unneeded := s.unneeded(m)
@@ -261,6 +268,7 @@ func (s *seller) pick(due []empty) []Termination {
 		s.budget[st.group.Pool+"/"+st.zone]--
 		s.evictions.take(e.pods)
 		st.group.sold++
+		s.up[st.group]--
 		out = append(out, Termination{Node: st.name, InstanceID: st.instance.ID, Group: st.group.Name, Pool: st.group.Pool, DrainTimeout: st.group.pool.DrainTimeout, Placed: true,
 			Reason: fmt.Sprintf("unneeded for %s: its pods use %.1f %% of it, and its %d pods and %d balloons fit on other nodes",
 				s.r.w.now.Sub(e.since).Round(time.Second), float64(e.used)/10, len(e.pods), e.balloons)})
@@ -290,13 +298,17 @@ func (s *seller) spared(e empty) string {
 	return ""
 }
 
-// compare is the order in which nodes go: those of a market that the pool has too much of, old images, the dearest (what
-// is paid for anyhow last), then the emptiest and those unneeded for longest.
+// compare is the order in which nodes go: last those that are not really returned, which take no eviction and no room from the
+// others; of the rest those of a market that the pool has too much of, old images, the dearest (what is paid for anyhow last),
+// then the emptiest and those unneeded for longest.
 func (s *seller) compare(a, b empty) int {
 	x, y := s.r.w.nodes[a.index], s.r.w.nodes[b.index]
-	return cmp.Or(compareBool(!spareMarket(x.group), !spareMarket(y.group)), compareBool(!x.instance.Outdated, !y.instance.Outdated),
+	return cmp.Or(compareBool(s.r.w.mayNotSell(x.group.pool), s.r.w.mayNotSell(y.group.pool)), compareBool(!spareMarket(x.group), !spareMarket(y.group)), compareBool(!x.instance.Outdated, !y.instance.Outdated),
 		cmp.Compare(y.group.saved(), x.group.saved()), cmp.Compare(a.used, b.used), a.since.Compare(b.since), strings.Compare(x.name, y.name))
 }
+
+// mayNotSell says whether what is returned of a pool is held back in the end.
+func (w *world) mayNotSell(p *pool) bool { return p.NoSale != "" || p.holdsBack(w.now, true) != "" }
 
 // spareMarket says whether the pool has more of the group's market than its policy asks for first.
 func spareMarket(g *group) bool {
@@ -310,19 +322,28 @@ func spareMarket(g *group) bool {
 	return onDemand > g.pool.OnDemandBase && g.pool.spotFits(spot, spot+onDemand-1)
 }
 
-// floor is which floor forbids that a node goes; empty is none.
+// floor is which floor forbids that a node goes; empty is none. What is on its way holds no floor: it may never come.
 func (s *seller) floor(st *node) string {
 	g, p := st.group, st.group.pool
 	if g.sure() <= g.Min {
 		return fmt.Sprintf("its group has its minimum of %d", g.Min)
 	}
-	if floor, why := p.floor(s.r.w.now, g.Zone); p.inZone(g.Zone) <= floor {
-		return fmt.Sprintf("zone %s has the %d nodes that %s asks for", g.Zone, floor, why)
+	inZone, onDemand := 0, 0
+	for _, h := range p.groups {
+		if h.Zone == g.Zone {
+			inZone += s.up[h]
+		}
+		if h.Market == nodegroups.OnDemand {
+			onDemand += s.up[h]
+		}
+	}
+	if floor, why := p.floor(s.r.w.now, g.Zone); inZone <= floor {
+		return fmt.Sprintf("zone %s has no more nodes up than the %d that %s asks for", g.Zone, floor, why)
 	}
 	if g.Market == nodegroups.Spot {
 		return ""
 	}
-	spot, onDemand := p.inMarket(nodegroups.Spot), p.inMarket(nodegroups.OnDemand)
+	spot := p.inMarket(nodegroups.Spot)
 	switch {
 	case onDemand <= p.OnDemandBase:
 		return fmt.Sprintf("it is one of the on-demand base of %d", p.OnDemandBase)
@@ -342,7 +363,9 @@ func (r *round) budgets() map[string]int {
 		share[key] = g.pool.MaxUnavailable
 	}
 	for _, key := range slices.Sorted(maps.Keys(nodes)) {
-		out[key] = max(1, int(share[key]*float64(nodes[key])+1e-9))
+		if share[key] > 0 {
+			out[key] = max(1, int(share[key]*float64(nodes[key])+1e-9))
+		}
 	}
 	for _, l := range r.w.leaving {
 		if l.group != nil {

@@ -22,10 +22,12 @@ const (
 	KeepAnnotation = "capacity.swell/do-not-disrupt"
 )
 
-// podKeeps and nodeKeeps are the annotations, with their values, that keep a node.
+// podKeeps, daemonKeeps and nodeKeeps are the annotations, with their values, that keep a node.
 var (
-	podKeeps  = [][2]string{{safeToEvict, "false"}, {KeepAnnotation, "true"}, {karpenterKeep, "true"}}
-	nodeKeeps = [][2]string{{KeepAnnotation, "true"}, {scaleDownDisabled, "true"}, {karpenterKeep, "true"}}
+	podKeeps = [][2]string{{safeToEvict, "false"}, {KeepAnnotation, "true"}, {karpenterKeep, "true"}}
+	// daemonKeeps are those that are heard of daemons and static pods too, as Karpenter does; cluster-autoscaler asks neither.
+	daemonKeeps = [][2]string{{KeepAnnotation, "true"}, {karpenterKeep, "true"}}
+	nodeKeeps   = [][2]string{{KeepAnnotation, "true"}, {scaleDownDisabled, "true"}, {karpenterKeep, "true"}}
 )
 
 func annotated(annotations map[string]string, keeps [][2]string) string {
@@ -47,6 +49,9 @@ func (s *seller) podStays(p *pack.Pod) string {
 	if why := p.Refused(); why != "" {
 		return why
 	}
+	if p.Key() == s.r.w.policy.Self {
+		return "it is the scaler itself"
+	}
 	if p.Annotations[safeToEvict] == "true" {
 		return ""
 	}
@@ -60,6 +65,22 @@ func (s *seller) podStays(p *pack.Pod) string {
 		return "it is in kube-system and no PodDisruptionBudget covers it"
 	}
 	return ""
+}
+
+// keptByStaying is why a pod that does not move keeps its node.
+func keptByStaying(pods []*pack.Pod) string {
+	why := ""
+	for _, p := range pods { // in an order that differs from plan to plan
+		if p.DeletionTimestamp != nil || moves(p) {
+			continue
+		}
+		if said := annotated(p.Annotations, daemonKeeps); said != "" {
+			if said = "pod " + p.Key() + ": " + said; why == "" || said < why {
+				why = said
+			}
+		}
+	}
+	return why
 }
 
 // localVolume is the name of a volume whose content goes with the node; memory is lost with the pod anyhow.
@@ -80,6 +101,9 @@ func (s *seller) nodeStays(index int) string {
 	g := st.group
 	if why := annotated(s.r.w.real.Nodes()[index].Node().Annotations, nodeKeeps); why != "" {
 		return "its annotation " + why
+	}
+	if why := keptByStaying(s.r.w.real.Nodes()[index].Pods()); why != "" {
+		return why
 	}
 	if st.instance.Protected && !g.ProtectsNew {
 		return "its instance is protected from scale-in, by another hand than its group's setting"

@@ -94,6 +94,9 @@ type Policy struct {
 	JoinWithin time.Duration
 	// JoinWithinOf a group, by its name, is learned and goes before JoinWithin.
 	JoinWithinOf map[string]time.Duration
+	// Self is the planner's own pod, as namespace/name, whose node is never returned; empty where it runs elsewhere. While no such
+	// pod is there nothing is returned, since its node is not known.
+	Self string
 	// NoSale is why nothing may be returned in the whole cluster now, as after taking over; empty is that it may.
 	NoSale string
 }
@@ -111,7 +114,7 @@ type Pool struct {
 	ScaleInAfter    time.Duration
 	ScaleInBelow    float64 // share of a node's requests, 0 to 1
 	DrainTimeout    time.Duration
-	MaxUnavailable  float64 // share of a zone's nodes that may drain at once; at least one may
+	MaxUnavailable  float64 // share of a zone's nodes that may drain at once, at least one; 0 is none
 	Freeze          Freeze
 	Holds           []Hold
 	Observe         bool // plan and report, change nothing

@@ -39,6 +39,7 @@ type world struct {
 	pools     []*pool
 	groups    []*group
 	daemons   []*corev1.Pod
+	selfLost  string // why the planner's own node is not known
 	budgets   []*policyv1.PodDisruptionBudget
 	needs     []*need // real pods without a place, in the order in which they are placed
 	pending   []*balloon
@@ -75,6 +76,9 @@ type node struct {
 	order      int64 // among those not up yet: by group, then as they came
 }
 
+// shown says whether the node is bought where nothing is launched in the end.
+func (n *node) shown() bool { return n.kind == bought && n.group.pool.held != "" }
+
 // leave is a node about to go, with the pods that need another place.
 type leave struct {
 	name   string
@@ -82,6 +86,7 @@ type leave struct {
 	inst   *nodegroups.Instance
 	notice *nodegroups.Interruption
 	needs  []*need
+	ends   []*pack.Pod // go with the node: nothing makes them again
 }
 
 // world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.
@@ -107,6 +112,7 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 	w.addDaemons(pods.pendingDaemons)
 	w.addBooting(s)
 	w.lost = w.findLost(s)
+	w.findSelf(all)
 	w.readHalts()
 	w.realBase, w.fullBase, w.baseNodes = w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes)
 	for _, g := range w.groups {
@@ -255,6 +261,16 @@ func (w *world) since(i nodegroups.Instance) string {
 
 func (w *world) problem(object, what, mend string) {
 	w.problems = append(w.problems, Problem{object, what, mend})
+}
+
+// findSelf says so where the planner's own pod is not among the pods.
+func (w *world) findSelf(all []*known) {
+	self := w.policy.Self
+	if self == "" || slices.ContainsFunc(all, func(k *known) bool { return k.api.Namespace+"/"+k.api.Name == self }) {
+		return
+	}
+	w.selfLost = fmt.Sprintf("the scaler's own pod %s is not among the pods, so that its node is not known", self)
+	w.problem("scaler", w.selfLost, "give it POD_NAMESPACE and POD_NAME by the downward API; until then no node is returned")
 }
 
 // reset takes back everything since the snapshot was read.

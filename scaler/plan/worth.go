@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math"
+	"slices"
 
 	"swell/scaler/pack"
 )
@@ -56,7 +57,11 @@ func (r *round) value(waiting []*need) {
 		cores, memory = cores+float64(c)/1000, memory+float64(m)/(4<<30)
 	}
 	var shapes []shape
+	held := !slices.ContainsFunc(r.w.groups, func(g *group) bool { return g.pool.held == "" })
 	for _, g := range r.w.groups {
+		if g.pool.held != "" && !held {
+			continue
+		}
 		c, m := g.Template.Allocatable.Cpu().AsApproximateFloat64(), g.Template.Allocatable.Memory().AsApproximateFloat64()/(4<<30)
 		if price := g.marginal(); price > 0 && !math.IsInf(price, 0) && c > 0 && m > 0 && g.limit() == "" {
 			shapes = append(shapes, shape{price, c, m})
