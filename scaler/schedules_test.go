@@ -70,7 +70,7 @@ func ownedByGit(t *testing.T, c client.Client, b *v1alpha1.Balloon) string {
 	}
 	for _, m := range b.ManagedFields {
 		var fields map[string]any
-		if err := json.Unmarshal(m.FieldsV1.Raw, &fields); err != nil {
+		if err := json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields); err != nil {
 			t.Fatal(err)
 		}
 		if _, status := fields["f:status"]; status != (m.Manager == "swell-scaler") || status && len(fields) > 1 {

@@ -142,8 +142,7 @@ func (l *learned) note(now time.Time, list []nodegroups.Group, out act.Outcome) 
 		}
 	}
 	for _, u := range out.Unavailable {
-		g := groups[u.Group]
-		u.Zone, u.Types, u.Market = g.Zone, g.InstanceTypes, g.Market
+		u = groups[u.Group].Refused(u, out.Launched[u.Group])
 		l.capacity.Failed(now, u)
 		l.trouble.Failed(now, u)
 	}

@@ -63,11 +63,8 @@ func (c *cloud) Raise(ctx context.Context, group string, target int) (nodegroups
 }
 
 func launched(got aws.LaunchResult) nodegroups.Launched {
-	out := nodegroups.Launched{Instances: got.Instances, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost, Refused: got.Refused}
-	for _, f := range got.Failures {
-		out.Failures = append(out.Failures, nodegroups.LaunchFailure{Code: f.Code, Message: f.Message, Class: f.Class})
-	}
-	return out
+	return nodegroups.Launched{Instances: got.Instances, Failures: got.Failures, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo,
+		RaiseMost: got.RaiseMost, Refused: got.Refused}
 }
 
 // scaler is one process: the loop's observe, plan and act with its own clients and memory.
