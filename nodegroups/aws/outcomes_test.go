@@ -61,6 +61,30 @@ func TestARaiseThatDidNotArriveIsRepeated(t *testing.T) {
 	w.want("general-1a-spot", 6, 2)
 }
 
+// The client tries a call again by itself: the last try's throttle is no refusal of the first, whose answer was lost.
+func TestAThrottledRepetitionOfALostLaunchIsNoRefusal(t *testing.T) {
+	w := newWorld(t)
+	w.pass(time.Second)
+	w.lose["LaunchInstances"] = 1
+	var tries atomic.Int32
+	w.instead = func(rw http.ResponseWriter, action, _ string) bool {
+		if action != "LaunchInstances" || tries.Add(1) == 1 {
+			return false
+		}
+		rw.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(rw, `<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error><RequestId>r</RequestId></ErrorResponse>`)
+		return true
+	}
+	if r, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err == nil {
+		t.Fatalf("got %+v after %d tries, want an error: the first launched", r, tries.Load())
+	}
+	w.instead = nil
+	if r, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err != nil || len(r.Instances) != 4 {
+		t.Fatalf("repeated with the same token: %+v, %v", r, err)
+	}
+	w.want("general-1a-spot", 6, 6)
+}
+
 // raiseTo is what a launch that is not allowed says to raise to; it does nothing.
 func (w *world) raiseTo(group string, count int) int {
 	w.t.Helper()

@@ -127,7 +127,7 @@ func TestOnlyRegionalReservationsOfDefaultTenancyPayForOtherSizes(t *testing.T) 
 				return strings.ReplaceAll(answer, "<availabilityZone>ap-northeast-1a</availabilityZone>", "")
 			})
 		}
-		groups, problems := w.selected(nodegroups.Selection{Pool: "general", Tags: general, Prepaid: true})
+		groups, problems := w.prepaid()
 		if groups[0].Prepaid != c.want {
 			t.Errorf("%s: %d are prepaid, want %d; problems %v", name, groups[0].Prepaid, c.want, problems)
 		}
