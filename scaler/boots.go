@@ -42,7 +42,7 @@ func (l *Loop) learnBoots(ctx context.Context, now time.Time, world *observe.Wor
 	l.leads.forget(*world)
 	l.noteOwnLaunches(now, world.Snapshot.Groups)
 	l.capacity.Forget(now, world.Snapshot.Groups)
-	world.Snapshot.Unavailable = append(world.Snapshot.Unavailable, l.capacity.Unavailable(now, world.Snapshot.Groups)...)
+	world.Snapshot.Unavailable = l.capacity.Unavailable(now, world.Snapshot.Groups)
 	l.countTrouble(now, &world.Snapshot)
 	for _, g := range world.Snapshot.Groups {
 		if n := l.capacity.FailedJoins(g); n >= 2 {
@@ -133,8 +133,19 @@ func (l *leads) joinWithin(groups []nodegroups.Group) map[string]time.Duration {
 	return out
 }
 
-// countLost takes the instances that a plan gives up for boots that took at least so long, each once.
-func (l *Loop) countLost(now time.Time, world observe.World, p plan.Plan) {
+// makePlan makes it once more where it gives instances up, whose group may not be bought from for a while therefore.
+func (l *Loop) makePlan(now time.Time, world *observe.World, policy plan.Policy) plan.Plan {
+	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
+	if l.countLost(now, *world, p) {
+		world.Snapshot.Unavailable = l.capacity.Unavailable(now, world.Snapshot.Groups)
+		p, memory = l.planner.Make(now, world.Snapshot, policy, l.memory)
+	}
+	l.memory = memory
+	return p
+}
+
+// countLost takes the instances that a plan gives up for boots that took at least so long, each once, and says whether there are any.
+func (l *Loop) countLost(now time.Time, world observe.World, p plan.Plan) (any bool) {
 	for _, t := range p.Lost {
 		for _, g := range world.Snapshot.Groups {
 			for _, in := range g.Instances {
@@ -148,9 +159,11 @@ func (l *Loop) countLost(now time.Time, world observe.World, p plan.Plan) {
 				clear(l.leads.boot)
 				act.CountNeverJoined()
 				l.options.Log.Warn("instance never joined", "instance", in.ID, "group", g.Name, "reason", t.Reason)
+				any = true
 			}
 		}
 	}
+	return any
 }
 
 // noteCapacity remembers what launches gave and what they failed of.

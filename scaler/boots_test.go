@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/api/config"
@@ -199,6 +200,35 @@ func TestARunningScalerTakesOverImportedBoots(t *testing.T) {
 		kept := learn.NewCapacity()
 		if err := learned.Read(m.BinaryData, n.now, boots, kept); err != nil || len(kept.Unavailable(n.now, []nodegroups.Group{g})) != 1 {
 			t.Errorf("to be saved %t: %v, the mark is not kept", dirty, err)
+		}
+	}
+}
+
+// The plan that gives up the third instance in a row buys no fourth in its group: it is made again with what it learned.
+func TestAPlanThatClosesAGroupBuysNothingInIt(t *testing.T) {
+	for overdue, want := range map[int]int{2: 1, 3: 0} {
+		n := learning(t)
+		w := n.world()
+		g := &w.Snapshot.Groups[0]
+		g.Max, g.Instances, w.Snapshot.Nodes = 100, nil, nil
+		g.Template.Allocatable = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("16Gi"), corev1.ResourcePods: resource.MustParse("50")}
+		for i := range overdue {
+			id := fmt.Sprintf("i-%d", i)
+			g.Instances = append(g.Instances, nodegroups.Instance{ID: id, ProviderID: "aws:///a/" + id, Type: "m7g.large", Image: "ami-1", Zone: "a",
+				Lifecycle: nodegroups.Pending, LaunchedAt: n.now.Add(-time.Hour)})
+		}
+		g.Desired = overdue
+		w.Snapshot.Pods = []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web",
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")}}}}}}}
+		w.Snapshot.PodsAt, w.Snapshot.GroupsAt = n.now, n.now
+		policy, _ := w.Policy(0)
+		p := n.makePlan(n.now, &w, policy)
+		bought := 0
+		for _, l := range p.Launches {
+			bought += l.Count
+		}
+		if len(p.Lost) != overdue || bought != want {
+			t.Errorf("%d overdue: %d are given up and %d bought, want %d; %+v", overdue, len(p.Lost), bought, want, p.Unplaced)
 		}
 	}
 }

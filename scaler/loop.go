@@ -299,11 +299,9 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
 	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
-	p, memory := l.planner.Make(now, world.Snapshot, policy, l.memory)
-	l.memory = memory
+	p := l.makePlan(now, &world, policy)
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
-	l.countLost(now, world, p)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)

@@ -82,7 +82,7 @@ func (l *learned) read(now time.Time, s *plan.Snapshot) {
 		}
 	}
 	l.capacity.Forget(now, s.Groups)
-	s.Unavailable = append(s.Unavailable, l.capacity.Unavailable(now, s.Groups)...)
+	s.Unavailable = l.capacity.Unavailable(now, s.Groups)
 	l.countTrouble(now, s)
 }
 
@@ -116,18 +116,20 @@ func (l *learned) joinWithin(groups []nodegroups.Group) map[string]time.Duration
 	return out
 }
 
-// lost takes the instances that a plan gives up for boots that took at least so long.
-func (l *learned) lost(now time.Time, groups []nodegroups.Group, p plan.Plan) {
+// lost takes the instances that a plan gives up for boots that took at least so long, and says whether there are any.
+func (l *learned) lost(now time.Time, groups []nodegroups.Group, p plan.Plan) (any bool) {
 	for _, t := range p.Lost {
 		for _, g := range groups {
 			for _, in := range g.Instances {
 				if key := bootKey(g, in); g.Name == t.Group && in.ID == t.InstanceID && !l.boots.Has(key, in.ID) {
 					l.boots.Observe(key, learn.Boot{ID: in.ID, Launched: in.LaunchedAt, Never: now.Sub(in.LaunchedAt)})
 					l.capacity.NeverJoined(now, g.Name, key.Image)
+					any = true
 				}
 			}
 		}
 	}
+	return any
 }
 
 // note takes what launches gave and what they failed of.

@@ -228,8 +228,11 @@ func (s *scaler) plan(ctx context.Context, v *view, world *observe.World, curren
 	s.learned.read(now, &world.Snapshot)
 	policy.JoinWithinOf = s.learned.joinWithin(world.Snapshot.Groups)
 	p, memory := s.planner.Make(now, world.Snapshot, policy, s.memory)
+	if s.learned.lost(now, world.Snapshot.Groups, p) {
+		world.Snapshot.Unavailable = s.learned.capacity.Unavailable(now, world.Snapshot.Groups)
+		p, memory = s.planner.Make(now, world.Snapshot, policy, s.memory)
+	}
 	s.memory = memory
-	s.learned.lost(now, world.Snapshot.Groups, p)
 	if len(p.Launches) > 0 {
 		for _, g := range world.Snapshot.Groups {
 			s.w.say("%s sees %s read at %s: desired %d, alive %d, returning %d, asked for %d", s.wire.id, g.Name,

@@ -102,28 +102,6 @@ func TestALaunchThatAWSNeverShowsIsForgotten(t *testing.T) {
 	}
 }
 
-func TestMarksEndAndTheNewestWordCounts(t *testing.T) {
-	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 1, "i-1")}})
-	mark := func(class nodegroups.FailureClass, until time.Duration) {
-		g.Unavailable([]nodegroups.Unavailable{{Group: "g", Class: class, Until: at.Add(until)}})
-	}
-	mark(nodegroups.NoCapacity, time.Minute)
-	mark(nodegroups.BadTemplate, 3*time.Minute)
-	if s, _ := snapshot(g); len(s.Unavailable) != 1 || s.Unavailable[0].Class != nodegroups.BadTemplate {
-		t.Errorf("%+v: want the newest word alone", s.Unavailable)
-	}
-	for after, want := range map[time.Duration]int{2 * time.Minute: 1, 3 * time.Minute: 0} {
-		g := NewGroups(answers{})
-		g.Unavailable([]nodegroups.Unavailable{{Group: "g", Until: at.Add(3 * time.Minute)}})
-		if err := g.Read(t.Context(), at.Add(after), onePool); err != nil {
-			t.Fatal(err)
-		}
-		if s, _ := snapshot(g); len(s.Unavailable) != want {
-			t.Errorf("%s later %d marks are left: want %d", after, len(s.Unavailable), want)
-		}
-	}
-}
-
 func TestAnInterruptionIsNewsOnceAndKeepsItsDeadline(t *testing.T) {
 	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 1, "i-1")}})
 	rebalance := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.RebalanceNotice, At: at}
@@ -180,9 +158,6 @@ func TestGroupsAreReadAndNotedAtOnce(t *testing.T) {
 	})
 	each(func(i int) { g.Asked(map[string]int{"g": i}) })
 	each(func(i int) {
-		g.Unavailable([]nodegroups.Unavailable{{Group: fmt.Sprint(i), Until: at.Add(time.Hour)}})
-	})
-	each(func(i int) {
 		g.Interrupted(nodegroups.Interruption{InstanceID: fmt.Sprint(i), At: at.Add(time.Minute)})
 	})
 	each(func(int) {
@@ -195,8 +170,8 @@ func TestGroupsAreReadAndNotedAtOnce(t *testing.T) {
 	})
 	wg.Wait()
 	s, _ := snapshot(g)
-	if len(s.Groups) != 1 || len(s.Groups[0].Instances) != n+1 || s.Groups[0].Desired != n+1+n-1 || len(s.Unavailable) != n || len(s.Interrupted) != n {
-		t.Errorf("%d groups, %d instances, desired %d, %d marks, %d interruptions", len(s.Groups), len(s.Groups[0].Instances), s.Groups[0].Desired, len(s.Unavailable), len(s.Interrupted))
+	if len(s.Groups) != 1 || len(s.Groups[0].Instances) != n+1 || s.Groups[0].Desired != n+1+n-1 || len(s.Interrupted) != n {
+		t.Errorf("%d groups, %d instances, desired %d, %d interruptions", len(s.Groups), len(s.Groups[0].Instances), s.Groups[0].Desired, len(s.Interrupted))
 	}
 	if s.Groups[0].Alive() != n+1 {
 		t.Errorf("%d are alive: a change of a snapshot has reached the readings", s.Groups[0].Alive())

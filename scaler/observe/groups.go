@@ -40,7 +40,6 @@ type Groups struct {
 	asked       map[string]int                   // by group; launches without an answer yet
 	raised      map[string][]raise               // by group; not in a reading yet
 	returned    map[string]bool                  // by id; not gone from a reading yet
-	unavailable []nodegroups.Unavailable
 	interrupted []nodegroups.Interruption
 	owing       map[types.UID]owing // by workload
 	prepaid     nodegroups.Prepaid  // of the whole account
@@ -208,7 +207,6 @@ func (g *Groups) forgetSeen(now time.Time) {
 		}
 	}
 	oldest, _ := g.ages()
-	g.unavailable = slices.DeleteFunc(g.unavailable, func(u nodegroups.Unavailable) bool { return !now.Before(u.Until) })
 	g.interrupted = slices.DeleteFunc(g.interrupted, func(n nodegroups.Interruption) bool {
 		alive := slices.ContainsFunc(groups, func(x shown) bool { return has(x.Group, n.InstanceID) })
 		return !alive && oldest.Sub(n.At) > launchSeenWithin
@@ -285,16 +283,6 @@ func (g *Groups) Returned(instanceID string) {
 	}
 }
 
-// Unavailable notes groups that could not launch; a newer word on a group replaces an older.
-func (g *Groups) Unavailable(list []nodegroups.Unavailable) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, u := range list {
-		g.unavailable = slices.DeleteFunc(g.unavailable, func(o nodegroups.Unavailable) bool { return o.Group == u.Group })
-		g.unavailable = append(g.unavailable, u)
-	}
-}
-
 // Interrupted notes an instance that is about to be lost and says whether that is news.
 func (g *Groups) Interrupted(n nodegroups.Interruption) bool {
 	g.mu.Lock()
@@ -364,7 +352,6 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	for name, r := range g.pools {
 		s.PoolsAt[name] = r.at
 	}
-	s.Unavailable = slices.Clone(g.unavailable)
 	s.Interrupted = slices.Clone(g.interrupted)
 	for i := range groups {
 		group := g.believed(groups[i].Group)

@@ -144,11 +144,10 @@ func protect(byGroup bool) func(*cluster) {
 
 // ka#6795
 func TestAGroupWhoseInstancesDoNotJoinKeepsItsNodesAndBuysNone(t *testing.T) {
-	late := func(c *cluster) {
-		c.launch(spotA, 2) // and they never join
-	}
 	for name, broken := range map[string]func(*cluster){
-		"they never join": late,
+		"they never join": func(c *cluster) {
+			c.s.Unavailable = []nodegroups.Unavailable{{Group: spotA, Class: nodegroups.BadTemplate, Until: c.now.Add(24 * time.Hour), Reason: "its last 3 instances never became Ready nodes"}}
+		},
 		"the template is broken": func(c *cluster) {
 			c.s.Unavailable = []nodegroups.Unavailable{{Group: spotA, Class: nodegroups.BadTemplate, Until: c.now.Add(24 * time.Hour), Reason: "InvalidLaunchTemplate"}}
 		},

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"swell/nodegroups"
 	"swell/scaler/pack"
 )
 
@@ -108,36 +107,19 @@ func (s *seller) nodeStays(index int) string {
 	if st.instance.Protected && !g.ProtectsNew {
 		return "its instance is protected from scale-in, by another hand than its group's setting"
 	}
-	if why := g.frozen(s.r.w); why != "" {
+	if why := g.frozen(); why != "" {
 		return why + "; its nodes could not be had again"
 	}
 	return ""
 }
 
 // frozen is why nothing may be bought in a group until somebody has looked at it; empty is that it may.
-func (g *group) frozen(w *world) string {
+func (g *group) frozen() string {
 	if g.broken != "" {
 		return "group " + g.Name + " is " + g.broken
 	}
 	if _, known := g.Template.Allocatable[corev1.ResourceCPU]; !known {
 		return "the template of group " + g.Name + " could not be read"
 	}
-	if n := g.neverJoined(w); n > 1 {
-		return fmt.Sprintf("%d instances that group %s launched have not joined, and none that came after them has", n, g.Name)
-	}
 	return ""
-}
-
-// neverJoined counts the instances that are overdue since the last that joined was launched.
-func (g *group) neverJoined(w *world) int {
-	n := 0
-	for _, i := range g.instances {
-		if i.joined || i.Lifecycle == nodegroups.Terminating || w.mayJoin(g, i.Instance) {
-			continue
-		}
-		if !slices.ContainsFunc(g.instances, func(o *instance) bool { return o.joined && o.LaunchedAt.After(i.LaunchedAt) }) {
-			n++
-		}
-	}
-	return n
 }

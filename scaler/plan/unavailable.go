@@ -86,7 +86,7 @@ func (w *world) spreadCapacity(byName map[string]*group, all []nodegroups.Unavai
 	}
 }
 
-// readHalts finds what a group shares with others, and what forbids to buy in it at all. Instances that joined are known.
+// readHalts finds what a group shares with others, and what forbids to buy in it at all.
 func (w *world) readHalts() {
 	for _, g := range w.groups {
 		g.neighbours = nil
@@ -95,8 +95,8 @@ func (w *world) readHalts() {
 				g.neighbours = append(g.neighbours, h)
 			}
 		}
-		if g.halted = g.frozen(w); g.halted != "" && g.broken == "" {
-			w.problem("group "+g.Name, g.halted, "correct its launch template or image; nothing is bought in it and none of its nodes is returned until its instances join")
+		if g.halted = g.frozen(); g.halted != "" && g.broken == "" {
+			w.problem("group "+g.Name, g.halted, "correct its launch template; nothing is bought in it and none of its nodes is returned until it can be read")
 		}
 	}
 }
