@@ -158,8 +158,9 @@ func TestAGroupWhoseInstancesDoNotJoinKeepsItsNodesAndBuysNone(t *testing.T) {
 		p := c.slackFor(time.Hour)
 		expect(t, p, len(p.Terminations) == 0 && keptWhy(p, "i-0001") != "", name+": nothing is returned")
 		c.group("1a", nodegroups.OnDemand, 0.8).pods("big", 3, "15", "")
+		c.policy.Pools[0].MinNodesPerZone = 6
 		p = c.plan()
-		expect(t, p, launched(p)[spotA] == 0 && launched(p)[odA] == 3, name+": another group is used")
+		expect(t, p, launched(p)[spotA] == 0 && launched(p)[odA] == 4, name+": another group is used, for the floor too")
 	}
 }
 
