@@ -96,7 +96,7 @@ func (l *Loop) learnBoot(g nodegroups.Group, in nodegroups.Instance, node *corev
 	known := l.leads.boots.Has(key, in.ID)
 	if at, ready := since(node.Status.Conditions, corev1.NodeReady); ready && !known { // a later one is not of the boot
 		if b.Ready = took(at); b.Ready > 0 {
-			l.capacity.Joined(g.Name)
+			l.capacity.Joined(in.LaunchedAt, g.Name, key.Image)
 		}
 	}
 	if at, ready := since(node.Status.Conditions, corev1.NodeReady); ready && !firstPod.IsZero() && firstPod.Sub(at) <= l.clock.Wait(firstPodWithin) {
@@ -145,25 +145,25 @@ func (l *Loop) makePlan(now time.Time, world *observe.World, policy plan.Policy)
 }
 
 // countLost takes the instances that a plan gives up for boots that took at least so long, each once, and says whether there are any.
-func (l *Loop) countLost(now time.Time, world observe.World, p plan.Plan) (any bool) {
+func (l *Loop) countLost(now time.Time, world observe.World, p plan.Plan) (news bool) {
 	for _, t := range p.Lost {
 		for _, g := range world.Snapshot.Groups {
 			for _, in := range g.Instances {
 				key := bootKeyOf(g, in)
-				if g.Name != t.Group || in.ID != t.InstanceID || l.leads.boots.Has(key, in.ID) {
+				if g.Name != t.Group || in.ID != t.InstanceID || l.leads.boots.Has(key, in.ID) ||
+					!l.leads.boots.Observe(key, learn.Boot{ID: in.ID, Launched: in.LaunchedAt, Never: now.Sub(in.LaunchedAt)}) {
 					continue
 				}
-				l.leads.boots.Observe(key, learn.Boot{ID: in.ID, Launched: in.LaunchedAt, Never: now.Sub(in.LaunchedAt)})
-				l.capacity.NeverJoined(now, g.Name, key.Image)
+				l.capacity.NeverJoined(now, in.LaunchedAt, g.Name, key.Image)
 				l.boots.dirty = true
 				clear(l.leads.boot)
 				act.CountNeverJoined()
 				l.options.Log.Warn("instance never joined", "instance", in.ID, "group", g.Name, "reason", t.Reason)
-				any = true
+				news = true
 			}
 		}
 	}
-	return any
+	return news
 }
 
 // noteCapacity remembers what launches gave and what they failed of.

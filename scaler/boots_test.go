@@ -204,6 +204,36 @@ func TestARunningScalerTakesOverImportedBoots(t *testing.T) {
 	}
 }
 
+// fullOfOld gives the group of the world so many Ready nodes that were launched a day ago, more than boots are kept of.
+func (n noticed) fullOfOld(w *observe.World, nodes int) {
+	g := &w.Snapshot.Groups[0]
+	for i := range nodes {
+		id, at := fmt.Sprintf("i-old-%02d", i), n.now.Add(-24*time.Hour+time.Duration(i)*time.Second)
+		g.Instances = append(g.Instances, nodegroups.Instance{ID: id, ProviderID: "aws:///a/" + id, Type: "m7g.large", Image: "ami-1", Zone: "a", Lifecycle: nodegroups.InService, LaunchedAt: at})
+		w.Snapshot.Nodes = append(w.Snapshot.Nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: id, CreationTimestamp: metav1.NewTime(at.Add(30 * time.Second))},
+			Spec:   corev1.NodeSpec{ProviderID: "aws:///a/" + id, Unschedulable: true},
+			Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(at.Add(40 * time.Second))}}}})
+	}
+	g.Desired += nodes
+}
+
+// Of 60 nodes that are up ten boots are no longer kept: they are no news, and say nothing of what was launched since.
+func TestOldNodesOpenNoGroupWhoseNewInstancesDoNotJoin(t *testing.T) {
+	n := learning(t)
+	w := n.world()
+	w.Snapshot.Groups[0].Instances, w.Snapshot.Nodes = nil, nil
+	n.fullOfOld(&w, 60)
+	n.learnBoots(t.Context(), n.now, &w)
+	n.boots.dirty = false
+	for range 3 {
+		n.capacity.NeverJoined(n.now, n.now.Add(-time.Hour), "spot-a", "ami-1")
+		n.learnBoots(t.Context(), n.now, &w)
+	}
+	if n.boots.dirty || len(w.Snapshot.Unavailable) != 1 {
+		t.Errorf("to be saved %t, unavailable %+v: want nothing new, and the group closed", n.boots.dirty, w.Snapshot.Unavailable)
+	}
+}
+
 // The plan that gives up the third instance in a row buys no fourth in its group: it is made again with what it learned.
 func TestAPlanThatClosesAGroupBuysNothingInIt(t *testing.T) {
 	for overdue, want := range map[int]int{2: 1, 3: 0} {

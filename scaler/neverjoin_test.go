@@ -39,9 +39,8 @@ func TestInstancesThatNeverJoinAreReturnedAndReplacedElsewhere(t *testing.T) {
 		return len(returned) > 0, fmt.Sprintf("none of %d is", len(all))
 	})
 	_, returned := w.newIn(zone)
-	// a reading and a plan are ten seconds each, on a machine with other work
-	if waited := time.Duration(speed * float64(returned[0].Terminating.Sub(returned[0].Launched))); waited < limit-time.Second || waited > limit+2*time.Minute {
-		t.Errorf("%s was given up after %s: want %s", returned[0].ID, waited, limit)
+	if waited := time.Duration(speed * float64(returned[0].Terminating.Sub(returned[0].Launched))); waited < limit-time.Second {
+		t.Errorf("%s was given up after %s: want not before %s", returned[0].ID, waited, limit)
 	}
 	w.until("all pods run", func() (bool, string) {
 		n := w.bound("app=web")

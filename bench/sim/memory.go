@@ -76,7 +76,7 @@ func (l *learned) read(now time.Time, s *plan.Snapshot) {
 			case !isReady(n) && since <= l.boots.JoinWithin(key):
 				s.NeverReady = append(s.NeverReady, in.ID)
 			case isReady(n) && since > 0 && since <= learn.JoinCap:
-				l.capacity.Joined(g.Name)
+				l.capacity.Joined(in.LaunchedAt, g.Name, key.Image)
 				l.boots.Observe(key, learn.Boot{ID: in.ID, Launched: in.LaunchedAt, Registered: n.CreationTimestamp.Sub(in.LaunchedAt), Ready: since})
 			}
 		}
@@ -117,19 +117,19 @@ func (l *learned) joinWithin(groups []nodegroups.Group) map[string]time.Duration
 }
 
 // lost takes the instances that a plan gives up for boots that took at least so long, and says whether there are any.
-func (l *learned) lost(now time.Time, groups []nodegroups.Group, p plan.Plan) (any bool) {
+func (l *learned) lost(now time.Time, groups []nodegroups.Group, p plan.Plan) (news bool) {
 	for _, t := range p.Lost {
 		for _, g := range groups {
 			for _, in := range g.Instances {
-				if key := bootKey(g, in); g.Name == t.Group && in.ID == t.InstanceID && !l.boots.Has(key, in.ID) {
-					l.boots.Observe(key, learn.Boot{ID: in.ID, Launched: in.LaunchedAt, Never: now.Sub(in.LaunchedAt)})
-					l.capacity.NeverJoined(now, g.Name, key.Image)
-					any = true
+				if key := bootKey(g, in); g.Name == t.Group && in.ID == t.InstanceID && !l.boots.Has(key, in.ID) &&
+					l.boots.Observe(key, learn.Boot{ID: in.ID, Launched: in.LaunchedAt, Never: now.Sub(in.LaunchedAt)}) {
+					l.capacity.NeverJoined(now, in.LaunchedAt, g.Name, key.Image)
+					news = true
 				}
 			}
 		}
 	}
-	return any
+	return news
 }
 
 // note takes what launches gave and what they failed of.

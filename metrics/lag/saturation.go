@@ -8,6 +8,8 @@ const (
 	// helping is the share of its own that an added pod must read at least to count as help: what a group reads is known by its
 	// commits, which come now in one poll and now in the next.
 	helping = 0.25
+	// relieved is that share where more pods did not help before: what they write to takes more than it did.
+	relieved = 0.5
 )
 
 // Stretch is what so many pods read from a backlog, in messages a second.
@@ -50,8 +52,11 @@ func (s *saturation) follow(k Known) {
 // observe takes in what a number of pods, as many as have partitions and the same for a whole window, read
 // from a backlog.
 func (s *saturation) observe(pods int, consume float64) {
-	more := float64(pods)/float64(s.Pods) - 1
-	if s.Pods == 0 || pods <= s.Pods || consume >= s.Consume*(1+helping*more) {
+	more, needed := float64(pods)/float64(s.Pods)-1, helping
+	if s.why != "" {
+		needed = relieved // else the noise of one window would ask for more of what does not help
+	}
+	if s.Pods == 0 || pods <= s.Pods || consume >= s.Consume*(1+needed*more) {
 		*s = saturation{Stretch: Stretch{Pods: pods, Consume: consume}}
 		return
 	}

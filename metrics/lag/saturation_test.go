@@ -126,8 +126,22 @@ func TestNoiseIsNoHelp(t *testing.T) {
 	if s.why == "" {
 		t.Error("a tenth more read by twice the pods lets more be asked for")
 	}
-	s.observe(30, 70)
+	s.observe(30, 80)
 	if s.why != "" {
-		t.Errorf("two fifths more by twice the pods: %s", s.why)
+		t.Errorf("three fifths more by twice the pods: %s", s.why)
+	}
+}
+
+// What 20 pods read of a database that takes 50/s is 43/s in one window and 49/s in another: no reason to ask for 30.
+func TestTheNoiseOfAWindowDoesNotEndSaturation(t *testing.T) {
+	var s saturation
+	s.observe(15, 43)
+	for _, c := range []struct {
+		consume   float64
+		saturated bool
+	}{{43, true}, {49.3, true}, {57, false}} {
+		if s.observe(20, c.consume); (s.why != "") != c.saturated {
+			t.Errorf("20 pods read %g/s where 15 read 43/s: %q, want saturated %t", c.consume, s.why, c.saturated)
+		}
 	}
 }

@@ -78,7 +78,8 @@ func NewBoots(o BootOptions) (*Boots, error) {
 	return &Boots{options: o, seen: map[BootKey][]Boot{}}, nil
 }
 
-// Observe takes what is known of a boot by now; phases that were known stay. It says whether that was news.
+// Observe takes what is known of a boot by now; phases that were known stay. It says whether that was news, which an older
+// boot than those that are kept is not.
 func (b *Boots) Observe(key BootKey, x Boot) bool {
 	if x.ID == "" {
 		return false
@@ -100,7 +101,7 @@ func (b *Boots) Observe(key BootKey, x Boot) bool {
 	}
 	b.seen[key] = list
 	b.trim()
-	return true
+	return b.Has(key, x.ID)
 }
 
 func byLaunch(a, b Boot) int { return cmp.Or(a.Launched.Compare(b.Launched), cmp.Compare(a.ID, b.ID)) }

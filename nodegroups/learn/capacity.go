@@ -177,7 +177,8 @@ func (c *Capacity) Merge(now time.Time, raw []byte) error {
 	return nil
 }
 
-// Forget drops marks that are long over, and what is known of groups that are gone.
+// Forget drops marks that are long over, and what is long known of groups that are not there: one that could not be read is
+// not gone.
 func (c *Capacity) Forget(now time.Time, groups []nodegroups.Group) {
 	for s, m := range c.marks {
 		if now.Sub(m.Until) > mostWait {
@@ -185,7 +186,11 @@ func (c *Capacity) Forget(now time.Time, groups []nodegroups.Group) {
 		}
 	}
 	for name := range c.joins {
-		if !slices.ContainsFunc(groups, func(g nodegroups.Group) bool { return g.Name == name }) {
+		last := c.joins[name].Launched
+		if until := c.joins[name].Until; until.After(last) {
+			last = until
+		}
+		if now.Sub(last) > mostFreeze && !slices.ContainsFunc(groups, func(g nodegroups.Group) bool { return g.Name == name }) {
 			delete(c.joins, name)
 		}
 	}

@@ -81,7 +81,7 @@ func TestCapacityMemoryMovesToAnotherProcess(t *testing.T) {
 	c, next := learn.NewCapacity(), learn.NewCapacity()
 	c.Failed(noon, failure(a, nodegroups.NoCapacity))
 	for range 3 {
-		c.NeverJoined(noon, "x", "ami-1")
+		c.NeverJoined(noon, noon, "x", "ami-1")
 	}
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -103,6 +103,22 @@ func TestCapacityMemoryMovesToAnotherProcess(t *testing.T) {
 	}
 }
 
+// A group that one reading does not show may come back with the next.
+func TestWhatDidNotJoinIsKnownWhileItsGroupCannotBeRead(t *testing.T) {
+	c, g := learn.NewCapacity(), spotGroup("x", "z1", "r7g.large")
+	for range 3 {
+		c.NeverJoined(noon, noon, "x", "ami-1")
+	}
+	c.Forget(noon.Add(time.Minute), nil)
+	if got := c.Unavailable(noon.Add(time.Minute), []nodegroups.Group{g}); len(got) != 1 {
+		t.Errorf("%+v: want it frozen still", got)
+	}
+	c.Forget(noon.Add(24*time.Hour), nil)
+	if got := c.Unavailable(noon.Add(time.Minute), []nodegroups.Group{g}); len(got) != 0 {
+		t.Errorf("%+v a day after it was last seen", got)
+	}
+}
+
 // A broken launch template made healthy capacity shrink: a group whose new instances do not join is not bought from.
 // ka#6795
 func TestAGroupWhoseInstancesDoNotJoinIsFrozen(t *testing.T) {
@@ -110,12 +126,14 @@ func TestAGroupWhoseInstancesDoNotJoinIsFrozen(t *testing.T) {
 	groups := []nodegroups.Group{g}
 	fail := func(at time.Time, n int) {
 		for range n {
-			c.NeverJoined(at, "x", "ami-1")
+			c.NeverJoined(at, at, "x", "ami-1")
 		}
 	}
 	fail(noon, 2)
-	c.Joined("x")
+	c.Joined(noon.Add(time.Second), "x", "ami-1")
 	fail(noon, 2)
+	c.Joined(noon.Add(time.Second), "x", "ami-0") // of another image
+	c.Joined(noon.Add(-time.Hour), "x", "ami-1")  // before those that did not
 	if got := c.Unavailable(noon, groups); len(got) != 0 {
 		t.Fatalf("%v after two in a row", got)
 	}

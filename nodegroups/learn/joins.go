@@ -18,14 +18,19 @@ type joins struct {
 	Image  string    `json:"image"`
 	Failed int       `json:"failed"` // in a row
 	Until  time.Time `json:"until"`  // no launch before
+	// Launched is when the newest of them was.
+	Launched time.Time `json:"launched"`
 }
 
-// NeverJoined notes at now an instance of a group that did not become a Ready node. After three in a row the group is not
+// NeverJoined notes at now an instance of a group, launched at launched, that did not become a Ready node. After three in a row the group is not
 // bought from for a while, and longer after each that follows: more of them would be paid for and serve nobody.
-func (c *Capacity) NeverJoined(now time.Time, group, image string) {
+func (c *Capacity) NeverJoined(now, launched time.Time, group, image string) {
 	j := c.joins[group]
 	if j.Image != image {
 		j = joins{Image: image}
+	}
+	if launched.After(j.Launched) {
+		j.Launched = launched
 	}
 	if j.Failed++; j.Failed >= freezeAfter && !now.Before(j.Until) {
 		j.Until = now.Add(min(firstFreeze<<min(j.Failed-freezeAfter, 10), mostFreeze))
@@ -33,8 +38,13 @@ func (c *Capacity) NeverJoined(now time.Time, group, image string) {
 	c.joins[group] = j
 }
 
-// Joined notes an instance of a group that became a Ready node.
-func (c *Capacity) Joined(group string) { delete(c.joins, group) }
+// Joined notes an instance of a group that became a Ready node. One of another image, or that was launched before those that
+// did not, says nothing of them.
+func (c *Capacity) Joined(launched time.Time, group, image string) {
+	if j := c.joins[group]; j.Image == image && launched.After(j.Launched) {
+		delete(c.joins, group)
+	}
+}
 
 // FailedJoins is how many of a group's newest instances, in a row, did not become Ready nodes.
 func (c *Capacity) FailedJoins(g nodegroups.Group) int {

@@ -85,7 +85,11 @@ func foreseeClaims(promises []promise, v plan.Volumes) {
 	for _, p := range promises {
 		for _, t := range p.claims {
 			i := slices.IndexFunc(p.Pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == t.Name })
-			if source := &p.Pod.Spec.Volumes[i].VolumeSource; !have[p.Pod.Namespace+"/"+source.PersistentVolumeClaim.ClaimName] {
+			source := &p.Pod.Spec.Volumes[i].VolumeSource
+			if source.PersistentVolumeClaim == nil { // the API server takes two templates of one name; the pod has the last
+				continue
+			}
+			if !have[p.Pod.Namespace+"/"+source.PersistentVolumeClaim.ClaimName] {
 				*source = corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
 					ObjectMeta: metav1.ObjectMeta{Labels: t.Labels, Annotations: t.Annotations}, Spec: t.Spec}}}
 			}

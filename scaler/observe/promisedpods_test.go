@@ -112,6 +112,7 @@ func TestPromisedPodsOfAStatefulSetHaveTheirClaims(t *testing.T) {
 	db := appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: &four, Template: template("2"), Ordinals: &appsv1.StatefulSetOrdinals{Start: 5},
 		VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "made"}}}}}
 	db.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data"}, {Name: "logs"}}
+	db.Spec.VolumeClaimTemplates = append(db.Spec.VolumeClaimTemplates, db.Spec.VolumeClaimTemplates[0]) // as the API server takes it
 	there := podsOf("StatefulSet", "db", 1)[0]
 	there.Name = "db-6"
 	w := read(t, &db, there, &corev1.PersistentVolumeClaim{ObjectMeta: meta("data-db-7")})

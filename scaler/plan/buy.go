@@ -126,8 +126,7 @@ func (r *round) floors() []purchase {
 				r.problems = append(r.problems, Problem{"group " + g.Name, fmt.Sprintf("has %d of at least %d instances: %s", g.stay(), g.Min, why), "lift the limit or lower the group's minimum"})
 				break
 			}
-			out = append(out, purchase{group: g, floor: fmt.Sprintf("the group's minimum of %d", g.Min)})
-			r.w.buy(g)
+			out = append(out, purchase{group: g, node: r.w.buy(g), floor: fmt.Sprintf("the group's minimum of %d", g.Min)})
 		}
 	}
 	for _, p := range r.w.pools {
@@ -160,8 +159,7 @@ func (r *round) zoneFloor(p *pool, zone string) []purchase {
 			break
 		}
 		g := options[0].g
-		out = append(out, purchase{group: g, floor: fmt.Sprintf("%s of %d in %s", name, want, zone), rejected: alternatives(options, &options[0], map[*pool]*option{p: &options[0]})})
-		r.w.buy(g)
+		out = append(out, purchase{group: g, floor: fmt.Sprintf("%s of %d in %s", name, want, zone), rejected: alternatives(options, &options[0], map[*pool]*option{p: &options[0]}), node: r.w.buy(g)})
 	}
 	return out
 }

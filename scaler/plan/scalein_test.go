@@ -145,11 +145,8 @@ func protect(byGroup bool) func(*cluster) {
 // ka#6795
 func TestAGroupWhoseInstancesDoNotJoinKeepsItsNodesAndBuysNone(t *testing.T) {
 	for name, broken := range map[string]func(*cluster){
-		"they never join": func(c *cluster) {
+		"the template is broken": func(c *cluster) { // as learned capacity says of a refusal, and of instances that did not join
 			c.s.Unavailable = []nodegroups.Unavailable{{Group: spotA, Class: nodegroups.BadTemplate, Until: c.now.Add(24 * time.Hour), Reason: "its last 3 instances never became Ready nodes"}}
-		},
-		"the template is broken": func(c *cluster) {
-			c.s.Unavailable = []nodegroups.Unavailable{{Group: spotA, Class: nodegroups.BadTemplate, Until: c.now.Add(24 * time.Hour), Reason: "InvalidLaunchTemplate"}}
 		},
 		"the template cannot be read": func(c *cluster) { c.byName(spotA).Template = nodegroups.Template{} },
 	} {
