@@ -197,7 +197,7 @@ func (l *Loop) noteOwnLaunches(now time.Time, groups []nodegroups.Group) {
 			if f.At.After(newest) {
 				newest = f.At
 			}
-			u := nodegroups.Unavailable{Group: g.Name, Zone: g.Zone, Types: g.InstanceTypes, Market: g.Market, Class: f.Class, Reason: strings.TrimPrefix(f.Code+": "+f.Message, ": ")}
+			u := g.Refused(nodegroups.Unavailable{Group: g.Name, Zone: f.Zone, Types: []string{f.Type}, Class: f.Class, Reason: strings.TrimPrefix(f.Code+": "+f.Message, ": ")}, nil)
 			l.capacity.Failed(now, u)
 			l.trouble.Failed(now, u)
 			l.boots.dirty = true

@@ -30,3 +30,29 @@ func TestALaunchThatAGroupFailedOfByItselfMakesItUnavailableOnce(t *testing.T) {
 		t.Errorf("a later failure does not double the wait of %s: %+v", over.Sub(now), got)
 	}
 }
+
+// A failure of one type in one zone is held against no other.
+func TestALaunchThatAGroupFailedOfIsHeldAgainstWhatItNames(t *testing.T) {
+	now := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	types := []string{"m6i.xlarge", "m7i.xlarge"}
+	for name, c := range map[string]struct {
+		kind, zone string
+		in         map[string]bool // by zone, whether the first type alone is refused there
+	}{
+		"type":          {"m6i.xlarge", "", map[string]bool{"1a": true, "1c": false}},
+		"type and zone": {"m6i.xlarge", "1c", map[string]bool{"1a": false, "1c": true}},
+	} {
+		g := nodegroups.Group{Name: "spot", Zone: "1a", Market: nodegroups.Spot, InstanceTypes: types,
+			Failed: []nodegroups.LaunchFailure{{Class: nodegroups.NoCapacity, Type: c.kind, Zone: c.zone, At: now}}}
+		l := &Loop{capacity: learn.NewCapacity()}
+		l.noteOwnLaunches(now, []nodegroups.Group{g})
+		for zone, want := range c.in {
+			for i, kind := range types {
+				other := nodegroups.Group{Name: "other", Zone: zone, Market: nodegroups.Spot, InstanceTypes: []string{kind}}
+				if got := len(l.capacity.Unavailable(now, []nodegroups.Group{other})); got > 0 != (want && i == 0) {
+					t.Errorf("%s: %d refusals of %s in %s", name, got, kind, zone)
+				}
+			}
+		}
+	}
+}

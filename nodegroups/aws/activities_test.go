@@ -30,6 +30,7 @@ func TestFailedActivitiesAreClassifiedByTheirMessages(t *testing.T) {
 		"Server.InternalError: Internal error on launch":                                                                                                                            nodegroups.Unclassified,
 		"Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state":                                                                                          nodegroups.NotAllowed,
 		"Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e). Launching EC2 instance failed.":                                 nodegroups.NoCapacity,
+		"Client.InvalidFleetConfiguration: Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e).":                              nodegroups.NoCapacity,
 		"InvalidFleetConfiguration - Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e).":                                    nodegroups.NoCapacity,
 		"Client.InvalidKeyPair.NotFound: The key pair 'a' does not exist":                                                                                                           nodegroups.BadTemplate,
 		"Something new. Launching EC2 instance failed.":                                                                                                                             nodegroups.Unclassified,

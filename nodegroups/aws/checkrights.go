@@ -60,12 +60,13 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 	k.simulated(ctx, pools)
 }
 
-// simulated asks IAM whether the actions on groups are allowed. Policies of the organisation may still forbid what it allows.
+// simulated asks IAM whether the actions on groups that the scaler makes are allowed; what swell uninstall alone makes is its own
+// role's matter. Policies of the organisation may still forbid what it allows.
 func (k *checker) simulated(ctx context.Context, pools []Checked) {
 	actions := []string{"autoscaling:LaunchInstances", "ec2:CreateFleet", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup",
 		"autoscaling:DescribeScalingActivities"}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.MultiZone }) {
-		actions = append(actions, "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags")
+		actions = append(actions, "autoscaling:SuspendProcesses", "autoscaling:CreateOrUpdateTags")
 	}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.Prepaid }) {
 		actions = append(actions, "savingsplans:DescribeSavingsPlanRates")

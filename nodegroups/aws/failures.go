@@ -94,12 +94,20 @@ var classes = map[string]nodegroups.FailureClass{
 }
 
 // Classify says what an error code means for a launch. The message decides only for ValidationError, which covers a group's
-// bounds as well as a broken launch template, and for InvalidFleetConfiguration, which is also of a type that a zone does not offer.
+// bounds as well as a broken launch template, and for whatever is of a broken template by its code, as InvalidFleetConfiguration is:
+// it may be of a type that the zone does not offer.
 func Classify(code, message string) nodegroups.FailureClass {
 	lower := strings.ToLower(message)
-	if class, ok := classes[code]; ok && class == nodegroups.BadTemplate && strings.Contains(lower, notOffered) {
+	class := classOf(code, lower)
+	if class == nodegroups.BadTemplate && strings.Contains(lower, notOffered) {
 		return nodegroups.NoCapacity
-	} else if ok {
+	}
+	return class
+}
+
+// classOf a code, and of a message in lower case where the code is ValidationError.
+func classOf(code, lower string) nodegroups.FailureClass {
+	if class, ok := classes[code]; ok {
 		return class
 	}
 	// scaling activities put the side that is at fault before the code

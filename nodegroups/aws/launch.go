@@ -63,7 +63,7 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 	if len(out.Instances) == 0 && len(out.Errors) == 0 {
 		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s, zone %s: the service gave its token back and no outcome, as when EC2 takes long; repeat with the same token", count, group, zone)
 	}
-	result := c.answer(out, p.asg, zone)
+	result := c.answer(out, p, zone)
 	if len(result.Instances) == 0 && !slices.ContainsFunc(result.Failures, func(f nodegroups.LaunchFailure) bool { return !mayNotCall(f.Code) }) {
 		return c.instead(ctx, p, count, result.Failures[0])
 	}
@@ -71,7 +71,7 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 }
 
 // answer is what a launch call gave.
-func (c *Client) answer(out *autoscaling.LaunchInstancesOutput, asg, zone string) LaunchResult {
+func (c *Client) answer(out *autoscaling.LaunchInstancesOutput, p place, zone string) LaunchResult {
 	now := c.options.Clock.Now()
 	var result LaunchResult
 	for _, batch := range out.Instances {
@@ -90,7 +90,7 @@ func (c *Client) answer(out *autoscaling.LaunchInstancesOutput, asg, zone string
 		c.budget.throttle() // by EC2, behind an answer that is none
 	}
 	slices.SortFunc(result.Instances, func(a, b nodegroups.Instance) int { return strings.Compare(a.ID, b.ID) })
-	c.noteLaunched(asg, result.Instances)
+	c.noteLaunched(p, result.Instances)
 	return result
 }
 

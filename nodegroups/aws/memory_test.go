@@ -12,6 +12,7 @@ import (
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	emulator "swell/bench/testbed/aws"
+	"swell/nodegroups"
 )
 
 func emulated(t *testing.T) (*Client, *emulator.Emulator) {
@@ -124,5 +125,36 @@ func TestALongPollIsGivenUp(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("it waits for ever")
+	}
+}
+
+// What is launched by token is remembered where its zone is counted by, and no longer than the service takes to list it.
+func TestLaunchesAreRememberedOnlyForZonesAndAWhile(t *testing.T) {
+	c, _ := emulated(t)
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	launch := func(group, zone, token string) {
+		t.Helper()
+		if r, err := c.Launch(context.Background(), group, zone, 1, token); err != nil || len(r.Instances) != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	launch("general-1a-spot", "ap-northeast-1a", "t-1")
+	if len(c.unlisted) != 0 {
+		t.Errorf("a group of one zone has its launches remembered: %v", c.unlisted)
+	}
+	launch("wide@ap-northeast-1a", "ap-northeast-1a", "t-2")
+	c.unlisted["deleted"] = map[string]time.Time{"i-1": now}
+	now = now.Add(listedWithin + time.Second)
+	launch("wide@ap-northeast-1c", "ap-northeast-1c", "t-3")
+	if len(c.unlisted) != 1 || len(c.unlisted["wide"]) != 1 {
+		t.Errorf("remembered: %v, want the last launch alone", c.unlisted)
+	}
+}
+
+func TestAGroupOfNoZoneHasNoShares(t *testing.T) {
+	c, _ := emulated(t)
+	if got := c.desiredByZone(nodegroups.Group{Name: "wide", Desired: 2}, nil); len(got) != 0 {
+		t.Errorf("%v", got)
 	}
 }

@@ -91,21 +91,32 @@ func (c *Client) isTokenless(asg string) bool {
 	return ok && c.now().Sub(at) < tokenlessFor
 }
 
-// noteLaunched remembers instances that the service may not list yet.
-func (c *Client) noteLaunched(asg string, instances []nodegroups.Instance) {
+// noteLaunched remembers instances that the service may not list yet, where desiredByZone asks for them.
+func (c *Client) noteLaunched(p place, instances []nodegroups.Instance) {
+	if !p.spans || len(instances) == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.now()
+	maps.DeleteFunc(c.unlisted, func(_ string, own map[string]time.Time) bool {
+		maps.DeleteFunc(own, func(_ string, at time.Time) bool { return now.Sub(at) > listedWithin })
+		return len(own) == 0
+	})
+	if c.unlisted[p.asg] == nil {
+		c.unlisted[p.asg] = map[string]time.Time{}
+	}
 	for _, i := range instances {
-		if c.unlisted[asg] == nil {
-			c.unlisted[asg] = map[string]time.Time{}
-		}
-		c.unlisted[asg][i.ID] = c.now()
+		c.unlisted[p.asg][i.ID] = now
 	}
 }
 
 // desiredByZone shares what an Auto Scaling group lacks of its desired capacity out over its zones, as it launches by itself: each
 // in the zone with the fewest. What was launched by token and is not listed yet is no part of it: its zone is known.
 func (c *Client) desiredByZone(g nodegroups.Group, zones []string) map[string]int {
+	if len(zones) == 0 {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	own := c.unlisted[g.Name]

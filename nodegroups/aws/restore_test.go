@@ -1,6 +1,7 @@
 package aws_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -72,7 +73,7 @@ func (w *world) plain() *autoscaling.Client {
 func TestTheCheckAsksForEveryRightThatSwellNeeds(t *testing.T) {
 	for _, action := range []string{"autoscaling:LaunchInstances", "ec2:CreateFleet", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:DescribeScalingActivities",
 		"autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "sqs:ReceiveMessage", "sqs:DeleteMessage",
-		"autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses", "autoscaling:DeleteTags"} {
+		"autoscaling:SuspendProcesses"} {
 		w := newWorld(t)
 		service, name, _ := strings.Cut(action, ":")
 		w.order("deny", emulator.Order{Fault: emulator.Fault{Service: service, Action: name}})
@@ -84,6 +85,27 @@ func TestTheCheckAsksForEveryRightThatSwellNeeds(t *testing.T) {
 		}
 		if len(refused) != 1 || !refused[action] {
 			t.Errorf("%s is not allowed, and the check finds refused %v", action, refused)
+		}
+	}
+}
+
+// A role made as documented is short of nothing that the check asks for.
+func TestTheCheckAsksForNoRightThatIsNotDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/aws.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, policies, _ := strings.Cut(string(text), "\n## IAM\n")
+	policies, _, found := strings.Cut(policies, "`swell uninstall`")
+	if !found || !strings.Contains(policies, `"autoscaling:LaunchInstances"`) {
+		t.Fatal("docs/aws.md has no policies to observe and to act")
+	}
+	w := newWorld(t)
+	pool := wide
+	pool.Prepaid = true
+	for _, f := range w.c.Check(ctx, []aws.Checked{{Selection: pool}}) {
+		if f.Check == "permission" && !strings.Contains(policies, `"`+f.At+`"`) {
+			t.Errorf("%s is checked, and in no documented policy of the scaler", f.At)
 		}
 	}
 }

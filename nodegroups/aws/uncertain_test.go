@@ -91,6 +91,8 @@ func TestATypeThatAZoneDoesNotOfferIsNoBrokenTemplate(t *testing.T) {
 		want          nodegroups.FailureClass
 	}{
 		{"InvalidFleetConfiguration", "Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e).", nodegroups.NoCapacity},
+		{"Client.InvalidFleetConfiguration", "Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e).", nodegroups.NoCapacity},
+		{"Client.InvalidFleetConfiguration", "The fleet configuration contains duplicate instance pools", nodegroups.BadTemplate},
 		{"Unsupported", "Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-east-1e).", nodegroups.NoCapacity},
 		{"InvalidFleetConfiguration", "The fleet configuration contains duplicate instance pools", nodegroups.BadTemplate},
 		{"UnsupportedOperation", "Auto Scaling groups with warm pools are not supported.", nodegroups.Unclassified},

@@ -58,6 +58,10 @@ func (r *Remover) groups(ctx context.Context) error {
 		}
 	}
 	if r.Groups == nil {
+		if r.Note != "" {
+			r.Note += "; "
+		}
+		r.Note += "groups of deleted pools were not looked for, whose AZRebalance swell may have suspended: give --config with swell-scaler's configuration file"
 		return nil
 	}
 	found, err := r.Groups.Marked(ctx)

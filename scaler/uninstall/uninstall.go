@@ -59,7 +59,7 @@ type Remover struct {
 	Options Options
 	// Running says who acts still, where a dry run found somebody; empty is nobody.
 	Running string
-	// Note is why it is not known whether a scaler runs; empty where the Lease tells.
+	// Note is what is not known: whether a scaler runs, and whether groups of deleted pools stay suspended; empty is nothing.
 	Note string
 	done []Done
 }
@@ -67,7 +67,7 @@ type Remover struct {
 // Run takes back, in an order in which a run that is cut short may be run again: launches under way first, then nodes, then
 // balloons, then the scaler's own objects. A scaler that runs would make them anew, and is refused.
 func (r *Remover) Run(ctx context.Context) ([]Done, error) {
-	r.done = []Done{}
+	r.done, r.Running, r.Note = []Done{}, "", ""
 	if err := r.stopped(ctx); err != nil {
 		return r.done, err
 	}

@@ -245,3 +245,23 @@ func TestUninstallWithoutAWSIsRefusedWhereSomethingMayBeSuspended(t *testing.T) 
 		t.Error(err)
 	}
 }
+
+func TestUninstallWithoutAWSSaysThatGroupsOfDeletedPoolsWereNotLookedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		groups uninstall.Groups
+		keep   bool
+		says   bool
+	}{"without AWS": {says: true}, "kept by wish": {keep: true}, "with AWS": {groups: client(t)}} {
+		r := remover(c.groups)
+		r.Options.KeepSuspended = c.keep
+		if err := r.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("capacitypools")).Delete(t.Context(), "wide", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			_, err := r.Run(t.Context())
+			if err != nil || strings.Count(r.Note, "--config") != map[bool]int{true: 1}[c.says] || strings.Contains(r.Note, "deleted pools") != c.says || !strings.Contains(r.Note, "no Lease") {
+				t.Errorf("%s: %v, the note is %q", name, err, r.Note)
+			}
+		}
+	}
+}
