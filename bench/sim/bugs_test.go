@@ -14,7 +14,7 @@ import (
 )
 
 // mostSeeds bounds the search for one bug.
-const mostSeeds = 600
+const mostSeeds = 2000
 
 var (
 	seedOf   = regexp.MustCompile(`: seed (\d+): (.*)`)
