@@ -37,7 +37,7 @@ help: ## list the targets
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
 	@echo '  make demo KAFKA=real    with an Apache Kafka broker, where Java and Maven are'
 	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
-	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,traces   fails instead of skipping what is not there'
+	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,traces,bugs   fails instead of skipping what is not there'
 
 build: ## the programs and the testbed, into bin/
 	@mkdir -p bin

@@ -96,6 +96,18 @@ type Instance struct {
 // ProviderID is the spec.providerID of the Node that an instance becomes: aws:///zone/id.
 func ProviderID(zone, id string) string { return "aws:///" + zone + "/" + id }
 
+// MarkEnding makes an instance count as one that its group is ending, which the last reading may not show yet: the group replaces
+// it by itself, or was lowered, and what it still lacks of its desired capacity is on its way.
+func MarkEnding(groups []Group, instanceID string) {
+	for _, g := range groups {
+		for i := range g.Instances {
+			if g.Instances[i].ID == instanceID {
+				g.Instances[i].Lifecycle = Terminating
+			}
+		}
+	}
+}
+
 // FailureClass says what a failed launch means, and so what follows from it.
 type FailureClass string
 

@@ -215,20 +215,8 @@ func (l *Loop) readNotices(ctx context.Context, now time.Time, world *observe.Wo
 			s.Interrupted = append(s.Interrupted, n)
 		case !observed:
 			s.Draining = append(s.Draining, node.Name)
-			ending(s.Groups, n.InstanceID)
+			nodegroups.MarkEnding(s.Groups, n.InstanceID)
 			l.actor.EndLifecycle(ctx, l.tick, node.Name, n)
-		}
-	}
-}
-
-// ending makes an instance count as one that its group is ending, which the last reading may not show yet: the group replaces
-// it by itself, or was lowered, and what it still lacks of its desired capacity is on its way.
-func ending(groups []nodegroups.Group, instance string) {
-	for _, g := range groups {
-		for i := range g.Instances {
-			if g.Instances[i].ID == instance {
-				g.Instances[i].Lifecycle = nodegroups.Terminating
-			}
 		}
 	}
 }

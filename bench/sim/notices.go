@@ -100,19 +100,8 @@ func (s *scaler) readNotices(ctx context.Context, world *observe.World) {
 			x.Interrupted = append(x.Interrupted, n)
 		default:
 			x.Draining = append(x.Draining, node.Name)
-			ending(x.Groups, n.InstanceID)
+			nodegroups.MarkEnding(x.Groups, n.InstanceID)
 			s.actor.EndLifecycle(ctx, s.tick, node.Name, n)
-		}
-	}
-}
-
-// ending makes an instance count as one that its group is ending.
-func ending(groups []nodegroups.Group, instance string) {
-	for _, g := range groups {
-		for i := range g.Instances {
-			if g.Instances[i].ID == instance {
-				g.Instances[i].Lifecycle = nodegroups.Terminating
-			}
 		}
 	}
 }

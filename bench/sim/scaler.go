@@ -52,21 +52,6 @@ func (c *cloud) Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid
 	return prepaid, words
 }
 
-func (c *cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
-	got, err := c.Client.Launch(ctx, group, zone, count, token)
-	return launched(got), err
-}
-
-func (c *cloud) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
-	got, err := c.Client.Raise(ctx, group, target)
-	return launched(got), err
-}
-
-func launched(got aws.LaunchResult) nodegroups.Launched {
-	return nodegroups.Launched{Instances: got.Instances, Failures: got.Failures, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo,
-		RaiseMost: got.RaiseMost, Refused: got.Refused}
-}
-
 // scaler is one process: the loop's observe, plan and act with its own clients and memory.
 type scaler struct {
 	w        *world

@@ -56,22 +56,6 @@ func inWords(problems []aws.Problem) []string {
 	return words
 }
 
-// Launch implements act.Cloud.
-func (c cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
-	got, err := c.Client.Launch(ctx, group, zone, count, token)
-	return launched(got), err
-}
-
-// Raise implements act.Raiser.
-func (c cloud) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
-	got, err := c.Client.Raise(ctx, group, target)
-	return launched(got), err
-}
-
-func launched(got aws.LaunchResult) nodegroups.Launched {
-	return nodegroups.Launched{Instances: got.Instances, Failures: got.Failures, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost, Refused: got.Refused}
-}
-
 // Interruptions implements scaler.Cloud.
 func (c cloud) Interruptions(ctx context.Context) ([]scaler.Notice, error) {
 	received, err := c.Client.Interruptions(ctx)

@@ -17,32 +17,19 @@ import (
 // MaxLaunch is the largest count of one Launch.
 const MaxLaunch = 100
 
-// LaunchResult is what came of a launch.
-type LaunchResult struct {
-	Instances []nodegroups.Instance
-	Failures  []nodegroups.LaunchFailure
-	// Raised is by how much Raise raised the desired capacity; the instances come later and have no ids yet.
-	Raised int
-	// RaiseTo says that nothing was done, as LaunchInstances may not be called, and that the desired capacity, which is RaiseFrom
-	// and may be at most RaiseMost, can be raised to this. Zero is none.
-	RaiseFrom, RaiseTo, RaiseMost int
-	// Refused says that the call itself was refused, so that nothing is known of an earlier one with the same token.
-	Refused bool
-}
-
 // Launch buys count instances in a group and zone. What the service refuses is told as failures. An error means that the
 // outcome is not known, as when the call timed out: the caller repeats it with the same token, and nothing is bought twice.
 // Where LaunchInstances may not be called nothing is done and the result says what to Raise to.
-func (c *Client) Launch(ctx context.Context, group, zone string, count int, token string) (LaunchResult, error) {
+func (c *Client) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
 	if count < 1 || count > MaxLaunch {
-		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s: one call takes 1 to %d; split it", count, group, MaxLaunch)
+		return nodegroups.Launched{}, fmt.Errorf("launching %d instances in group %s: one call takes 1 to %d; split it", count, group, MaxLaunch)
 	}
 	p, failure, err := c.placeOf(ctx, group, zone)
 	switch {
 	case err != nil:
-		return LaunchResult{}, err
+		return nodegroups.Launched{}, err
 	case failure != nil:
-		return LaunchResult{Failures: []nodegroups.LaunchFailure{*failure}, Refused: true}, nil
+		return nodegroups.Launched{Failures: []nodegroups.LaunchFailure{*failure}, Refused: true}, nil
 	case p.warm || c.isTokenless(p.asg):
 		r, err := c.instead(ctx, p, count, nodegroups.LaunchFailure{Code: unsupported, Class: nodegroups.Unclassified, Message: "LaunchInstances does not take such a group"})
 		r.Refused = true
@@ -53,7 +40,7 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 		AvailabilityZones: []string{zone}, RetryStrategy: astypes.RetryStrategyNone,
 	})
 	if err != nil && unsure(err) {
-		return LaunchResult{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
+		return nodegroups.Launched{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
 	}
 	if err != nil {
 		refused, err := c.refusal(ctx, err, p, count, token)
@@ -61,7 +48,7 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 		return refused, err
 	}
 	if len(out.Instances) == 0 && len(out.Errors) == 0 {
-		return LaunchResult{}, fmt.Errorf("launching %d instances in group %s, zone %s: the service gave its token back and no outcome, as when EC2 takes long; repeat with the same token", count, group, zone)
+		return nodegroups.Launched{}, fmt.Errorf("launching %d instances in group %s, zone %s: the service gave its token back and no outcome, as when EC2 takes long; repeat with the same token", count, group, zone)
 	}
 	result := c.answer(out, p, zone)
 	if len(result.Instances) == 0 && !slices.ContainsFunc(result.Failures, func(f nodegroups.LaunchFailure) bool { return !mayNotCall(f.Code) }) {
@@ -71,9 +58,9 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 }
 
 // answer is what a launch call gave.
-func (c *Client) answer(out *autoscaling.LaunchInstancesOutput, p place, zone string) LaunchResult {
+func (c *Client) answer(out *autoscaling.LaunchInstancesOutput, p place, zone string) nodegroups.Launched {
 	now := c.options.Clock.Now()
-	var result LaunchResult
+	var result nodegroups.Launched
 	for _, batch := range out.Instances {
 		at := cmp.Or(awssdk.ToString(batch.AvailabilityZone), zone)
 		for _, id := range batch.InstanceIds {
@@ -103,7 +90,7 @@ func mayNotCall(code string) bool {
 }
 
 // refusal is what follows from a launch call that was refused.
-func (c *Client) refusal(ctx context.Context, err error, p place, count int, token string) (LaunchResult, error) {
+func (c *Client) refusal(ctx context.Context, err error, p place, count int, token string) (nodegroups.Launched, error) {
 	f := failureOf(err)
 	switch {
 	case mayNotCall(f.Code):
@@ -114,16 +101,16 @@ func (c *Client) refusal(ctx context.Context, err error, p place, count int, tok
 	case f.Code == "IdempotentParameterMismatch":
 		f.Message = fmt.Sprintf("the token %s was used for another launch: %s", token, f.Message)
 	}
-	return LaunchResult{Failures: []nodegroups.LaunchFailure{f}}, nil
+	return nodegroups.Launched{Failures: []nodegroups.LaunchFailure{f}}, nil
 }
 
 // instead of a launch by token, which was not to be had for the failure's reason, is what to raise the group to.
-func (c *Client) instead(ctx context.Context, p place, count int, f nodegroups.LaunchFailure) (LaunchResult, error) {
+func (c *Client) instead(ctx context.Context, p place, count int, f nodegroups.LaunchFailure) (nodegroups.Launched, error) {
 	if !p.spans {
 		return c.raiseTo(ctx, p.asg, count)
 	}
 	f.Message = fmt.Sprintf("group %s spans zones, and a raised desired capacity cannot choose one: allow autoscaling:LaunchInstances and ec2:CreateFleet (%s)", p.asg, f.Message)
-	return LaunchResult{Failures: []nodegroups.LaunchFailure{f}}, nil
+	return nodegroups.Launched{Failures: []nodegroups.LaunchFailure{f}}, nil
 }
 
 func failureOf(err error) nodegroups.LaunchFailure {

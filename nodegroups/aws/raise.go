@@ -21,16 +21,16 @@ import (
 // had is left there: those instances are launched when there is capacity, and returned if nobody needs them then.
 
 // raiseTo is what a group's desired capacity, freshly read, would be raised to.
-func (c *Client) raiseTo(ctx context.Context, group string, count int) (LaunchResult, error) {
+func (c *Client) raiseTo(ctx context.Context, group string, count int) (nodegroups.Launched, error) {
 	desired, highest, failure, err := c.capacity(ctx, group)
 	if err != nil {
-		return LaunchResult{}, err
+		return nodegroups.Launched{}, err
 	}
 	if failure != nil {
-		return LaunchResult{Failures: []nodegroups.LaunchFailure{*failure}}, nil
+		return nodegroups.Launched{Failures: []nodegroups.LaunchFailure{*failure}}, nil
 	}
 	by := max(0, min(count, highest-desired))
-	var r LaunchResult
+	var r nodegroups.Launched
 	if by < count {
 		r.Failures = []nodegroups.LaunchFailure{{Code: "MaxSize", Message: fmt.Sprintf("group %s has %d of at most %d instances", group, desired, highest), Class: nodegroups.LimitReached}}
 	}
@@ -42,26 +42,26 @@ func (c *Client) raiseTo(ctx context.Context, group string, count int) (LaunchRe
 
 // Raise sets a group's desired capacity to target where it is lower, and gives by how much it was raised. An error means that
 // the outcome is not known: the caller repeats it with the same target.
-func (c *Client) Raise(ctx context.Context, group string, target int) (LaunchResult, error) {
+func (c *Client) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
 	desired, highest, failure, err := c.capacity(ctx, group)
 	if err != nil {
-		return LaunchResult{}, err
+		return nodegroups.Launched{}, err
 	}
 	if failure != nil {
-		return LaunchResult{Failures: []nodegroups.LaunchFailure{*failure}}, nil
+		return nodegroups.Launched{Failures: []nodegroups.LaunchFailure{*failure}}, nil
 	}
 	to := min(target, highest)
 	if desired >= to {
-		return LaunchResult{}, nil
+		return nodegroups.Launched{}, nil
 	}
 	_, err = c.autoscaling.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: &group, DesiredCapacity: awssdk.Int32(int32(to)), HonorCooldown: awssdk.Bool(false)})
 	if err != nil && unsure(err) {
-		return LaunchResult{}, c.explain(err, "raising the desired capacity of group %s from %d to %d", group, desired, to)
+		return nodegroups.Launched{}, c.explain(err, "raising the desired capacity of group %s from %d to %d", group, desired, to)
 	}
 	if err != nil {
-		return LaunchResult{Failures: []nodegroups.LaunchFailure{failureOf(err)}}, nil
+		return nodegroups.Launched{Failures: []nodegroups.LaunchFailure{failureOf(err)}}, nil
 	}
-	return LaunchResult{Raised: to - desired}, nil
+	return nodegroups.Launched{Raised: to - desired}, nil
 }
 
 // capacity reads a group's desired and highest number of instances, or what the service refuses.

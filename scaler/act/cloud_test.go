@@ -2,7 +2,6 @@ package act
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"testing"
 
 	emulator "swell/bench/testbed/aws"
-	"swell/nodegroups"
 	"swell/nodegroups/aws"
 )
 
@@ -132,28 +130,12 @@ func (s *service) order(what string, o emulator.Order) {
 	}
 }
 
-// cloud is swell's own client of the service, as the program ties it; calls are made once, so that faults show at once.
-type cloud struct{ *aws.Client }
-
-func (s *service) client() cloud {
+// client is swell's own client of the service; calls are made once, so that faults show at once.
+func (s *service) client() *aws.Client {
 	s.t.Helper()
 	c, err := aws.New(s.t.Context(), aws.Options{Region: "ap-northeast-1", Endpoint: s.url, Rate: 1000, Burst: 1000, Attempts: 1, Clock: clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return cloud{c}
-}
-
-func (c cloud) Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error) {
-	got, err := c.Client.Launch(ctx, group, zone, count, token)
-	return launched(got), err
-}
-
-func (c cloud) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
-	got, err := c.Client.Raise(ctx, group, target)
-	return launched(got), err
-}
-
-func launched(got aws.LaunchResult) nodegroups.Launched {
-	return nodegroups.Launched{Instances: got.Instances, Failures: got.Failures, Raised: got.Raised, RaiseFrom: got.RaiseFrom, RaiseTo: got.RaiseTo, RaiseMost: got.RaiseMost, Refused: got.Refused}
+	return c
 }

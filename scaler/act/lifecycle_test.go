@@ -10,11 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"swell/nodegroups"
+	"swell/nodegroups/aws"
 )
 
 // waiting is AWS with a lifecycle action that counts what it is told.
 type waiting struct {
-	cloud
+	*aws.Client
 	beats, completed *atomic.Int32
 }
 

@@ -7,17 +7,18 @@ import (
 
 	emulator "swell/bench/testbed/aws"
 	"swell/nodegroups"
+	"swell/nodegroups/aws"
 )
 
 // dying is a cloud whose process dies at the raise: before the call, or after it and before its answer.
 type dying struct {
-	cloud
+	*aws.Client
 	after bool
 }
 
 func (d dying) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
 	if d.after {
-		if _, err := d.cloud.Raise(ctx, group, target); err != nil {
+		if _, err := d.Client.Raise(ctx, group, target); err != nil {
 			return nodegroups.Launched{}, err
 		}
 	}
