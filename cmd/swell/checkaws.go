@@ -72,7 +72,7 @@ func runCheckAWS(cmd *cobra.Command, o awsFlags) error {
 	defer stop()
 	pools, err := o.capacityPools(ctx)
 	if err != nil {
-		return bad(err)
+		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
 	client, err := aws.New(ctx, aws.Options{Region: conf.AWS.Region, Endpoint: conf.AWS.Endpoint, QueueURL: conf.AWS.QueueURL, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -113,22 +113,20 @@ func (out awsOutput) print(w io.Writer) error {
 	return t.Flush()
 }
 
-// capacityPools of the files, or of the cluster.
+// capacityPools of the files, or of the cluster. What is wrong with files and flags is bad usage; what the cluster does not give is not.
 func (o awsFlags) capacityPools(ctx context.Context) ([]aws.Checked, error) {
 	var pools []v1alpha1.CapacityPool
 	for _, file := range o.pools {
 		some, err := poolsIn(file)
 		if err != nil {
-			return nil, err
+			return nil, usageError{err}
 		}
 		pools = append(pools, some...)
 	}
-	where := "in " + strings.Join(o.pools, ", ")
 	if len(o.pools) == 0 {
-		where = "in the cluster"
 		r, _, err := newAPIReader(o.whyFlags)
 		if err != nil {
-			return nil, fmt.Errorf("%w; give the pools by --pools FILE", err)
+			return nil, usageError{fmt.Errorf("%w; give --kubeconfig and --context of a cluster, or the pools by --pools FILE", err)}
 		}
 		var list v1alpha1.CapacityPoolList
 		if err := r.read(ctx, &list, "/apis/"+v1alpha1.GroupVersion.String()+"/capacitypools", ""); err != nil {
@@ -136,8 +134,11 @@ func (o awsFlags) capacityPools(ctx context.Context) ([]aws.Checked, error) {
 		}
 		pools = list.Items
 	}
-	if len(pools) == 0 {
-		return nil, fmt.Errorf("there is no CapacityPool %s; give a file that has one by --pools", where)
+	switch {
+	case len(pools) == 0 && len(o.pools) == 0:
+		return nil, errors.New("there is no CapacityPool in the cluster; make one, or give a file that has one by --pools")
+	case len(pools) == 0:
+		return nil, usageError{fmt.Errorf("there is no CapacityPool in %s; give a file that has one by --pools", strings.Join(o.pools, ", "))}
 	}
 	var out []aws.Checked
 	for _, p := range pools {

@@ -141,6 +141,29 @@ func TestCheckAWSNeverTakesTheUnknownForOK(t *testing.T) {
 	}
 }
 
+// That the cluster refuses, or has nothing to check, is no fault of the flags.
+func TestCheckAWSOfAClusterThatGivesNoPools(t *testing.T) {
+	a := newAccount(t, "other", "")
+	all := "/apis/capacity.swell/v1alpha1/capacitypools"
+	for name, c := range map[string]struct {
+		answers map[string]string
+		context string
+		code    int
+		words   string
+	}{
+		"it refuses":      {map[string]string{all: "503 etcd is away"}, "here", exitFailed, "etcd is away"},
+		"nobody answers":  {nil, "gone", exitFailed, "reading the cluster's CapacityPools"},
+		"it has none":     {map[string]string{all: `{"items": []}`}, "here", exitFailed, "no CapacityPool in the cluster"},
+		"no such context": {nil, "nowhere", exitUsage, "--context"},
+		"it has one":      {map[string]string{all: `{"items": [{"metadata": {"name": "p"}, "spec": {"groups": {"tags": {"swell/pool": "other"}}}}]}`}, "here", 0, ""},
+	} {
+		code, _, stderr := swell(t, "check", "aws", "--config", a.config, "--kubeconfig", whyServer(t, c.answers), "--context", c.context)
+		if code != c.code || !strings.Contains(stderr, c.words) {
+			t.Errorf("%s: exit code %d, want %d: %s", name, code, c.code, stderr)
+		}
+	}
+}
+
 func TestCheckAWSOfBadUsage(t *testing.T) {
 	a := newAccount(t, "other", "")
 	for _, args := range [][]string{{"check", "aws"}, {"check", "aws", "--config", a.pool, "--pools", a.pool}, {"check", "aws", "--config", a.config, "--pools", a.config}, {"check", "aws", "--config", a.config, "--pools", "missing"}} {

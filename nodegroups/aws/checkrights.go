@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -72,7 +74,7 @@ func (k *checker) simulated(ctx context.Context, pools []Checked) {
 		actions = append(actions, "savingsplans:DescribeSavingsPlanRates")
 	}
 	if k.options.QueueURL != "" {
-		actions = append(actions, "sqs:ReceiveMessage", "sqs:DeleteMessage", "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
+		actions = append(append(actions, "sqs:ReceiveMessage", "sqs:DeleteMessage"), lifecycleActions...)
 	}
 	unproven := func(why string) {
 		for _, a := range actions {
@@ -100,10 +102,51 @@ func (k *checker) simulated(ctx context.Context, pools []Checked) {
 		case r.EvalDecision == iamtypes.PolicyEvaluationDecisionTypeImplicitDeny && conditional(r):
 			k.add(NotProven, "permission", action, "the policy has a condition that the simulation does not know", "compare the policy with docs/aws.md")
 		default:
-			k.add(FindingProblem, "permission", action, fmt.Sprintf("refused, by IAM's simulation (%s)", r.EvalDecision), "allow the action, see docs/aws.md")
+			k.refused(ctx, pools, action, fmt.Sprintf("refused, by IAM's simulation (%s)", r.EvalDecision))
 		}
 	}
 	unproven("IAM's simulation did not answer for it") // the actions that are left
+}
+
+// lifecycleActions are needed only where a group waits with a termination hook.
+var lifecycleActions = []string{"autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"}
+
+// refused tells of an action that the role may not call: a problem, unless no group needs it.
+func (k *checker) refused(ctx context.Context, pools []Checked, action, how string) {
+	const mend = "allow the action, see docs/aws.md"
+	if !slices.Contains(lifecycleActions, action) {
+		k.add(FindingProblem, "permission", action, how, mend)
+		return
+	}
+	hooked, err := k.hooked(ctx, pools)
+	switch {
+	case err != nil:
+		k.add(NotProven, "permission", action, how+"; whether a group has a termination hook, which needs it, cannot be read: "+codeOrText(err), "allow autoscaling:DescribeLifecycleHooks to the role that checks, or the action")
+	case hooked == "":
+		k.add(FindingOK, "permission", action, how+"; not needed, as no group has a termination hook", "")
+	default:
+		k.add(FindingProblem, "permission", action, how+"; group "+hooked+" has a termination hook", mend)
+	}
+}
+
+// hooked is the first of the pools' groups that waits with a termination hook; empty is none.
+func (k *checker) hooked(ctx context.Context, pools []Checked) (string, error) {
+	for _, p := range pools {
+		described, err := k.describeGroups(ctx, p.Tags)
+		if err != nil {
+			return "", err
+		}
+		for _, d := range described {
+			out, err := k.autoscaling.DescribeLifecycleHooks(ctx, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: d.AutoScalingGroupName})
+			if err != nil {
+				return "", err
+			}
+			if slices.ContainsFunc(out.LifecycleHooks, func(h astypes.LifecycleHook) bool { return awssdk.ToString(h.LifecycleTransition) == terminating }) {
+				return awssdk.ToString(d.AutoScalingGroupName), nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // conditional reports whether a decision rests on context that was not given, such as a group's tags.

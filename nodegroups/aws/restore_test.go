@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -74,7 +75,7 @@ func TestTheCheckAsksForEveryRightThatSwellNeeds(t *testing.T) {
 	for _, action := range []string{"autoscaling:LaunchInstances", "ec2:CreateFleet", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:DescribeScalingActivities",
 		"autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "sqs:ReceiveMessage", "sqs:DeleteMessage",
 		"autoscaling:SuspendProcesses"} {
-		w := newWorld(t)
+		w := newWorldOf(t, hooks("terminating"))
 		service, name, _ := strings.Cut(action, ":")
 		w.order("deny", emulator.Order{Fault: emulator.Fault{Service: service, Action: name}})
 		refused := map[string]bool{}
@@ -85,6 +86,45 @@ func TestTheCheckAsksForEveryRightThatSwellNeeds(t *testing.T) {
 		}
 		if len(refused) != 1 || !refused[action] {
 			t.Errorf("%s is not allowed, and the check finds refused %v", action, refused)
+		}
+	}
+}
+
+// hooks give every group a lifecycle hook.
+func hooks(transition string) func(*emulator.Fleet) {
+	return func(f *emulator.Fleet) {
+		for i := range f.Groups {
+			f.Groups[i].Hooks = []emulator.Hook{{Name: "h", Transition: transition, Heartbeat: time.Minute, Result: "CONTINUE"}}
+		}
+	}
+}
+
+// Only a group that waits with a termination hook needs its actions ended.
+func TestTheRightToEndLifecycleActionsIsANoteWhereNoGroupHasAHook(t *testing.T) {
+	for name, c := range map[string]struct {
+		of     func(*emulator.Fleet)
+		unread bool
+		want   aws.FindingStatus
+		words  string
+	}{
+		"no hook":            {func(*emulator.Fleet) {}, false, aws.FindingOK, "not needed"},
+		"hooks at launch":    {hooks("launching"), false, aws.FindingOK, "not needed"},
+		"a termination hook": {hooks("terminating"), false, aws.FindingProblem, "group wide has a termination hook"},
+		"not to be read":     {func(*emulator.Fleet) {}, true, aws.NotProven, "cannot be read"},
+	} {
+		w := newWorldOf(t, c.of)
+		w.order("deny", emulator.Order{Fault: emulator.Fault{Action: "CompleteLifecycleAction"}})
+		if c.unread {
+			w.order("deny", emulator.Order{Fault: emulator.Fault{Action: "DescribeLifecycleHooks"}})
+		}
+		var got aws.Finding
+		for _, f := range w.c.Check(ctx, []aws.Checked{{Selection: wide}}) {
+			if f.At == "autoscaling:CompleteLifecycleAction" {
+				got = f
+			}
+		}
+		if got.Status != c.want || !strings.Contains(got.What, c.words) {
+			t.Errorf("%s: %+v, want %s, %s", name, got, c.want, c.words)
 		}
 	}
 }
