@@ -29,41 +29,66 @@ const (
 type shortfall struct {
 	since, read time.Time
 	failures    []nodegroups.LaunchFailure
+	// unread is why they could not be read when that was last tried; nil is that they were.
+	unread error
 }
 
 // failedActivities are the failed launches of a group that stays short of its desired capacity: what nobody is answered who
-// raised it, or whose instance it replaces by itself. Without the permission there are none; the loop then knows only what its own
-// calls were refused.
-func (c *Client) failedActivities(ctx context.Context, g nodegroups.Group) []nodegroups.LaunchFailure {
+// raised it, or whose instance it replaces by itself. What cannot be read again stays as it was read last while it may tell of the
+// present, with a problem.
+func (c *Client) failedActivities(ctx context.Context, g nodegroups.Group) ([]nodegroups.LaunchFailure, []Problem) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if g.Alive() >= g.Desired {
 		delete(c.short, g.Name)
-		return nil
+		return nil, nil
 	}
 	s, ok := c.short[g.Name]
 	if !ok {
-		c.short[g.Name] = shortfall{since: now}
-		return nil
+		s = shortfall{since: now}
+		c.short[g.Name] = s
 	}
-	if now.Sub(s.since) < shortAsk || now.Sub(s.read) < shortAsk {
-		return s.failures
-	}
-	s.read, s.failures = now, nil
-	c.mu.Unlock()
-	out, err := c.autoscaling.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &g.Name, MaxRecords: awssdk.Int32(activitiesRead)})
-	c.mu.Lock()
-	if err != nil {
-		c.options.Log.Warn("scaling activities cannot be read", "group", g.Name, "error", c.explain(err, "reading why group %s stays short", g.Name))
-	} else {
-		s.failures = failuresIn(out.Activities, now)
-		for i := range s.failures {
-			s.failures[i].At = c.options.Clock.At(s.failures[i].At)
+	if now.Sub(s.since) >= shortAsk && now.Sub(s.read) >= shortAsk {
+		c.mu.Unlock()
+		failures, err := c.readActivities(ctx, g.Name, now)
+		c.mu.Lock()
+		c.tellActivities(g.Name, s.unread, err)
+		s.read, s.unread = now, err
+		if err == nil {
+			s.failures = failures
 		}
+		c.short[g.Name] = s
 	}
-	c.short[g.Name] = s
-	return s.failures
+	oldest := c.options.Clock.At(now.Add(-failedWithin))
+	failures := slices.DeleteFunc(slices.Clone(s.failures), func(f nodegroups.LaunchFailure) bool { return f.At.Before(oldest) })
+	if s.unread == nil {
+		return failures, nil
+	}
+	return failures, []Problem{{g.Name, "it stays short of its desired capacity, and its scaling activities, which say why, cannot be read: " + codeOrText(s.unread), mendOf(s.unread, "autoscaling:DescribeScalingActivities")}}
+}
+
+// readActivities reads the failed launches among a group's newest activities.
+func (c *Client) readActivities(ctx context.Context, group string, now time.Time) ([]nodegroups.LaunchFailure, error) {
+	out, err := c.autoscaling.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &group, MaxRecords: awssdk.Int32(activitiesRead)})
+	if err != nil {
+		return nil, err
+	}
+	failures := failuresIn(out.Activities, now)
+	for i := range failures {
+		failures[i].At = c.options.Clock.At(failures[i].At)
+	}
+	return failures, nil
+}
+
+// tellActivities logs that the activities of a group cannot be read, for another reason than before, or can again.
+func (c *Client) tellActivities(group string, before, err error) {
+	switch {
+	case err != nil && (before == nil || codeOf(before) != codeOf(err)):
+		c.options.Log.Warn("scaling activities cannot be read", "group", group, "error", c.explain(err, "reading why group %s stays short", group))
+	case err == nil && before != nil:
+		c.options.Log.Info("scaling activities can be read again", "group", group)
+	}
 }
 
 // failuresIn are the failed launches among activities, newest first, up to the newest launch that did not fail.

@@ -1,7 +1,10 @@
 package aws
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,5 +166,59 @@ func TestAGroupThatStaysShortTellsWhyAndTakesTwoCallsAMinute(t *testing.T) {
 	}
 	if len(g.Failed) != 1 || g.Failed[0].Class != nodegroups.NoCapacity || !strings.Contains(g.Failed[0].Message, "sufficient m6i.4xlarge") || g.Failed[0].At.IsZero() {
 		t.Errorf("failures %+v", g.Failed)
+	}
+}
+
+// Why a group stays short is unknown where that may not be read: what was read last stands while it may tell of the present, the pool
+// says so, and the log once.
+func TestActivitiesThatCannotBeReadStayAsTheyWereAndAreAProblem(t *testing.T) {
+	c, e := emulated(t)
+	var log bytes.Buffer
+	c.options.Log = slog.New(slog.NewTextHandler(&log, nil))
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	deny := func(what string, f emulator.Fault) {
+		t.Helper()
+		if _, err := e.Control(what, emulator.Order{Fault: f}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(after time.Duration) (failed int, problems []Problem) {
+		t.Helper()
+		now = now.Add(after)
+		groups, problems, err := c.Select(t.Context(), nodegroups.Selection{Pool: "general", Tags: map[string]string{"swell/pool": "general"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range groups {
+			failed += len(g.Failed)
+		}
+		return failed, slices.DeleteFunc(problems, func(p Problem) bool { return !strings.Contains(p.What, "scaling activities") })
+	}
+	deny("capacity", emulator.Fault{Market: "spot"})
+	if r, err := c.Raise(t.Context(), "general-1a-spot", 4); err != nil || r.Raised != 2 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	e.Step()
+	read(0)
+	if failed, problems := read(31 * time.Second); failed != 1 || len(problems) != 0 {
+		t.Fatalf("%d failures, problems %v: want the one that was read", failed, problems)
+	}
+	deny("deny", emulator.Fault{Action: "DescribeScalingActivities"})
+	for range 4 {
+		failed, problems := read(31 * time.Second)
+		if failed != 1 || len(problems) != 1 || problems[0].Group != "general-1a-spot" || problems[0].Mend != "allow autoscaling:DescribeScalingActivities" {
+			t.Errorf("%d failures, problems %v: want the one of before, and why there is none of now", failed, problems)
+		}
+	}
+	if failed, problems := read(failedWithin); failed != 0 || len(problems) != 1 {
+		t.Errorf("%d failures, problems %v: want none that is too old to tell of the present", failed, problems)
+	}
+	deny("reset", emulator.Fault{})
+	if _, problems := read(31 * time.Second); len(problems) != 0 {
+		t.Errorf("problems %v once it can be read", problems)
+	}
+	if n := strings.Count(log.String(), "scaling activities can"); n != 2 || strings.Count(log.String(), "level=WARN") != 1 {
+		t.Errorf("the log has %d lines, want one for each change:\n%s", n, &log)
 	}
 }

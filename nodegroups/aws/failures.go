@@ -191,6 +191,14 @@ func (c *Client) explain(err error, format string, args ...any) error {
 	return fmt.Errorf("%s: %w; %s", what, err, mends[Classify(code, messageOf(err))])
 }
 
+// mendOf is what mends an error of one action.
+func mendOf(err error, action string) string {
+	if Classify(codeOf(err), messageOf(err)) == nodegroups.NotAllowed {
+		return "allow " + action
+	}
+	return mends[Classify(codeOf(err), messageOf(err))]
+}
+
 func messageOf(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {

@@ -66,7 +66,8 @@ func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegrou
 			continue
 		}
 		problems = append(problems, c.unknownImage(ctx, g.Name, d)...)
-		failed := c.failedActivities(ctx, g)
+		failed, unread := c.failedActivities(ctx, g)
+		problems = append(problems, unread...)
 		zones, problem := c.perZone(ctx, s, g, d)
 		for i := range zones {
 			zones[i].Failed = failedInZone(failed, zones[i], len(d.AvailabilityZones) > 1)
