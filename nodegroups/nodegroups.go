@@ -3,6 +3,7 @@ package nodegroups
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -93,6 +94,12 @@ type Instance struct {
 	ProviderID string
 }
 
+// ListedWithin is how long AWS's lists may lack what was launched, raised or returned, for which AWS gives no bound but
+// minutes of waiting as advice (https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html): shorter, an instance
+// that is not listed yet would be bought again; longer, one that will never be listed would hold a place for nothing. On either
+// clock: against AWS itself there is one, and a rehearsal's AWS lists at once.
+const ListedWithin = 2 * time.Minute
+
 // ProviderID is the spec.providerID of the Node that an instance becomes: aws:///zone/id.
 func ProviderID(zone, id string) string { return "aws:///" + zone + "/" + id }
 
@@ -107,6 +114,9 @@ func MarkEnding(groups []Group, instanceID string) {
 		}
 	}
 }
+
+// ErrAtMinimum says that a group's desired capacity cannot be lowered, as it is the group's minimum.
+var ErrAtMinimum = errors.New("the group is at its minimum")
 
 // FailureClass says what a failed launch means, and so what follows from it.
 type FailureClass string
@@ -130,7 +140,9 @@ type Launched struct {
 	// RaiseTo says that nothing was done, as LaunchInstances may not be called: the group's desired capacity is RaiseFrom and
 	// may be at most RaiseMost, and RaiseTo is what it is to be raised to once that was declared. Zero is none.
 	RaiseFrom, RaiseTo, RaiseMost int
-	Failures                      []LaunchFailure
+	// RaiseSees are the instances that run or will by the reading that has RaiseFrom.
+	RaiseSees []string
+	Failures  []LaunchFailure
 	// Refused says that the call itself was refused, so that nothing is known of an earlier one with the same token.
 	Refused bool
 }
@@ -189,6 +201,26 @@ type Interruption struct {
 	At, Deadline time.Time
 	// ASG, Hook and HookToken name the lifecycle action that a TerminationHook waits for.
 	ASG, Hook, HookToken string
+}
+
+// Beside is what stands for two notices of one instance, of which have stands already: a lifecycle action, which ends a wait
+// that no other notice does, else the one with the earlier deadline; in any case with the earlier deadline of both, as AWS ends
+// a spot instance whatever waits for it. News says that this is not what stands.
+func (n Interruption) Beside(have Interruption) (both Interruption, news bool) {
+	sooner := !n.Deadline.IsZero() && (have.Deadline.IsZero() || n.Deadline.Before(have.Deadline))
+	switch {
+	case n.Kind == TerminationHook && have.Kind != TerminationHook:
+		if !sooner {
+			n.Deadline = have.Deadline
+		}
+		return n, true
+	case have.Kind == TerminationHook && sooner:
+		have.Deadline = n.Deadline
+		return have, true
+	case sooner:
+		return n, true
+	}
+	return have, false
 }
 
 // InterruptionKind is the sort of notice.

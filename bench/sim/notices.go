@@ -46,20 +46,16 @@ func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
 		if !strings.HasSuffix(node.Spec.ProviderID, "/"+n.InstanceID) {
 			continue
 		}
-		if have, ok := noticeOn(node); ok && !sooner(n.Interruption, have) {
-			return true
+		both := n.Interruption
+		if have, ok := noticeOn(node); ok {
+			news := false
+			if both, news = both.Beside(have); !news {
+				return true
+			}
 		}
-		return s.annotate(ctx, node.Name, n.Interruption) == nil
+		return s.annotate(ctx, node.Name, both) == nil
 	}
 	return n.Kind == nodegroups.TerminationHook && s.cloud.Complete(ctx, n.Interruption) == nil
-}
-
-// sooner says that a notice takes another's place, as the loop has it.
-func sooner(n, have nodegroups.Interruption) bool {
-	if n.Kind == nodegroups.TerminationHook || have.Kind == nodegroups.TerminationHook {
-		return have.Kind != n.Kind && n.Kind == nodegroups.TerminationHook
-	}
-	return !n.Deadline.IsZero() && (have.Deadline.IsZero() || n.Deadline.Before(have.Deadline))
 }
 
 func (s *scaler) annotate(ctx context.Context, node string, n nodegroups.Interruption) error {

@@ -3,6 +3,7 @@ package aws_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -349,8 +350,19 @@ func TestTerminate(t *testing.T) {
 		t.Errorf("an instance that is gone: %v", err)
 	}
 	w.want("general-1a-spot", 1, 1)
-	if err := w.c.Terminate(ctx, groups[0].Instances[0].ID); err == nil || !strings.Contains(err.Error(), "at its minimum") {
+	least := groups[0].Instances[0].ID
+	if err := w.c.Terminate(ctx, least); !errors.Is(err, nodegroups.ErrAtMinimum) || !strings.Contains(err.Error(), "lower the minimum") {
 		t.Errorf("at the minimum: %v", err)
+	}
+	before := groups[0]
+	for range 2 {
+		if err := w.c.Replace(ctx, least); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(10 * time.Minute)
+	if groups, _ = w.groups(general); groups[0].Desired != before.Desired || groups[0].Alive() != before.Desired || groups[0].Instances[0].ID == least {
+		t.Errorf("%+v: want another instance in the place of %s", groups[0], least)
 	}
 }
 

@@ -117,7 +117,8 @@ func failureOf(err error) nodegroups.LaunchFailure {
 	return nodegroups.LaunchFailure{Code: codeOf(err), Message: messageOf(err), Class: Classify(codeOf(err), messageOf(err))}
 }
 
-// Terminate returns one instance and lowers its group's desired capacity with it. One that is gone already is no error.
+// Terminate returns one instance and lowers its group's desired capacity with it. One that is gone already is no error; that the
+// group is at its minimum is nodegroups.ErrAtMinimum.
 func (c *Client) Terminate(ctx context.Context, instanceID string) error {
 	_, err := c.autoscaling.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
 		InstanceId: &instanceID, ShouldDecrementDesiredCapacity: awssdk.Bool(true)})
@@ -125,7 +126,18 @@ func (c *Client) Terminate(ctx context.Context, instanceID string) error {
 		return nil
 	}
 	if strings.Contains(messageOf(err), "equals minSize") {
-		return fmt.Errorf("terminating instance %s: %w; the group is at its minimum: lower the minimum, or keep the instance", instanceID, err)
+		return fmt.Errorf("terminating instance %s: %w (%w); lower the minimum, or keep the instance", instanceID, nodegroups.ErrAtMinimum, err)
 	}
 	return c.explain(err, "terminating instance %s", instanceID)
+}
+
+// Replace ends one instance and leaves its group's desired capacity as it is, so that the group launches another. One that is gone
+// already is no error.
+func (c *Client) Replace(ctx context.Context, instanceID string) error {
+	_, err := c.autoscaling.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
+		InstanceId: &instanceID, ShouldDecrementDesiredCapacity: awssdk.Bool(false)})
+	if err == nil || codeOf(err) == "ValidationError" && strings.Contains(strings.ToLower(messageOf(err)), "not found") {
+		return nil
+	}
+	return c.explain(err, "terminating instance %s, for its group to replace it", instanceID)
 }

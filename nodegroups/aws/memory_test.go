@@ -145,7 +145,7 @@ func TestLaunchesAreRememberedOnlyForZonesAndAWhile(t *testing.T) {
 	}
 	launch("wide@ap-northeast-1a", "ap-northeast-1a", "t-2")
 	c.unlisted["deleted"] = map[string]time.Time{"i-1": now}
-	now = now.Add(listedWithin + time.Second)
+	now = now.Add(nodegroups.ListedWithin + time.Second)
 	launch("wide@ap-northeast-1c", "ap-northeast-1c", "t-3")
 	if len(c.unlisted) != 1 || len(c.unlisted["wide"]) != 1 {
 		t.Errorf("remembered: %v, want the last launch alone", c.unlisted)

@@ -15,12 +15,8 @@ import (
 	"swell/nodegroups"
 )
 
-const (
-	// tokenlessFor is how long a group that LaunchInstances refused to take is not launched in by token, machine time.
-	tokenlessFor = time.Hour
-	// listedWithin is how long the service may take to list an instance that it has launched, machine time.
-	listedWithin = 2 * time.Minute
-)
+// tokenlessFor is how long a group that LaunchInstances refused to take is not launched in by token, machine time.
+const tokenlessFor = time.Hour
 
 // place is where a group of a name launches.
 type place struct {
@@ -100,7 +96,7 @@ func (c *Client) noteLaunched(p place, instances []nodegroups.Instance) {
 	defer c.mu.Unlock()
 	now := c.now()
 	maps.DeleteFunc(c.unlisted, func(_ string, own map[string]time.Time) bool {
-		maps.DeleteFunc(own, func(_ string, at time.Time) bool { return now.Sub(at) > listedWithin })
+		maps.DeleteFunc(own, func(_ string, at time.Time) bool { return now.Sub(at) > nodegroups.ListedWithin })
 		return len(own) == 0
 	})
 	if c.unlisted[p.asg] == nil {
@@ -121,7 +117,7 @@ func (c *Client) desiredByZone(g nodegroups.Group, zones []string) map[string]in
 	defer c.mu.Unlock()
 	own := c.unlisted[g.Name]
 	maps.DeleteFunc(own, func(id string, at time.Time) bool {
-		return c.now().Sub(at) > listedWithin || slices.ContainsFunc(g.Instances, func(i nodegroups.Instance) bool { return i.ID == id })
+		return c.now().Sub(at) > nodegroups.ListedWithin || slices.ContainsFunc(g.Instances, func(i nodegroups.Instance) bool { return i.ID == id })
 	})
 	desired := map[string]int{}
 	for _, z := range zones {

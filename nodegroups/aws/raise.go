@@ -22,7 +22,7 @@ import (
 
 // raiseTo is what a group's desired capacity, freshly read, would be raised to.
 func (c *Client) raiseTo(ctx context.Context, group string, count int) (nodegroups.Launched, error) {
-	desired, highest, failure, err := c.capacity(ctx, group)
+	desired, highest, sees, failure, err := c.capacity(ctx, group)
 	if err != nil {
 		return nodegroups.Launched{}, err
 	}
@@ -35,7 +35,7 @@ func (c *Client) raiseTo(ctx context.Context, group string, count int) (nodegrou
 		r.Failures = []nodegroups.LaunchFailure{{Code: "MaxSize", Message: fmt.Sprintf("group %s has %d of at most %d instances", group, desired, highest), Class: nodegroups.LimitReached}}
 	}
 	if by > 0 {
-		r.RaiseFrom, r.RaiseTo, r.RaiseMost = desired, desired+by, highest
+		r.RaiseFrom, r.RaiseTo, r.RaiseMost, r.RaiseSees = desired, desired+by, highest, sees
 	}
 	return r, nil
 }
@@ -43,7 +43,7 @@ func (c *Client) raiseTo(ctx context.Context, group string, count int) (nodegrou
 // Raise sets a group's desired capacity to target where it is lower, and gives by how much it was raised. An error means that
 // the outcome is not known: the caller repeats it with the same target.
 func (c *Client) Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error) {
-	desired, highest, failure, err := c.capacity(ctx, group)
+	desired, highest, _, failure, err := c.capacity(ctx, group)
 	if err != nil {
 		return nodegroups.Launched{}, err
 	}
@@ -64,14 +64,19 @@ func (c *Client) Raise(ctx context.Context, group string, target int) (nodegroup
 	return nodegroups.Launched{Raised: to - desired}, nil
 }
 
-// capacity reads a group's desired and highest number of instances, or what the service refuses.
-func (c *Client) capacity(ctx context.Context, group string) (desired, highest int, failure *nodegroups.LaunchFailure, err error) {
+// capacity reads a group's desired and highest number of instances and those that run or will, or what the service refuses.
+func (c *Client) capacity(ctx context.Context, group string) (desired, highest int, sees []string, failure *nodegroups.LaunchFailure, err error) {
 	found, failure, err := c.describeNamed(ctx, "reading the desired capacity of group "+group+" before it is raised", group)
 	if err != nil || failure != nil {
-		return 0, 0, failure, err
+		return 0, 0, nil, failure, err
 	}
 	if len(found) != 1 {
-		return 0, 0, c.noSuchGroup(group), nil
+		return 0, 0, nil, c.noSuchGroup(group), nil
 	}
-	return int(awssdk.ToInt32(found[0].DesiredCapacity)), int(awssdk.ToInt32(found[0].MaxSize)), nil, nil
+	for _, i := range found[0].Instances {
+		if lifecycle(i.LifecycleState) != nodegroups.Terminating {
+			sees = append(sees, awssdk.ToString(i.InstanceId))
+		}
+	}
+	return int(awssdk.ToInt32(found[0].DesiredCapacity)), int(awssdk.ToInt32(found[0].MaxSize)), sees, nil, nil
 }

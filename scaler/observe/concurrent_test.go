@@ -94,10 +94,10 @@ func TestALaunchThatAWSNeverShowsIsForgotten(t *testing.T) {
 	}
 	read(0)
 	g.Launched(at, map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
-	if n := read(launchSeenWithin); n != 2 {
+	if n := read(nodegroups.ListedWithin); n != 2 {
 		t.Errorf("desired %d at first: want 2", n)
 	}
-	if n := read(launchSeenWithin + time.Second); n != 1 {
+	if n := read(nodegroups.ListedWithin + time.Second); n != 1 {
 		t.Errorf("desired %d when it should have been shown: want 1", n)
 	}
 }
@@ -126,7 +126,7 @@ func TestAnInterruptionIsNewsOnceAndKeepsItsDeadline(t *testing.T) {
 	if s, _ := snapshot(g); len(s.Interrupted) != 1 {
 		t.Error("an instance that was only just told of is forgotten")
 	}
-	if err := g.Read(t.Context(), at.Add(launchSeenWithin+time.Second), onePool); err != nil {
+	if err := g.Read(t.Context(), at.Add(nodegroups.ListedWithin+time.Second), onePool); err != nil {
 		t.Fatal(err)
 	}
 	if s, _ := snapshot(g); len(s.Interrupted) != 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -25,9 +26,6 @@ type Cloud interface {
 	Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid, []string)
 }
 
-// launchSeenWithin is how long, in model time, a launched instance may be missing from AWS's own lists.
-const launchSeenWithin = 2 * time.Minute
-
 // Groups holds the last reading of every pool's groups, and what is known beyond it. It also remembers since when workloads
 // owe pods, which no reading of the cluster tells by itself.
 type Groups struct {
@@ -40,9 +38,11 @@ type Groups struct {
 	asked       map[string]int                   // by group; launches without an answer yet
 	raised      map[string][]raise               // by group; not in a reading yet
 	returned    map[string]bool                  // by id; not gone from a reading yet
+	replaced    map[string]bool                  // likewise; ended, and replaced by their groups
 	interrupted []nodegroups.Interruption
-	owing       map[types.UID]owing // by workload
-	prepaid     nodegroups.Prepaid  // of the whole account
+	told        map[string]map[nodegroups.InterruptionKind]bool // by instance id: the notices that came
+	owing       map[types.UID]owing                             // by workload
+	prepaid     nodegroups.Prepaid                              // of the whole account
 	// prepaidProblems are what could not be read of it.
 	prepaidProblems []plan.Problem
 }
@@ -83,7 +83,7 @@ type reading struct {
 
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}, owing: map[types.UID]owing{}}
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}, replaced: map[string]bool{}, owing: map[types.UID]owing{}, told: map[string]map[nodegroups.InterruptionKind]bool{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,
@@ -192,24 +192,29 @@ func (g *Groups) forgetSeen(now time.Time) {
 		group, known, readAt := g.byName(groups, name)
 		g.launched[name] = slices.DeleteFunc(list, func(in nodegroups.Instance) bool {
 			// only a reading that should have shown it tells that it is not there
-			return readAt.Sub(in.LaunchedAt) > launchSeenWithin || known && has(group, in.ID)
+			return readAt.Sub(in.LaunchedAt) > nodegroups.ListedWithin || known && has(group, in.ID)
 		})
 	}
 	for name, list := range g.raised {
 		group, known, readAt := g.byName(groups, name)
 		g.raised[name] = slices.DeleteFunc(list, func(r raise) bool {
-			return readAt.Sub(r.at) > launchSeenWithin || readAt.After(r.at) && known && r.lacks(group) == 0
+			return readAt.Sub(r.at) > nodegroups.ListedWithin || readAt.After(r.at) && known && r.lacks(group) == 0
 		})
 	}
-	for id := range g.returned {
-		if _, known, _ := g.of(id); !known {
-			delete(g.returned, id)
-		}
+	for _, ended := range []map[string]bool{g.returned, g.replaced} {
+		maps.DeleteFunc(ended, func(id string, _ bool) bool {
+			_, known, _ := g.of(id)
+			return !known
+		})
 	}
 	oldest, _ := g.ages()
 	g.interrupted = slices.DeleteFunc(g.interrupted, func(n nodegroups.Interruption) bool {
 		alive := slices.ContainsFunc(groups, func(x shown) bool { return has(x.Group, n.InstanceID) })
-		return !alive && oldest.Sub(n.At) > launchSeenWithin
+		return !alive && oldest.Sub(n.At) > nodegroups.ListedWithin
+	})
+	maps.DeleteFunc(g.told, func(id string, _ map[nodegroups.InterruptionKind]bool) bool {
+		_, known, _ := g.of(id)
+		return !known && !slices.ContainsFunc(g.interrupted, func(n nodegroups.Interruption) bool { return n.InstanceID == id })
 	})
 }
 
@@ -283,20 +288,44 @@ func (g *Groups) Returned(instanceID string) {
 	}
 }
 
-// Interrupted notes an instance that is about to be lost and says whether that is news.
+// Replaced notes an instance that was ended and that its group replaces by itself, before AWS's lists show it: what the group
+// lacks of its desired capacity is on its way.
+func (g *Groups) Replaced(instanceID string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.replaced[instanceID] = true
+}
+
+// Interrupted notes an instance that is about to be lost and says whether that is news. A notice may come many times, in turn with
+// others of its instance.
 func (g *Groups) Interrupted(n nodegroups.Interruption) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.told[n.InstanceID] == nil {
+		g.told[n.InstanceID] = map[nodegroups.InterruptionKind]bool{}
+	}
+	news := !g.told[n.InstanceID][n.Kind]
+	g.told[n.InstanceID][n.Kind] = true
 	for i, o := range g.interrupted {
 		if o.InstanceID == n.InstanceID {
 			if o.Deadline.IsZero() {
 				g.interrupted[i] = n
 			}
-			return o.Kind != n.Kind
+			return news
 		}
 	}
 	g.interrupted = append(g.interrupted, n)
-	return true
+	return news
+}
+
+// Noted forgets what a notice that stands on its Node by now tells as well: it is withdrawn there.
+func (g *Groups) Noted(on nodegroups.Interruption) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.interrupted = slices.DeleteFunc(g.interrupted, func(n nodegroups.Interruption) bool {
+		_, news := n.Beside(on)
+		return n.InstanceID == on.InstanceID && (n.Kind == on.Kind || !news)
+	})
 }
 
 // List is every group as it was last read.
@@ -319,11 +348,11 @@ func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Ti
 	return g.of(instanceID)
 }
 
-// Ending says that an instance was returned, or that its group is ending it by itself.
+// Ending says that an instance was ended by swell, or that its group is ending it by itself.
 func (g *Groups) Ending(instanceID string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.returned[instanceID] || g.members[instanceID].ending
+	return g.returned[instanceID] || g.replaced[instanceID] || g.members[instanceID].ending
 }
 
 func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Time) {
@@ -382,6 +411,8 @@ func (g *Groups) believed(group nodegroups.Group) nodegroups.Group {
 			group.Instances[i].Lifecycle = nodegroups.Terminating
 			group.Desired--
 			group.Returning++
+		} else if g.replaced[in.ID] {
+			group.Instances[i].Lifecycle = nodegroups.Terminating
 		}
 	}
 	read.Desired = group.Desired

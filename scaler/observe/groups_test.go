@@ -81,14 +81,14 @@ func TestALaunchIsForgottenByTheReadingOfItsOwnPool(t *testing.T) {
 		g.Launched(at.Add(time.Second), map[string][]nodegroups.Instance{"g": {{ID: "i-2", Zone: "a"}}})
 		g.Raised(at.Add(time.Second), map[string][]nodegroups.Raise{"g": {{By: 1, To: 3}}})
 		cloud[c.failing] = errors.New("timeout")
-		if err := g.Read(t.Context(), at.Add(launchSeenWithin+2*time.Second), pools); err == nil {
+		if err := g.Read(t.Context(), at.Add(nodegroups.ListedWithin+2*time.Second), pools); err == nil {
 			t.Fatal("the pool that cannot be read was not told of")
 		}
 		s, _ := snapshot(g)
 		if s.Groups[0].Desired != c.want {
 			t.Errorf("%s: desired %d, want %d", name, s.Groups[0].Desired, c.want)
 		}
-		if newest := at.Add(launchSeenWithin + 2*time.Second); !s.GroupsAt.Equal(newest) || !s.PoolsAt[c.failing].Equal(at) {
+		if newest := at.Add(nodegroups.ListedWithin + 2*time.Second); !s.GroupsAt.Equal(newest) || !s.PoolsAt[c.failing].Equal(at) {
 			t.Errorf("%s: the groups are of %s and those of the pool that fails of %s, want %s and %s", name, s.GroupsAt, s.PoolsAt[c.failing], newest, at)
 		}
 	}
@@ -187,7 +187,7 @@ func TestARaiseThatNoReadingShowsIsForgotten(t *testing.T) {
 	g := NewGroups(answers{"good": []nodegroups.Group{group("g", 1, "i-1")}})
 	g.Raised(at, map[string][]nodegroups.Raise{"g": {{By: 2, To: 3}}})
 	for i, want := range []int{3, 1} {
-		after := launchSeenWithin + time.Duration(i)*time.Second
+		after := nodegroups.ListedWithin + time.Duration(i)*time.Second
 		if err := g.Read(t.Context(), at.Add(after), map[string]nodegroups.Selection{"good": {Pool: "good"}}); err != nil {
 			t.Fatal(err)
 		}
@@ -338,5 +338,30 @@ func BenchmarkOf(b *testing.B) {
 				g.Of(i.ID)
 			}
 		}
+	}
+}
+
+// An instance that its group replaces by itself is no place any more; the other one is on its way, and is bought by nobody else.
+func TestAnInstanceThatItsGroupReplacesLeavesTheDesiredCapacity(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 2, "i-1", "i-2")}}
+	g := NewGroups(cloud)
+	read := func(after time.Duration) nodegroups.Group {
+		t.Helper()
+		if err := g.Read(t.Context(), at.Add(after), onePool); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := snapshot(g)
+		return s.Groups[0]
+	}
+	read(0)
+	g.Replaced("i-1")
+	for _, after := range []time.Duration{time.Second, time.Minute} { // the reading still shows it
+		if x := read(after); x.Desired != 2 || x.Alive() != 1 || x.Returning != 0 || !g.Ending("i-1") {
+			t.Errorf("desired %d, alive %d, returning %d, ending %t: want 2, 1, 0 and that it ends", x.Desired, x.Alive(), x.Returning, g.Ending("i-1"))
+		}
+	}
+	cloud["good"] = []nodegroups.Group{group("g", 2, "i-2", "i-3")}
+	if x := read(2 * time.Minute); x.Desired != 2 || x.Alive() != 2 || len(g.replaced) != 0 {
+		t.Errorf("desired %d, alive %d, remembered %v: want 2 of 2, and nothing", x.Desired, x.Alive(), g.replaced)
 	}
 }
