@@ -66,42 +66,36 @@ func (l *Loop) receiveInterruptions(ctx context.Context) {
 }
 
 // keepNotice notes one notice and says whether the queue may forget it: it stands on the Node, or concerns nobody here. That
-// of an instance without a Node comes again until the instance has one or is gone.
+// of an instance without a Node comes again until the instance has one or is gone. That of a pool which only observes is left to
+// whoever else reads the queue, and comes again until the pool is enforced or the instance is gone.
 func (l *Loop) keepNotice(ctx context.Context, n nodegroups.Interruption) (kept bool, err error) {
 	group, known, readAt := l.groups.Of(n.InstanceID)
 	if !known {
 		return readAt.After(n.At), nil // another's, or gone, unless it is too new to be read
 	}
-	if n.Kind == nodegroups.InstanceTerminating && l.groups.Ending(n.InstanceID) {
-		return true, nil // swell's own doing, or its group's: counted out already
-	}
 	var nodes corev1.NodeList
 	var pools v1alpha1.CapacityPoolList
 	for _, list := range []client.ObjectList{&nodes, &pools} {
 		if err := l.client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return false, fmt.Errorf("reading %T: %w", list, err)
+			return false, fmt.Errorf("reading %T for the notice of instance %s: %w; let swell-scaler list nodes and capacitypools", list, n.InstanceID, err)
 		}
+	}
+	observed := l.observedOnly(pools.Items, l.groups.List(), group) // or not known, before the first tick
+	if n.Kind == nodegroups.InstanceTerminating && l.groups.Ending(n.InstanceID) {
+		return !observed, nil // swell's own doing, or its group's: counted out already
 	}
 	if l.groups.Interrupted(n) {
 		interruptions.WithLabelValues(string(n.Kind)).Inc()
 		l.options.Log.Info("interruption", "instance", n.InstanceID, "group", group, "kind", string(n.Kind), "deadline", n.Deadline)
 		defer l.Kick()
 	}
-	if l.enforced.Load() == nil {
-		return false, nil // whether anything may be changed is known after the first tick
-	}
-	if l.observedOnly(pools.Items, l.groups.List(), group) { // nothing is changed
-		return true, nil
+	if observed {
+		return false, nil
 	}
 	for i := range nodes.Items {
-		node := &nodes.Items[i]
-		if !strings.HasSuffix(node.Spec.ProviderID, "/"+n.InstanceID) {
-			continue
+		if instanceID(&nodes.Items[i]) == n.InstanceID {
+			return l.noteOn(ctx, nodes.Items[i].Name, n)
 		}
-		if have, ok := l.notedOn(node); ok && !sooner(n, have) {
-			return true, nil
-		}
-		return l.annotate(ctx, node.Name, n)
 	}
 	if n.Kind == nodegroups.TerminationHook { // nothing runs there
 		if h, ok := l.cloud.(lifecycle); ok {
@@ -112,12 +106,20 @@ func (l *Loop) keepNotice(ctx context.Context, n nodegroups.Interruption) (kept 
 	return false, nil
 }
 
-// sooner says that a notice is to replace another: it ends a wait that the other does not, or ends earlier.
-func sooner(n, have nodegroups.Interruption) bool {
-	if n.Kind == nodegroups.TerminationHook || have.Kind == nodegroups.TerminationHook {
-		return have.Kind != n.Kind && n.Kind == nodegroups.TerminationHook
+// noteOn writes a notice on a Node, with what stands there already. That is read afresh, since notices may come at once.
+func (l *Loop) noteOn(ctx context.Context, name string, n nodegroups.Interruption) (bool, error) {
+	node, err := l.kube.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return false, fmt.Errorf("noting the interruption of node %s: %w; let swell-scaler get nodes", name, err)
 	}
-	return !n.Deadline.IsZero() && (have.Deadline.IsZero() || n.Deadline.Before(have.Deadline))
+	if have, ok := l.notedOn(node); ok {
+		both, news := n.Beside(have)
+		if !news {
+			return true, nil
+		}
+		n = both
+	}
+	return l.annotate(ctx, name, n)
 }
 
 // lifecycle is a Cloud that knows Auto Scaling's lifecycle actions.
@@ -194,7 +196,9 @@ func (l *Loop) readNotices(ctx context.Context, now time.Time, world *observe.Wo
 	s.Interrupted = slices.DeleteFunc(s.Interrupted, func(n nodegroups.Interruption) bool { return n.Kind == nodegroups.TerminationHook })
 	for _, node := range s.Nodes {
 		n, noted := l.notedOn(node)
-		if !noted {
+		if noted {
+			l.groups.Noted(n)
+		} else {
 			var ok bool
 			if n, ok = l.handlers(now, node); !ok {
 				continue

@@ -3,7 +3,6 @@ package scaler
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,13 +139,63 @@ func TestANoticeIsKeptUntilItStandsOnTheNode(t *testing.T) {
 	later := spot
 	later.Deadline = spot.Deadline.Add(time.Hour)
 	was := n.node().Annotations[nodegroups.InterruptionAnnotation]
-	n.pull()
 	if n.keep(later); n.node().Annotations[nodegroups.InterruptionAnnotation] != was {
 		t.Error("a later deadline took the place of a sooner one")
 	}
-	hook := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain", HookToken: "token"}
-	if n.keep(hook); !strings.Contains(n.node().Annotations[nodegroups.InterruptionAnnotation], "token") {
-		t.Error("a lifecycle action, which ends a wait, did not take the place of a spot notice")
+}
+
+// A spot instance goes at its deadline though its group waits for a lifecycle action, whichever notice comes first; the cache may not
+// show the first yet.
+func TestALifecycleActionKeepsTheDeadlineOfASpotNotice(t *testing.T) {
+	for _, hookFirst := range []bool{false, true} {
+		n := newNoticed(t, v1alpha1.Enforce)
+		n.permit(n.world())
+		spot := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now, Deadline: n.now.Add(2 * time.Minute)}
+		hook := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain", HookToken: "token"}
+		first, second := spot, hook
+		if hookFirst {
+			first, second = hook, spot
+		}
+		if !n.keep(first) || !n.keep(second) {
+			t.Error("a notice comes again")
+		}
+		want := hook
+		want.Deadline = spot.Deadline
+		if got, ok := n.notedOn(n.node()); !ok || got.Kind != want.Kind || got.HookToken != want.HookToken || !got.Deadline.Equal(want.Deadline) {
+			t.Errorf("the hook first: %t: the Node has %+v, want %+v", hookFirst, got, want)
+		}
+	}
+}
+
+// A notice whose annotation was deleted, such as of a maintenance that was called off, is withdrawn from the scaler that was told too.
+func TestANoticeThatWasTakenFromItsNodeIsWithdrawn(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	n.permit(n.world())
+	told := func() []nodegroups.Interruption {
+		t.Helper()
+		w, err := observe.Read(t.Context(), n.client, n.groups, n.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.readNotices(t.Context(), n.now, &w)
+		return w.Snapshot.Interrupted
+	}
+	n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.Maintenance, At: n.now, Deadline: n.now.Add(time.Hour)})
+	if got := told(); len(got) != 1 {
+		t.Errorf("the plan is told %+v while the cache does not show the annotation: want the notice", got)
+	}
+	n.pull()
+	if got := told(); len(got) == 0 || got[0].Kind != nodegroups.Maintenance {
+		t.Errorf("the plan is told %+v: want the notice", got)
+	}
+	node := n.node()
+	delete(node.Annotations, nodegroups.InterruptionAnnotation)
+	if _, err := n.kube.CoreV1().Nodes().Update(t.Context(), node, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	n.pull()
+	if got := told(); len(got) != 0 {
+		t.Errorf("the plan is told %+v: want nothing", got)
 	}
 }
 
@@ -160,6 +209,32 @@ func (n noticed) pull() {
 	have.Annotations = n.node().Annotations
 	if err := n.client.Update(n.t.Context(), &have); err != nil {
 		n.t.Fatal(err)
+	}
+}
+
+// A notice that was left in the queue while its pool only observed is acted on as soon as the pool is enforced, and is no news each
+// time that it comes.
+func TestANoticeOfAnObservingPoolIsKeptForWhenItIsEnforced(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	w := n.world()
+	policy, _ := w.Policy(time.Minute)
+	policy.Pools[0].Observe = true
+	n.notePolicy(policy)
+	spot := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now, Deadline: n.now.Add(2 * time.Minute)}
+	hint := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.RebalanceNotice, At: n.now}
+	for range 3 {
+		for _, x := range []nodegroups.Interruption{hint, spot} {
+			if n.keep(x) {
+				t.Fatal("it is taken from the queue")
+			}
+		}
+	}
+	if n.groups.Interrupted(hint) || n.groups.Interrupted(spot) {
+		t.Error("it is news again")
+	}
+	n.permit(w)
+	if !n.keep(spot) || n.node().Annotations[nodegroups.InterruptionAnnotation] == "" {
+		t.Error("it is not written down when the pool is enforced")
 	}
 }
 
@@ -200,7 +275,9 @@ func TestAnObservingPoolsNodesAreNotTouched(t *testing.T) {
 			}
 			n.permit(n.world())
 			for _, x := range []nodegroups.Interruption{{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now}, {InstanceID: "i-2", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain"}} {
-				n.keep(x)
+				if n.keep(x) {
+					t.Errorf("the %s is taken from the queue, where another may need it", x.Kind)
+				}
 			}
 			w := n.world()
 			w.Snapshot.Nodes[0].Spec.Taints = []corev1.Taint{{Key: "aws-node-termination-handler/spot-itn", Effect: corev1.TaintEffectNoSchedule}}
