@@ -239,7 +239,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Log: l.options.Log})
+	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Replaced: l.groups.Replaced, Ending: l.groups.Ending, Log: l.options.Log})
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
 	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
 		l.groups.Launched(late.At, late.Launched)

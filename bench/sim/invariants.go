@@ -95,7 +95,7 @@ func (w *world) checkTermination(by string, form url.Values, got canned, before 
 	}
 	was := before.Instances[i]
 	w.say("instance %s of %s returned", id, was.Group)
-	if form.Get("ShouldDecrementDesiredCapacity") != "true" {
+	if form.Get("ShouldDecrementDesiredCapacity") != "true" && !w.atMinimum(was.Group, before) {
 		w.violate("instance %s was terminated without lowering its group, which replaces it", id)
 	}
 	w.store.mu.Lock()
@@ -127,6 +127,11 @@ func (w *world) checkTermination(by string, form url.Values, got canned, before 
 	}
 }
 
+// atMinimum says that a group could not be lowered.
+func (w *world) atMinimum(group string, before emulator.Status) bool {
+	return slices.ContainsFunc(before.Groups, func(g emulator.GroupStatus) bool { return g.Name == group && g.Desired <= least[group] })
+}
+
 // goes says that AWS ends an instance by itself: the deadline of its notice, which is told in whole seconds, has come.
 func (w *world) goes(i emulator.InstanceStatus) bool {
 	return i.State == "shutting-down" || !i.LostAt.IsZero() && !w.now().Before(i.LostAt.Truncate(time.Second))
@@ -142,7 +147,7 @@ func (w *world) checkCompletion(form url.Values, got canned, before emulator.Sta
 	w.say("lifecycle action of instance %s of %s completed", was.ID, was.Group)
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	if at := slices.IndexFunc(w.store.on(was.Node), func(p *corev1.Pod) bool { return !isBalloon(p) }); at >= 0 {
+	if at := slices.IndexFunc(w.store.on(was.Node), func(p *corev1.Pod) bool { return !isBalloon(p) }); at >= 0 && !w.goes(was) {
 		w.violate("the lifecycle action of node %s was completed undrained: pod %s is on it", was.Node, w.store.on(was.Node)[at].Name)
 	}
 }

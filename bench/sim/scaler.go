@@ -126,7 +126,7 @@ func (s *scaler) takeOver(ctx context.Context) error {
 	}
 	s.w.say("%s takes over, %d launches open", s.wire.id, len(open))
 	v := s.w.store.view()
-	s.actor = act.New(v, s.kube, s.cloud, intents, s.ledger, act.Options{Returned: s.groups.Returned, Log: slog.New(slog.DiscardHandler)})
+	s.actor = act.New(v, s.kube, s.cloud, intents, s.ledger, act.Options{Returned: s.groups.Returned, Replaced: s.groups.Replaced, Log: slog.New(slog.DiscardHandler)})
 	for _, late := range s.actor.Answered() {
 		s.groups.Launched(late.At, late.Launched)
 		s.groups.Raised(late.At, late.Raised)

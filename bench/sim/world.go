@@ -69,6 +69,9 @@ const (
 	peak     = 12 // web pods that room is held for
 )
 
+// least are the groups' minima.
+var least = map[string]int{"ap-northeast-1a-spot": 1}
+
 var cpuOf = map[string]string{"web": "1", "api": "500m"}
 
 func fleet(seed uint64) emulator.Fleet {
@@ -79,11 +82,10 @@ func fleet(seed uint64) emulator.Fleet {
 	}
 	for _, z := range zones {
 		for _, market := range []string{"spot", "on-demand"} {
-			f.Groups = append(f.Groups, emulator.Group{Name: z + "-" + market, Zone: z, Market: market, Max: 6, Desired: 1, InstanceTypes: []string{"m6i.xlarge"},
+			f.Groups = append(f.Groups, emulator.Group{Name: z + "-" + market, Zone: z, Market: market, Min: least[z+"-"+market], Max: 6, Desired: 1, InstanceTypes: []string{"m6i.xlarge"},
 				Tags: map[string]string{"pool": "general"}})
 		}
 	}
-	f.Groups[0].Min = 1
 	if seed%3 == 0 {
 		for i := range f.Groups {
 			f.Groups[i].Hooks = []emulator.Hook{{Name: "drain", Transition: "terminating", Heartbeat: time.Minute, Result: "CONTINUE"}}

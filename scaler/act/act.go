@@ -23,7 +23,8 @@ import (
 type Cloud interface {
 	// Launch asks for count instances of a group in its zone; the same token gives the same instances.
 	Launch(ctx context.Context, group, zone string, count int, token string) (nodegroups.Launched, error)
-	// Terminate returns an instance and lowers its group's desired capacity by it; one that is gone is no error.
+	// Terminate returns an instance and lowers its group's desired capacity by it; one that is gone is no error, and a group
+	// that is at its minimum nodegroups.ErrAtMinimum.
 	Terminate(ctx context.Context, instanceID string) error
 }
 
@@ -33,12 +34,23 @@ type Raiser interface {
 	Raise(ctx context.Context, group string, target int) (nodegroups.Launched, error)
 }
 
+// Replacer is a Cloud that ends an instance and leaves its group to replace it.
+type Replacer interface {
+	// Replace ends an instance without lowering its group's desired capacity; one that is gone is no error.
+	Replace(ctx context.Context, instanceID string) error
+}
+
 // Options say how plans are carried out.
 type Options struct {
 	Clock config.Clock
 	// Returned is told of each instance that was returned, before AWS's own lists show it. Optional.
 	Returned func(instanceID string)
-	Log      *slog.Logger
+	// Replaced is told of each instance that was ended and that its group, at its minimum, replaces by itself: a launch that
+	// nobody called for. Optional.
+	Replaced func(instanceID string)
+	// Ending says that an instance is about to go, so that its Node is not taken back. Optional.
+	Ending func(instanceID string) bool
+	Log    *slog.Logger
 }
 
 // Actor carries plans out, one at a time; drains go on between them.
@@ -55,10 +67,6 @@ type Actor struct {
 
 	// turns are taken by the raises of one Auto Scaling group: its desired capacity is one number.
 	turns sync.Map
-	// completed are instances whose lifecycle action was ended.
-	completed sync.Map
-	// began are the instances that this scaler has begun to drain.
-	began sync.Map
 	// noToken are Auto Scaling groups that may not be launched by token.
 	noToken sync.Map
 
@@ -69,6 +77,12 @@ type Actor struct {
 	// draining are the instances that are being returned; blocked are those whose drain failed, with the model time to try again.
 	draining map[string]*task
 	blocked  map[string]time.Time
+	// began are the instances whose drain this scaler began; held are those whose lifecycle action it was told to end since the
+	// last plan, with when they go by themselves, zero if unknown.
+	began map[string]*begun
+	held  map[string]time.Time
+	// changed are what this scaler did to desired capacities of late, by group.
+	changed map[string]changes
 }
 
 // New returns an Actor.
@@ -76,10 +90,16 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Inten
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if o.Returned == nil {
-		o.Returned = func(string) {}
+	for _, told := range []*func(string){&o.Returned, &o.Replaced} {
+		if *told == nil {
+			*told = func(string) {}
+		}
 	}
-	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]*task{}, blocked: map[string]time.Time{}}
+	if o.Ending == nil {
+		o.Ending = func(string) bool { return false }
+	}
+	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]*task{},
+		blocked: map[string]time.Time{}, began: map[string]*begun{}, held: map[string]time.Time{}, changed: map[string]changes{}}
 }
 
 // lastCall is how long before an instance goes it is drained even though its pods have no other place yet; model time.
@@ -121,16 +141,17 @@ func (a *Actor) Carry(ctx context.Context, tick int64, p plan.Plan) Outcome {
 	a.deletePods(ctx, tick, "delete-balloon", p.Deletes, fail)
 	a.createBalloons(ctx, tick, p.Creates, fail)
 	a.follow(p.Replacements)
+	a.forsake(p)
 	for _, t := range p.Replacements {
 		if t.Placed || !t.Deadline.IsZero() && t.Deadline.Sub(a.options.Clock.Now()) < lastCall {
-			a.startDrain(ctx, tick, t, true)
+			a.startDrain(ctx, tick, returning{t, true, true})
 		}
 	}
 	for _, t := range p.Lost {
-		a.startDrain(ctx, tick, t, false)
+		a.startDrain(ctx, tick, returning{t, false, true})
 	}
 	for _, t := range p.Terminations {
-		a.startDrain(ctx, tick, t, false)
+		a.startDrain(ctx, tick, returning{t, false, false})
 	}
 	return out
 }

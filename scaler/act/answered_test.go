@@ -124,7 +124,7 @@ func TestAnsweredLaunchesAreForgottenAndBounded(t *testing.T) {
 		}
 		return in
 	}
-	if err := a.intents.Forget(t.Context(), []Intent{done("new", time.Minute, 1), done("old", lateFor+time.Second, 1), done("nothing", 0, 0)}); err != nil {
+	if err := a.intents.Forget(t.Context(), []Intent{done("new", time.Minute, 1), done("old", nodegroups.ListedWithin+time.Second, 1), done("nothing", 0, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	if late := a.intents.answered(); tokens(late) != "new" {

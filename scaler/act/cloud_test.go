@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+
 	emulator "swell/bench/testbed/aws"
 	"swell/nodegroups/aws"
 )
@@ -29,6 +32,9 @@ type service struct {
 	mu    sync.Mutex
 	calls []call
 	lose  int // the answers of that many launches are lost after they were carried out
+	// known is the last answer to a reading of one group, which old makes the answer to all.
+	known *httptest.ResponseRecorder
+	isOld bool
 }
 
 type call struct {
@@ -81,7 +87,51 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.e.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	}
+	if form.Get("AutoScalingGroupNames.member.1") != "" {
+		s.readOne(w, r)
+		return
+	}
 	s.e.ServeHTTP(w, r)
+}
+
+// readOne answers a reading of one group, as it is or as it was.
+func (s *service) readOne(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.isOld {
+		s.known = httptest.NewRecorder()
+		s.e.ServeHTTP(s.known, r)
+	}
+	w.WriteHeader(s.known.Code)
+	if _, err := w.Write(s.known.Body.Bytes()); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// old makes AWS answer with what it last said of a group, as a replica of its own that is behind does.
+func (s *service) old(is bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isOld = is
+}
+
+func (s *service) wantDesired(want int) {
+	s.t.Helper()
+	for _, g := range s.e.Status().Groups {
+		if g.Name == group && g.Desired != want {
+			s.t.Errorf("the desired capacity is %d, want %d", g.Desired, want)
+		}
+	}
+}
+
+// atLeast sets the group's minimum.
+func (s *service) atLeast(n int32) {
+	s.t.Helper()
+	name := group
+	client := autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: &s.url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+	if _, err := client.UpdateAutoScalingGroup(s.t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &name, MinSize: &n}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *service) loseAnswers(n int) {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/drain"
 
+	"swell/nodegroups"
 	"swell/scaler/ledger"
 	"swell/scaler/plan"
 )
@@ -31,10 +32,18 @@ const (
 	callTimeout = 15 * time.Second
 )
 
-// startDrain drains a node and returns its instance in the background, once. An instance that is lost anyway is drained
-// of pods without a controller too, and its node stays cordoned.
-func (a *Actor) startDrain(ctx context.Context, tick int64, t plan.Termination, lost bool) {
-	a.inBackground(ctx, t, lost, func(until context.Context) error { return a.drainAndTerminate(ctx, until, tick, t, lost) })
+// returning is an instance that is drained and returned.
+type returning struct {
+	plan.Termination
+	// lost says that it goes anyway: it is drained of pods without a controller too, and its node stays cordoned.
+	lost bool
+	// useless says that it is of no use to anybody: a group that is at its minimum is left to replace it.
+	useless bool
+}
+
+// startDrain drains a node and returns its instance in the background, once.
+func (a *Actor) startDrain(ctx context.Context, tick int64, t returning) {
+	a.inBackground(ctx, t.Termination, t.lost, func(until context.Context) error { return a.drainAndTerminate(ctx, until, tick, t) })
 }
 
 // inBackground does something to an instance and its node, one thing at a time, and leaves it alone for a while if that failed.
@@ -88,7 +97,7 @@ func (a *Actor) Draining() []string {
 // drainAndTerminate returns an instance when its node is empty. One that goes by itself is returned then at the latest, while its
 // group still counts it: once the group has missed it, it is replaced a second time. That is no eviction: what a disruption budget
 // holds on it until then, AWS ends.
-func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t plan.Termination, lost bool) error {
+func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t returning) error {
 	if t.Node == "" {
 		var err error
 		if t.Node, err = a.nodeOf(until, t.InstanceID); err != nil && !going(until) {
@@ -97,8 +106,8 @@ func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t plan
 		}
 	}
 	if t.Node != "" && !going(until) {
-		if err := a.drainUntil(until, tick, t, lost); err != nil && !going(until) {
-			if !lost {
+		if err := a.drainUntil(until, tick, t.Termination, t.lost); err != nil && !going(until) {
+			if !t.lost {
 				a.takeBack(ctx, t.Node)
 			}
 			return err
@@ -107,16 +116,23 @@ func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t plan
 	gone := going(until)
 	intent := ledger.Entry{Phase: ledger.Intent, Action: "terminate", Object: t.InstanceID, Reason: t.Reason}
 	a.record(tick, intent)
-	err := a.terminate(ctx, t)
+	replaced, err := a.terminate(ctx, t)
 	a.record(tick, outcome(intent, err))
-	a.options.Log.Info("terminate", "node", t.Node, "instance", t.InstanceID, "reason", t.Reason, "error", err)
+	a.options.Log.Info("terminate", "node", t.Node, "instance", t.InstanceID, "reason", t.Reason, "replaced", replaced, "error", err)
 	switch {
 	case err == nil:
-		a.options.Returned(t.InstanceID)
-		if gone && t.Node != "" {
-			a.drainAfterwards(ctx, tick, t)
+		a.noteBegun(t.InstanceID, func(b *begun) { b.returned = true })
+		if replaced {
+			a.options.Replaced(t.InstanceID)
+			a.record(tick, ledger.Entry{Phase: ledger.Note, Action: "launch", Object: t.Group, Count: 1,
+				Reason: fmt.Sprintf("the group is at its minimum and replaces instance %s by itself", t.InstanceID)})
+		} else {
+			a.options.Returned(t.InstanceID)
 		}
-	case t.Node != "" && !lost && !gone:
+		if gone && t.Node != "" {
+			a.drainAfterwards(ctx, tick, t.Termination)
+		}
+	case t.Node != "" && !t.lost && !gone:
 		a.takeBack(ctx, t.Node)
 	}
 	return err
@@ -130,7 +146,7 @@ func (a *Actor) nodeOf(ctx context.Context, instanceID string) (string, error) {
 		return "", fmt.Errorf("looking for the Node of instance %s before it is returned: %w; it is tried again with a later plan", instanceID, err)
 	}
 	for _, n := range nodes.Items {
-		if strings.HasSuffix(n.Spec.ProviderID, "/"+instanceID) {
+		if instanceOf(&n) == instanceID {
 			a.mu.Lock()
 			a.draining[instanceID].node = n.Name
 			a.mu.Unlock()
@@ -140,41 +156,53 @@ func (a *Actor) nodeOf(ctx context.Context, instanceID string) (string, error) {
 	return "", nil
 }
 
-// terminate tries for as long as a drain may take; the call is repeatable.
-func (a *Actor) terminate(ctx context.Context, t plan.Termination) error {
+// terminate tries for as long as a drain may take; the calls are repeatable. A group at its minimum refuses to be lowered however
+// often it is asked: one that needs no more than the instance is left to replace it, if it is useless.
+func (a *Actor) terminate(ctx context.Context, t returning) (replaced bool, err error) {
 	deadline := a.options.Clock.Now().Add(retryDrain)
 	for {
-		err := a.intents.Check(ctx)
-		if err == nil {
-			err = a.lower(ctx, t)
+		if err = a.intents.Check(ctx); err == nil {
+			err = a.end(ctx, t, replaced)
 		}
 		if err == nil {
-			return nil
+			return replaced, nil
 		}
-		if errors.Is(err, ErrNotLeader) || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
-			return fmt.Errorf("returning instance %s: %w", t.InstanceID, err)
+		atMinimum := errors.Is(err, nodegroups.ErrAtMinimum)
+		if _, able := a.cloud.(Replacer); atMinimum && t.useless && able {
+			replaced = true
+			continue
+		}
+		if atMinimum || errors.Is(err, ErrNotLeader) || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
+			return false, fmt.Errorf("returning instance %s: %w", t.InstanceID, err)
 		}
 		a.sleep(ctx, retryCall)
 	}
 }
 
-// lower returns an instance, which lowers its group's desired capacity, though not between a raise of that and its repetition:
-// this would undo it.
-func (a *Actor) lower(ctx context.Context, t plan.Termination) error {
+// end ends an instance. To lower its group's desired capacity with it between a raise of that and its repetition would undo the
+// raise.
+func (a *Actor) end(ctx context.Context, t returning, replaced bool) error {
 	turn := a.turn(t.Group)
 	turn.Lock()
 	defer turn.Unlock()
-	if to := a.intents.aimed(t.Group, ""); to > 0 {
-		return fmt.Errorf("group %s is being raised to %d, and whether it was is not known yet", t.Group, to)
-	}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return a.cloud.Terminate(call, t.InstanceID)
+	if replaced {
+		return a.cloud.(Replacer).Replace(call, t.InstanceID)
+	}
+	if to := a.intents.aimed(t.Group, ""); to > 0 {
+		return fmt.Errorf("group %s is being raised to %d, and whether it was is not known yet; nothing needs doing, it is returned once AWS has answered", t.Group, to)
+	}
+	err := a.cloud.Terminate(call, t.InstanceID)
+	if err == nil {
+		a.noteReturn(t.Group, t.InstanceID)
+	}
+	return err
 }
 
 // drain cordons a node and evicts its pods as their disruption budgets allow, until none is left that would move.
 func (a *Actor) drain(ctx context.Context, t plan.Termination, lost bool) error {
-	a.began.Store(t.InstanceID, true)
+	a.noteBegun(t.InstanceID, func(*begun) {})
 	if err := a.setCordon(ctx, t.Node, true); apierrors.IsNotFound(err) {
 		return nil
 	} else if err != nil {
@@ -251,17 +279,17 @@ func (a *Actor) setCordon(ctx context.Context, node string, cordon bool) error {
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}},"spec":{"unschedulable":%t}}`, plan.DrainingAnnotation, annotation, cordon)
 	_, err := a.kube.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "swell-scaler"})
 	if err != nil {
-		return fmt.Errorf("cordoning node %s (%t): %w", node, cordon, err)
+		return fmt.Errorf("setting the cordon of node %s to %t: %w; let swell-scaler patch nodes", node, cordon, err)
 	}
 	return nil
 }
 
 // UncordonLeftovers takes back the drains that this scaler did not begin: a predecessor's, which may have cordoned more after it
-// was overtaken. The next plan decides anew. An error names what is to be tried again.
+// was overtaken; and its own that nobody asks for any more. The next plan decides anew. An error names what is to be tried again.
 func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) error {
 	var errs []error
 	for _, n := range nodes {
-		if n.Annotations[plan.DrainingAnnotation] == "" || a.ours(n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]) {
+		if n.Annotations[plan.DrainingAnnotation] == "" || a.ours(instanceOf(n)) || a.options.Ending(instanceOf(n)) {
 			continue
 		}
 		if err := a.intents.Check(ctx); err != nil {
@@ -271,16 +299,8 @@ func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) err
 			errs = append(errs, err)
 		}
 	}
+	a.forgetGone(nodes)
 	return errors.Join(errs...)
-}
-
-// ours says whether this scaler has begun to drain an instance, or is about to cordon it.
-func (a *Actor) ours(instanceID string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, began := a.began.Load(instanceID)
-	_, going := a.draining[instanceID]
-	return began || going
 }
 
 // logWriter makes log lines of what the drain library prints.

@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"swell/nodegroups"
 )
 
 // ErrNotLeader says that another scaler has taken over since this one last wrote its intents.
@@ -31,6 +33,8 @@ type Intent struct {
 	// AnsweredAt is when the call was answered, machine time, and Instances are what it gave; zero while it is open.
 	AnsweredAt time.Time  `json:"answeredAt,omitzero"`
 	Instances  []Instance `json:"instances,omitempty"`
+	// aimedAt is when Target was written, by this scaler; machine time.
+	aimedAt time.Time
 	// unsureAt is when a call with the token was last made whose outcome is not known; machine time.
 	unsureAt time.Time
 	// Reason and Rejected go to the ledger only.
@@ -68,13 +72,9 @@ const (
 	holderKey  = "holder"
 )
 
-const (
-	// lateFor is how long an answered launch may be missing from AWS's lists, as observe has it; machine time.
-	lateFor = 2 * time.Minute
-	// mostLate bounds the instances of answered launches in the ConfigMap, of which each takes less than 100 bytes of its 1 MiB;
-	// the oldest answers go first.
-	mostLate = 5000
-)
+// mostLate bounds the instances of answered launches in the ConfigMap, of which each takes less than 100 bytes of its 1 MiB;
+// the oldest answers go first.
+const mostLate = 5000
 
 // TakeOver claims the intents for holder and returns the launches that were begun and not finished.
 func TakeOver(ctx context.Context, kube kubernetes.Interface, namespace, name, holder string) (*Intents, []Intent, error) {
@@ -98,7 +98,7 @@ func TakeOver(ctx context.Context, kube kubernetes.Interface, namespace, name, h
 			continue
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("taking over the launch intents in ConfigMap %s/%s: %w", namespace, name, err)
+			return nil, nil, fmt.Errorf("taking over the launch intents in ConfigMap %s/%s: %w; let swell-scaler get, create and update it", namespace, name, err)
 		}
 		in.current = m
 		open, err := in.list(intentsKey)
@@ -136,7 +136,7 @@ func (in *Intents) forgetLate() {
 	})
 	left := mostLate
 	for i := len(in.late) - 1; i >= 0; i-- {
-		if left -= 1 + len(in.late[i].Instances); left < 0 || time.Since(in.late[i].AnsweredAt) > lateFor {
+		if left -= 1 + len(in.late[i].Instances); left < 0 || time.Since(in.late[i].AnsweredAt) > nodegroups.ListedWithin {
 			in.late = slices.Clone(in.late[i+1:])
 			return
 		}
@@ -211,7 +211,7 @@ func (in *Intents) read(ctx context.Context) (*corev1.ConfigMap, error) {
 	case apierrors.IsNotFound(err):
 		return nil, in.gone()
 	case err != nil:
-		return nil, fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w", in.namespace, in.name, err)
+		return nil, fmt.Errorf("reading the launch intents in ConfigMap %s/%s: %w; let swell-scaler get it", in.namespace, in.name, err)
 	case m.Data[holderKey] != in.holder:
 		return nil, fmt.Errorf("the launch intents in ConfigMap %s/%s are held by %s: %w", in.namespace, in.name, m.Data[holderKey], ErrNotLeader)
 	}
@@ -245,7 +245,7 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 		return in.gone()
 	}
 	if err != nil {
-		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s: %w", in.namespace, in.name, err)
+		return fmt.Errorf("writing the launch intents to ConfigMap %s/%s: %w; let swell-scaler update it", in.namespace, in.name, err)
 	}
 	in.current, in.open, in.behind = m, open, false
 	return nil

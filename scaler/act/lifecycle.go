@@ -23,40 +23,64 @@ const heartbeatEvery = 20 * time.Second
 
 // EndLifecycle drains the node of an instance that its group is about to end, and lets the group go on when it is empty, once
 // at a time. The group has counted the instance out by itself, so it is not terminated here: that would lower the desired
-// capacity again. A drain that a disruption budget holds up is tried again while Auto Scaling waits, 48 hours at most.
+// capacity again. A drain that a disruption budget holds up is tried again while Auto Scaling waits, 48 hours at most, or until
+// the notice's deadline, at which EC2 ends the instance whoever waits for it.
 func (a *Actor) EndLifecycle(ctx context.Context, tick int64, node string, n nodegroups.Interruption) {
 	cloud, ok := a.cloud.(Lifecycle)
-	if _, done := a.completed.Load(n.InstanceID); !ok || done {
+	if !ok || a.hold(n) {
 		return
 	}
-	t := plan.Termination{Node: node, InstanceID: n.InstanceID, Reason: fmt.Sprintf("group %s ends it and waits by its lifecycle hook %s", n.ASG, n.Hook)}
-	a.inBackground(ctx, t, true, func(ctx context.Context) error {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		go a.beat(ctx, cloud, n)
-		intent := ledger.Entry{Phase: ledger.Intent, Action: "drain", Object: node, Reason: t.Reason}
-		a.record(tick, intent)
-		err := a.intents.Check(ctx)
-		if err == nil {
-			err = a.drain(ctx, t, true)
-		}
-		a.record(tick, outcome(intent, err))
-		if err != nil {
+	t := plan.Termination{Node: node, InstanceID: n.InstanceID, Deadline: n.Deadline, Reason: fmt.Sprintf("group %s ends it and waits by its lifecycle hook %s", n.ASG, n.Hook)}
+	a.inBackground(ctx, t, true, func(until context.Context) error {
+		if err := a.intents.Check(ctx); err != nil {
 			a.options.Log.Warn("drain", "node", node, "error", err)
 			return err
 		}
-		intent = ledger.Entry{Phase: ledger.Intent, Action: "complete-lifecycle", Object: n.InstanceID, Reason: t.Reason}
-		a.record(tick, intent)
-		call, done := context.WithTimeout(ctx, callTimeout)
-		defer done()
-		err = cloud.Complete(call, n)
-		a.record(tick, outcome(intent, err))
-		if err == nil {
-			a.completed.Store(n.InstanceID, true)
+		if err := a.drainHeld(until, tick, t, cloud, n); err != nil && !going(until) {
+			return err
 		}
-		a.options.Log.Info("lifecycle action completed", "node", node, "instance", n.InstanceID, "error", err)
+		gone := going(until)
+		err := a.complete(ctx, tick, t, cloud, n)
+		if err == nil && gone {
+			a.drainAfterwards(ctx, tick, t)
+		}
 		return err
 	})
+}
+
+// hold notes that an instance's lifecycle action is to be ended, and says whether that was done.
+func (a *Actor) hold(n nodegroups.Interruption) (completed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held[n.InstanceID] = n.Deadline
+	b := a.began[n.InstanceID]
+	return b != nil && b.completed
+}
+
+// drainHeld drains the node of an instance whose lifecycle action is kept waiting meanwhile.
+func (a *Actor) drainHeld(until context.Context, tick int64, t plan.Termination, cloud Lifecycle, n nodegroups.Interruption) error {
+	if going(until) {
+		return nil
+	}
+	beating, stop := context.WithCancel(until)
+	defer stop()
+	go a.beat(beating, cloud, n)
+	return a.drainUntil(until, tick, t, true)
+}
+
+// complete ends a lifecycle action.
+func (a *Actor) complete(ctx context.Context, tick int64, t plan.Termination, cloud Lifecycle, n nodegroups.Interruption) error {
+	intent := ledger.Entry{Phase: ledger.Intent, Action: "complete-lifecycle", Object: n.InstanceID, Reason: t.Reason}
+	a.record(tick, intent)
+	call, done := context.WithTimeout(ctx, callTimeout)
+	defer done()
+	err := cloud.Complete(call, n)
+	a.record(tick, outcome(intent, err))
+	if err == nil {
+		a.noteBegun(n.InstanceID, func(b *begun) { b.completed = true })
+	}
+	a.options.Log.Info("lifecycle action completed", "node", t.Node, "instance", n.InstanceID, "error", err)
+	return err
 }
 
 func (a *Actor) beat(ctx context.Context, cloud Lifecycle, n nodegroups.Interruption) {

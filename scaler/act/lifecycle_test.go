@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +12,7 @@ import (
 
 	"swell/nodegroups"
 	"swell/nodegroups/aws"
+	"swell/scaler/plan"
 )
 
 // waiting is AWS with a lifecycle action that counts what it is told.
@@ -62,5 +64,42 @@ func TestALifecycleActionEndsWhenTheNodeIsEmpty(t *testing.T) {
 	p.ended()
 	if w.completed.Load() != 1 || len(p.aws.seen("TerminateInstanceInAutoScalingGroup")) != 0 {
 		t.Errorf("completed %d times, returned %v: want once, and no return", w.completed.Load(), p.aws.seen("TerminateInstanceInAutoScalingGroup"))
+	}
+}
+
+// EC2 ends an instance that it takes back, whoever waits for it: the action ends at the deadline though the node is not empty, so
+// that the group goes on, and not before. A notice that has no deadline any more waits for the pods again.
+func TestALifecycleActionEndsAtTheDeadlineOfANoticeBesideIt(t *testing.T) {
+	e := newEmptied(t)
+	e.unread = true // no drain ends
+	w := waiting{e.aws.client(), &atomic.Int32{}, &atomic.Int32{}}
+	e.cloud = w
+	n := nodegroups.Interruption{InstanceID: e.lost.InstanceID, Kind: nodegroups.TerminationHook, ASG: group, Hook: "h"}
+	turn := func() {
+		e.EndLifecycle(t.Context(), 1, "node-1", n)
+		e.Carry(t.Context(), 1, plan.Plan{})
+		e.takeBackLeftovers()
+	}
+	n.Deadline = clock.Now().Add(10 * time.Second)
+	turn()
+	n.Deadline = time.Time{}
+	turn()
+	for gone := clock.Now().Add(30 * time.Second); clock.Now().Before(gone); time.Sleep(10 * time.Millisecond) {
+		turn()
+	}
+	if w.completed.Load() != 0 {
+		t.Fatal("the action was ended with pods on the node, and nobody says that the instance goes")
+	}
+	n.Deadline = clock.Now().Add(30 * time.Second)
+	until(t, "the action is completed", func() (bool, string) { turn(); return w.completed.Load() > 0, "" })
+	if now := clock.Now(); now.Before(n.Deadline) {
+		t.Errorf("it is completed %s before the instance goes", n.Deadline.Sub(now))
+	}
+	e.unread = false
+	e.ended()
+	turn()
+	e.ended()
+	if w.completed.Load() != 1 || len(e.aws.seen("TerminateInstanceInAutoScalingGroup")) != 0 || !e.cordoned() {
+		t.Errorf("completed %d times, %d returns, cordoned %t: want one, none, and its node to stay cordoned", w.completed.Load(), len(e.aws.seen("TerminateInstanceInAutoScalingGroup")), e.cordoned())
 	}
 }

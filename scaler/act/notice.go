@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"swell/scaler/ledger"
@@ -26,15 +27,15 @@ type task struct {
 	cut   context.CancelCauseFunc
 }
 
-// follow makes the drains under way end when the plan's notices say that the instances go. One whose notice was withdrawn, or
-// whose pool was frozen, waits for its pods again.
+// follow makes the drains under way end when the notices of the plan, and of the lifecycle actions beside it, say that the
+// instances go. One whose notice was withdrawn, or whose pool was frozen, waits for its pods again.
 func (a *Actor) follow(replacements []plan.Termination) {
-	goes := map[string]time.Time{}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	goes := maps.Clone(a.held)
 	for _, t := range replacements {
 		goes[t.InstanceID] = t.Deadline
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	for id, t := range a.draining {
 		a.aim(t, goes[id])
 	}

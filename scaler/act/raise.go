@@ -15,6 +15,9 @@ func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error
 		turn := a.turn(in.Group)
 		turn.Lock()
 		defer turn.Unlock()
+		if a.passed(in) {
+			return nodegroups.Launched{Raised: 1}, nil // the groups are to be read again
+		}
 		return a.raise(ctx, in, nil)
 	}
 	if _, known := a.noToken.Load(in.Group); !known { // launches by token need not wait for one another
@@ -32,13 +35,17 @@ func (a *Actor) ask(ctx context.Context, in *Intent) (nodegroups.Launched, error
 		a.noToken.Delete(in.Group) // it may be by now
 		return got, err
 	}
+	if why := a.outdated(in.Group, got); why != "" {
+		return nodegroups.Launched{}, fmt.Errorf("raising the desired capacity of group %s by %d: AWS's answer is from before %s; nothing needs doing, it is asked again with the next plan, and believed %s after that",
+			in.Group, in.Count, why, nodegroups.ListedWithin)
+	}
 	// what others ask for and has not been answered comes on top
 	target := got.RaiseTo + max(0, a.intents.aimed(in.Group, in.Token)-got.RaiseFrom)
 	target = min(target, max(got.RaiseMost, got.RaiseTo))
 	if err := a.intents.Aim(ctx, in.Token, target); err != nil {
 		return nodegroups.Launched{}, err
 	}
-	in.Target = target
+	in.Target, in.aimedAt = target, time.Now()
 	return a.raise(ctx, in, got.Failures)
 }
 
@@ -50,9 +57,9 @@ func (a *Actor) byToken(ctx context.Context, in *Intent) (nodegroups.Launched, e
 	case err != nil:
 		in.unsureAt = time.Now()
 	case !got.Refused || in.unsureAt.IsZero():
-	case time.Since(in.unsureAt) <= lateFor:
-		return nodegroups.Launched{}, fmt.Errorf("launching %d instances in group %s: the call is refused now, and whether one at %s launched them is not known until AWS lists them",
-			in.Count, in.Group, in.unsureAt.Format(time.RFC3339))
+	case time.Since(in.unsureAt) <= nodegroups.ListedWithin:
+		return nodegroups.Launched{}, fmt.Errorf("launching %d instances in group %s: the call is refused now, and whether one at %s launched them is not known until AWS lists them; nothing needs doing, the plans count what it lists %s after that call",
+			in.Count, in.Group, in.unsureAt.Format(time.RFC3339), nodegroups.ListedWithin)
 	default:
 		got.RaiseTo = 0
 	}
@@ -69,6 +76,9 @@ func (a *Actor) raise(ctx context.Context, in *Intent, failures []nodegroups.Lau
 	got.Failures = append(failures, got.Failures...)
 	if err == nil && len(got.Failures) == 0 {
 		got.Raised = max(got.Raised, 1) // reached before, by a call whose answer was lost: the groups are to be read again
+	}
+	if err == nil && got.Raised > 0 {
+		a.noteRaise(in.Group, in.Target)
 	}
 	return got, err
 }

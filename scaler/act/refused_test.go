@@ -48,7 +48,7 @@ func TestALaunchWithoutAnAnswerIsNotRaisedWhenItsRepetitionIsRefused(t *testing.
 		if _, err := b.Recover(t.Context(), open); err == nil || c.desired != 3 || b.Open()[group] != 3 {
 			t.Fatalf("desired %d, open %v, %v: want the same of a successor", c.desired, b.Open(), err)
 		}
-		time.Sleep(lateFor + time.Second)
+		time.Sleep(nodegroups.ListedWithin + time.Second)
 		out = b.Carry(t.Context(), 3, plan.Plan{})
 		if c.desired != 3 || len(out.Errors) > 0 || !out.Reread || len(b.Open()) > 0 {
 			t.Fatalf("desired %d, open %v, %+v: want it ended once AWS's lists show what there is", c.desired, b.Open(), out)

@@ -78,7 +78,7 @@ func TestWhatAPredecessorCordonedIsTakenBackWhenTheAPIServerAnswersAgain(t *test
 	list := []*corev1.Node{node("theirs"), node("also-theirs"), node("ours"), node("ours-soon")}
 	kube := fake.NewClientset(list[0], list[1], list[2], list[3])
 	a := actorOf(t, kube, nil)
-	a.began.Store("i-ours", true)
+	a.noteBegun("i-ours", func(*begun) {})
 	ended := make(chan struct{})
 	defer close(ended)
 	a.inBackground(t.Context(), plan.Termination{Node: "ours-soon", InstanceID: "i-ours-soon"}, true, func(context.Context) error { <-ended; return nil }) // it has not cordoned yet

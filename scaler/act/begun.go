@@ -1,0 +1,77 @@
+package act
+
+import (
+	"maps"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"swell/scaler/plan"
+)
+
+// begun is an instance whose drain this scaler began, by which its Node is told from one that a predecessor cordoned.
+type begun struct {
+	// returned says that the instance was returned, completed that its lifecycle action was ended: its Node stays cordoned.
+	returned, completed bool
+	// seen says that a reading of the Nodes has shown its Node.
+	seen bool
+}
+
+// noteBegun changes what is known of an instance's drain.
+func (a *Actor) noteBegun(instanceID string, change func(*begun)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.began[instanceID] == nil {
+		a.began[instanceID] = &begun{}
+	}
+	change(a.began[instanceID])
+}
+
+// forsake forgets the drains that have ended without a return and that neither the plan nor a lifecycle action asks for any more:
+// their notices were withdrawn. The next look at leftovers takes their Nodes back. What is only held back is still asked for.
+func (a *Actor) forsake(p plan.Plan) {
+	asked := map[string]bool{}
+	for _, list := range [][]plan.Termination{p.Replacements, p.Lost, p.Terminations} {
+		for _, t := range list {
+			asked[t.InstanceID] = true
+		}
+	}
+	for _, s := range p.Suppressed {
+		if s.Termination != nil {
+			asked[s.Termination.InstanceID] = true
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.began, func(id string, b *begun) bool {
+		_, held := a.held[id]
+		return !b.returned && !b.completed && !asked[id] && !held && a.draining[id] == nil
+	})
+	clear(a.held)
+}
+
+// forgetGone forgets the instances that were ended and whose Nodes are gone.
+func (a *Actor) forgetGone(nodes []*corev1.Node) {
+	there := map[string]bool{}
+	for _, n := range nodes {
+		there[instanceOf(n)] = true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.began, func(id string, b *begun) bool {
+		b.seen = b.seen || there[id]
+		return (b.returned || b.completed) && b.seen && !there[id]
+	})
+}
+
+// ours says whether this scaler has begun to drain an instance, or is about to cordon it.
+func (a *Actor) ours(instanceID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.began[instanceID] != nil || a.draining[instanceID] != nil
+}
+
+// instanceOf is the id of the instance that a Node is; empty is that it is none.
+func instanceOf(n *corev1.Node) string {
+	return n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]
+}
