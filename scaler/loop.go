@@ -348,7 +348,7 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 		l.record(now, current, slog.LevelDebug, "kept", x.Node, x.Reason)
 	}
 	for _, x := range p.Unplaced {
-		l.say(now, current, "unplaced", x.Pod, reasonsOf(x.Reasons))
+		l.say(now, current, "unplaced", x.Pod, plan.Listed(x.Reasons))
 	}
 	for key := range l.said {
 		if !current[key] {
