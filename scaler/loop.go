@@ -124,14 +124,13 @@ type workload struct {
 	load, fill      attempt
 	backfilled      string
 	saving, filling bool
-	// savedTurn is of the last save, lookedTurn of the last look at a checkpoint that nothing is to be added to.
-	savedTurn, lookedTurn int64
-	imported              string // the hand-over that was taken over
-	saveProblem           string
-	warning               string // of what its past has and is not learned
-	found                 *foundPast
-	fillOf                int64       // the Balloon's generation that fill is of
-	past                  *pastDemand // nil while no event needs it
+	turns           saveTurns
+	imported        string // the hand-over that was taken over
+	saveProblem     string
+	warning         string // of what its past has and is not learned
+	found           *foundPast
+	fillOf          int64       // the Balloon's generation that fill is of
+	past            *pastDemand // nil while no event needs it
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
