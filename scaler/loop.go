@@ -62,6 +62,7 @@ type Loop struct {
 	kube    kubernetes.Interface
 	cloud   Cloud
 	groups  *observe.Groups
+	owed    observe.Owed
 	ledger  *ledger.Ledger
 	actor   *act.Actor
 
@@ -258,7 +259,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	l.readHands(ctx)
 	l.readOthers(ctx)
 	l.loadBoots(ctx, now)
-	world, err := observe.Read(ctx, l.client, l.groups, now)
+	world, err := observe.Read(ctx, l.client, l.groups, &l.owed, now)
 	if err != nil {
 		return err
 	}
@@ -285,7 +286,7 @@ func (l *Loop) namespace() string {
 func (l *Loop) Tick(ctx context.Context) error {
 	l.tick++
 	now := l.clock.Now()
-	world, err := observe.Read(ctx, l.client, l.groups, *l.apiAt.Load())
+	world, err := observe.Read(ctx, l.client, l.groups, &l.owed, *l.apiAt.Load())
 	if err != nil {
 		return err
 	}

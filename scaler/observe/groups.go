@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"swell/nodegroups"
 	"swell/scaler/plan"
 )
@@ -28,8 +26,7 @@ type Cloud interface {
 // launchSeenWithin is how long, in model time, a launched instance may be missing from AWS's own lists.
 const launchSeenWithin = 2 * time.Minute
 
-// Groups holds the last reading of every pool's groups, and what is known beyond it. It also remembers since when workloads
-// owe pods, which no reading of the cluster tells by itself.
+// Groups holds the last reading of every pool's groups, and what is known beyond it.
 type Groups struct {
 	cloud Cloud
 
@@ -41,8 +38,7 @@ type Groups struct {
 	raised      map[string][]raise               // by group; not in a reading yet
 	returned    map[string]bool                  // by id; not gone from a reading yet
 	interrupted []nodegroups.Interruption
-	owing       map[types.UID]owing // by workload
-	prepaid     nodegroups.Prepaid  // of the whole account
+	prepaid     nodegroups.Prepaid // of the whole account
 	// prepaidProblems are what could not be read of it.
 	prepaidProblems []plan.Problem
 }
@@ -83,7 +79,8 @@ type reading struct {
 
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}, owing: map[types.UID]owing{}}
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{},
+		returned: map[string]bool{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,
