@@ -10,7 +10,8 @@ type Selection struct {
 	MultiZone bool
 	// WarmPool uses a group that has a warm pool; otherwise it is refused.
 	WarmPool bool
-	// Prepaid reads which on-demand instances are paid for whether or not they run.
+	// Prepaid counts, for the pool's groups, the on-demand instances that the account pays for whether or not they run, and has
+	// them read; otherwise none of the pool's groups has any.
 	Prepaid bool
 	// MayChange says that what the use of a group needs, such as suspending a process, may be done. A pool that observes
 	// changes nothing.

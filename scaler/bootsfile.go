@@ -18,7 +18,7 @@ import (
 // bootsFile is how what was learned of instances is kept.
 type bootsFile struct {
 	dirty, saving bool
-	turn, looked  int64
+	turns         saveTurns
 	problem       string
 	imported      string // the hand-over that was taken over
 }
@@ -50,11 +50,8 @@ func (l *Loop) takeBoots(m *corev1.ConfigMap, now time.Time) error {
 
 // saveBoots writes what was learned beside the loop, when its turn has come. What was imported since is taken over.
 func (l *Loop) saveBoots(ctx context.Context, now time.Time) {
-	ns, turn, last := l.options.Config.History.Checkpoints, saveTurn(learned.ConfigMap, now), &l.boots.looked
-	if l.boots.dirty {
-		last = &l.boots.turn
-	}
-	if ns == "" || l.boots.saving || turn == *last {
+	ns, write, imported := l.options.Config.History.Checkpoints, l.boots.dirty, l.boots.imported
+	if ns == "" || l.boots.saving || !l.boots.turns.take(saveTurn(learned.ConfigMap, now), write) {
 		return
 	}
 	boots, err := json.Marshal(l.leads.boots)
@@ -66,8 +63,7 @@ func (l *Loop) saveBoots(ctx context.Context, now time.Time) {
 		l.options.Log.Error("saving boot times", "error", err)
 		return
 	}
-	write, imported := l.boots.dirty, l.boots.imported
-	*last, l.boots.saving, l.boots.dirty = turn, true, false
+	l.boots.saving, l.boots.dirty = true, false
 	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
 		m, err := l.keepBoots(ctx, now, ns, boots, capacity, write, imported)
 		return func() {

@@ -92,7 +92,7 @@ func complaints(byKey map[string]*corev1.Pod, unplaced []plan.Unplaced) []compla
 		if o := metav1.GetControllerOf(p); o != nil {
 			key = o.Kind + " " + string(o.UID) + " " + p.Namespace + "/" + o.Name
 		}
-		reasons := reasonsOf(u.Reasons)
+		reasons := plan.Listed(u.Reasons)
 		if c := found[key]; c != nil {
 			c.count++
 			continue
@@ -116,18 +116,6 @@ func (c complaint) note() string {
 		text = strings.ToValidUTF8(text[:longestNote-len(" …")], "") + " …"
 	}
 	return text
-}
-
-func reasonsOf(all []plan.Alternative) string {
-	var words []string
-	for _, r := range all {
-		if r.Group == "" {
-			words = append(words, r.Reason)
-			continue
-		}
-		words = append(words, r.Group+": "+r.Reason)
-	}
-	return strings.Join(words, "; ")
 }
 
 // wordsOf is a text without its digits.

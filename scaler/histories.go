@@ -151,15 +151,11 @@ func (l *Loop) save(ctx context.Context, now time.Time, b *v1alpha1.Balloon, w *
 		return
 	}
 	key, of := b.Namespace+"/"+b.Name, client.ObjectKeyFromObject(b)
-	turn, tail, imported := saveTurn(key, now), w.history.Tail(), w.imported
-	last := &w.savedTurn
-	if tail.Len() == 0 {
-		last = &w.lookedTurn
-	}
-	if turn == *last {
+	tail, imported := w.history.Tail(), w.imported
+	if !w.turns.take(saveTurn(key, now), tail.Len() > 0) {
 		return
 	}
-	*last, w.saving = turn, true
+	w.saving = true
 	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
 		point, err := l.keepRows(ctx, of, tail)
 		var past loadedPast
@@ -199,6 +195,20 @@ func saveTurn(key string, now time.Time) int64 {
 	hash := sha256.Sum256([]byte(key)) // of names that differ in a digit only, a simpler one's are near each other
 	offset := binary.BigEndian.Uint64(hash[:]) % uint64(saveEvery)
 	return (now.UnixNano() + int64(offset)) / int64(saveEvery)
+}
+
+// saveTurns are the turns of the last write, and of the last look at what is stored, which a write is too.
+type saveTurns struct{ written, looked int64 }
+
+// take says whether a write, or a look alone, has its turn now, and takes it. What comes after a look is written in the same turn.
+func (t *saveTurns) take(turn int64, write bool) bool {
+	if turn == t.written || !write && turn == t.looked {
+		return false
+	}
+	if t.looked = turn; write {
+		t.written = turn
+	}
+	return true
 }
 
 // sweep deletes the checkpoints of Balloons that are gone.

@@ -62,6 +62,7 @@ type Loop struct {
 	kube    kubernetes.Interface
 	cloud   Cloud
 	groups  *observe.Groups
+	owed    observe.Owed
 	ledger  *ledger.Ledger
 	actor   *act.Actor
 
@@ -124,14 +125,13 @@ type workload struct {
 	load, fill      attempt
 	backfilled      string
 	saving, filling bool
-	// savedTurn is of the last save, lookedTurn of the last look at a checkpoint that nothing is to be added to.
-	savedTurn, lookedTurn int64
-	imported              string // the hand-over that was taken over
-	saveProblem           string
-	warning               string // of what its past has and is not learned
-	found                 *foundPast
-	fillOf                int64       // the Balloon's generation that fill is of
-	past                  *pastDemand // nil while no event needs it
+	turns           saveTurns
+	imported        string // the hand-over that was taken over
+	saveProblem     string
+	warning         string // of what its past has and is not learned
+	found           *foundPast
+	fillOf          int64       // the Balloon's generation that fill is of
+	past            *pastDemand // nil while no event needs it
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
@@ -259,7 +259,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	l.readHands(ctx)
 	l.readOthers(ctx)
 	l.loadBoots(ctx, now)
-	world, err := observe.Read(ctx, l.client, l.groups, now)
+	world, err := observe.Read(ctx, l.client, l.groups, &l.owed, now)
 	if err != nil {
 		return err
 	}
@@ -286,7 +286,7 @@ func (l *Loop) namespace() string {
 func (l *Loop) Tick(ctx context.Context) error {
 	l.tick++
 	now := l.clock.Now()
-	world, err := observe.Read(ctx, l.client, l.groups, *l.apiAt.Load())
+	world, err := observe.Read(ctx, l.client, l.groups, &l.owed, *l.apiAt.Load())
 	if err != nil {
 		return err
 	}
@@ -348,7 +348,7 @@ func (l *Loop) report(now time.Time, p plan.Plan) {
 		l.record(now, current, slog.LevelDebug, "kept", x.Node, x.Reason)
 	}
 	for _, x := range p.Unplaced {
-		l.say(now, current, "unplaced", x.Pod, reasonsOf(x.Reasons))
+		l.say(now, current, "unplaced", x.Pod, plan.Listed(x.Reasons))
 	}
 	for key := range l.said {
 		if !current[key] {

@@ -62,6 +62,8 @@ func (o *optional) List(ctx context.Context, list client.ObjectList, options ...
 	switch list.(type) {
 	case *corev1.ResourceQuotaList:
 		kind = &corev1.ResourceQuota{}
+	case *corev1.LimitRangeList:
+		kind = &corev1.LimitRange{}
 	case *policyv1.PodDisruptionBudgetList:
 		kind = &policyv1.PodDisruptionBudget{}
 	case *schedulingv1.PriorityClassList:

@@ -166,7 +166,7 @@ func (l *Loop) watchAPIServer(ctx context.Context) {
 func (l *Loop) readGroups(ctx context.Context) {
 	for {
 		now := l.clock.Now()
-		world, err := observe.Read(ctx, l.client, l.groups, *l.apiAt.Load())
+		world, err := observe.Read(ctx, l.client, l.groups, &l.owed, *l.apiAt.Load())
 		if err == nil {
 			err = l.groups.Read(ctx, now, l.selections(world))
 		}

@@ -59,6 +59,7 @@ type scaler struct {
 	cloud    *cloud
 	kube     kubernetes.Interface
 	groups   *observe.Groups
+	owed     observe.Owed
 	actor    *act.Actor
 	ledger   *ledger.Ledger
 	tick     int64
@@ -133,7 +134,7 @@ func (s *scaler) takeOver(ctx context.Context) error {
 	}
 	out, _ := s.actor.Recover(ctx, open) // what is not recovered stays open
 	s.note(out)
-	world, err := observe.Read(ctx, v, s.groups, time.Now())
+	world, err := observe.Read(ctx, v, s.groups, &s.owed, time.Now())
 	if err != nil {
 		return err
 	}
@@ -163,7 +164,7 @@ func (s *scaler) step(ctx context.Context) error {
 		v, fresh = s.w.frozen, false
 	}
 	current := fresh
-	world, err := observe.Read(ctx, v, s.groups, time.Now())
+	world, err := observe.Read(ctx, v, s.groups, &s.owed, time.Now())
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (s *scaler) step(ctx context.Context) error {
 		if err := s.read(ctx, world); err != nil {
 			s.w.say("%s cannot read the groups", s.wire.id)
 		}
-		if world, err = observe.Read(ctx, v, s.groups, time.Now()); err != nil {
+		if world, err = observe.Read(ctx, v, s.groups, &s.owed, time.Now()); err != nil {
 			return err
 		}
 		fresh = false // the cluster went on while AWS was asked

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -51,7 +52,7 @@ func (c *Client) failedActivities(ctx context.Context, g nodegroups.Group) ([]no
 	}
 	if now.Sub(s.since) >= shortAsk && now.Sub(s.read) >= shortAsk {
 		c.mu.Unlock()
-		failures, err := c.readActivities(ctx, g.Name, now)
+		failures, err := c.readActivities(ctx, g, now)
 		c.mu.Lock()
 		c.tellActivities(g.Name, s.unread, err)
 		s.read, s.unread = now, err
@@ -69,12 +70,12 @@ func (c *Client) failedActivities(ctx context.Context, g nodegroups.Group) ([]no
 }
 
 // readActivities reads the failed launches among a group's newest activities.
-func (c *Client) readActivities(ctx context.Context, group string, now time.Time) ([]nodegroups.LaunchFailure, error) {
-	out, err := c.autoscaling.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &group, MaxRecords: awssdk.Int32(activitiesRead)})
+func (c *Client) readActivities(ctx context.Context, g nodegroups.Group, now time.Time) ([]nodegroups.LaunchFailure, error) {
+	out, err := c.autoscaling.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &g.Name, MaxRecords: awssdk.Int32(activitiesRead)})
 	if err != nil {
 		return nil, err
 	}
-	failures := failuresIn(out.Activities, now)
+	failures := failuresIn(out.Activities, g.InstanceTypes, now)
 	for i := range failures {
 		failures[i].At = c.options.Clock.At(failures[i].At)
 	}
@@ -91,8 +92,9 @@ func (c *Client) tellActivities(group string, before, err error) {
 	}
 }
 
-// failuresIn are the failed launches among activities, newest first, up to the newest launch that did not fail.
-func failuresIn(activities []astypes.Activity, now time.Time) []nodegroups.LaunchFailure {
+// failuresIn are the failed launches among activities, newest first, up to the newest launch that did not fail. The types are those
+// that the group launches now; what failed for the capacity of another, which it launched before, tells nothing of them and is left out.
+func failuresIn(activities []astypes.Activity, types []string, now time.Time) []nodegroups.LaunchFailure {
 	var out []nodegroups.LaunchFailure
 	for _, a := range activities {
 		if !strings.HasPrefix(awssdk.ToString(a.Description), "Launching") {
@@ -107,7 +109,10 @@ func failuresIn(activities []astypes.Activity, now time.Time) []nodegroups.Launc
 				return out
 			}
 			code, message := codeIn(awssdk.ToString(a.StatusMessage))
-			f := nodegroups.LaunchFailure{Code: code, Message: message, Class: Classify(code, message), Zone: zoneIn(a), At: at}
+			f := nodegroups.LaunchFailure{Code: code, Message: message, Class: Classify(code, message), Type: typeIn(message, types), Zone: zoneIn(a), At: at}
+			if f.Class == nodegroups.NoCapacity && f.Type != "" && len(types) > 0 && !slices.Contains(types, f.Type) {
+				continue
+			}
 			if a.StatusCode == astypes.ScalingActivityStatusCodeFailed || f.Class != nodegroups.Unclassified { // a launch may be cancelled for no fault
 				out = append(out, f)
 			}
@@ -150,6 +155,21 @@ func codeIn(message string) (code, text string) {
 		return "", message
 	}
 	return phrases[at].code, message
+}
+
+// namedType is the instance type that a failure's message names.
+var namedType = regexp.MustCompile(`(?i)sufficient ([a-z0-9-]+\.[a-z0-9-]+) capacity|requested instance type \(([a-z0-9-]+\.[a-z0-9-]+)\)`)
+
+// typeIn is the type that could not be launched: the group's only one, or one that the message names and the group has no more. Of a
+// group of several it is empty: its launch fails when none of them is had, and the message names one of those that were tried.
+func typeIn(message string, types []string) string {
+	if m := namedType.FindStringSubmatch(message); m != nil && !slices.Contains(types, cmp.Or(m[1], m[2])) {
+		return cmp.Or(m[1], m[2])
+	}
+	if len(types) == 1 {
+		return types[0]
+	}
+	return ""
 }
 
 // requestedZone is the zone that a failure's message says was asked for; it may name others as well, where there is capacity.

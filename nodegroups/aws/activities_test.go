@@ -62,7 +62,7 @@ func TestOnlyRecentFailuresSinceTheLastLaunchTellOfThePresent(t *testing.T) {
 		"a termination":         {[]astypes.Activity{activity(failed, time.Minute, "Terminating")}, 0},
 		"one that is under way": {[]astypes.Activity{activity(astypes.ScalingActivityStatusCodeInProgress, time.Minute, "Launching"), activity(failed, 2*time.Minute, "Launching")}, 1},
 	} {
-		if got := failuresIn(c.list, now); len(got) != c.want {
+		if got := failuresIn(c.list, nil, now); len(got) != c.want {
 			t.Errorf("%s: %d failures, want %d: %+v", name, len(got), c.want, got)
 		}
 	}
@@ -84,7 +84,7 @@ func TestAFailureIsOfTheZoneThatFailedAlone(t *testing.T) {
 		"an account's limit":         {"You have requested more vCPU capacity than your current vCPU limit of 64 allows.", "", "abc"},
 	} {
 		found := failuresIn([]astypes.Activity{{StatusCode: astypes.ScalingActivityStatusCodeFailed, StartTime: &now, Description: awssdk.String("Launching a new EC2 instance"),
-			StatusMessage: &c.message, Details: &c.details}}, now)
+			StatusMessage: &c.message, Details: &c.details}}, []string{"p2.16xlarge", "c5.large"}, now)
 		got := ""
 		for _, zone := range []string{"a", "b", "c"} {
 			if len(failedInZone(found, nodegroups.Group{Zone: "us-west-2" + zone}, true)) > 0 {
@@ -97,12 +97,46 @@ func TestAFailureIsOfTheZoneThatFailedAlone(t *testing.T) {
 	}
 }
 
+// An activity has no field for the type: the group's only one is known without a word, and of several a message names but one.
+func TestAFailureIsOfTheTypeThatTheGroupHas(t *testing.T) {
+	const one, two = "m6i.large", "c5.large"
+	const spot = "Could not launch Spot Instances. InsufficientInstanceCapacity - There is no Spot capacity available that matches your request."
+	short := func(kind string) string {
+		return "We currently do not have sufficient " + kind + " capacity in the Availability Zone you requested (us-west-2c)."
+	}
+	now := time.Now()
+	for name, c := range map[string]struct {
+		message string
+		types   []string
+		want    []string // types of the failures
+	}{
+		"the only one, not named":            {spot, []string{one}, []string{one}},
+		"the only one, by name":              {short(one), []string{one}, []string{one}},
+		"a limit":                            {"Max spot instance count exceeded.", []string{one}, []string{one}},
+		"one of several":                     {short(one), []string{one, two}, []string{""}},
+		"several, none named":                {spot, []string{one, two}, []string{""}},
+		"a type that the group has no more":  {short(two), []string{one}, nil},
+		"one that is not offered, no more":   {"Your requested instance type (c5.large) is not supported in your requested Availability Zone (us-west-2c).", []string{one, "m5.large"}, nil},
+		"a metal type of the group":          {short("m6i-flex.metal-24xl"), []string{"m6i-flex.metal-24xl"}, []string{"m6i-flex.metal-24xl"}},
+		"types that are not known, not told": {spot, nil, []string{""}},
+	} {
+		var got []string
+		for _, f := range failuresIn([]astypes.Activity{{StatusCode: astypes.ScalingActivityStatusCodeFailed, StartTime: &now, Description: awssdk.String("Launching a new EC2 instance"),
+			StatusMessage: &c.message}}, c.types, now) {
+			got = append(got, f.Type)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: failures of %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // An instance whose volume's key may not be used is launched, and ends: its activity is cancelled. So is one that was no longer wanted.
 func TestACancelledLaunchIsAFailureWhereItSaysWhy(t *testing.T) {
 	now := time.Now()
 	for message, want := range map[string]int{"Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch": 1,
 		"Instance failed to complete user's Lifecycle Action: Lifecycle Action with token x was abandoned: Lifecycle Action Completed with ABANDON Result": 0} {
-		found := failuresIn([]astypes.Activity{{StatusCode: astypes.ScalingActivityStatusCodeCancelled, StartTime: &now, Description: awssdk.String("Launching a new EC2 instance: i-1"), StatusMessage: &message}}, now)
+		found := failuresIn([]astypes.Activity{{StatusCode: astypes.ScalingActivityStatusCodeCancelled, StartTime: &now, Description: awssdk.String("Launching a new EC2 instance: i-1"), StatusMessage: &message}}, nil, now)
 		if len(found) != want {
 			t.Errorf("%q gives %+v", message, found)
 		}
@@ -164,7 +198,8 @@ func TestAGroupThatStaysShortTellsWhyAndTakesTwoCallsAMinute(t *testing.T) {
 	if calls != 3 {
 		t.Errorf("%d calls in 100 s, want 3", calls)
 	}
-	if len(g.Failed) != 1 || g.Failed[0].Class != nodegroups.NoCapacity || !strings.Contains(g.Failed[0].Message, "sufficient m6i.4xlarge") || g.Failed[0].At.IsZero() {
+	if len(g.Failed) != 1 || g.Failed[0].Class != nodegroups.NoCapacity || !strings.Contains(g.Failed[0].Message, "sufficient m6i.4xlarge") ||
+		g.Failed[0].Type != "m6i.4xlarge" || g.Failed[0].At.IsZero() {
 		t.Errorf("failures %+v", g.Failed)
 	}
 }

@@ -2,13 +2,21 @@ package act
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	ktesting "k8s.io/client-go/testing"
+	"k8s.io/kubernetes/pkg/apis/core"
+	corev1defaults "k8s.io/kubernetes/pkg/apis/core/v1"
+	"k8s.io/kubernetes/pkg/apis/core/validation"
 
 	"swell/nodegroups"
 	"swell/scaler/plan"
@@ -113,36 +121,100 @@ func TestAnAnswerThatCouldNotBeWrittenIsWrittenWithTheNextPlan(t *testing.T) {
 	}
 }
 
-func TestAnsweredLaunchesAreForgottenAndBounded(t *testing.T) {
-	kube := fake.NewClientset()
-	a := actorOf(t, kube, gives{})
-	done := func(token string, ago time.Duration, instances int) Intent {
-		in := intent(token)
-		in.AnsweredAt = time.Now().Add(-ago)
-		for n := range instances {
-			in.Instances = append(in.Instances, Instance{ID: fmt.Sprintf("i-0123456789abc%04d", n), Type: "m6i.24xlarge", Zone: zone})
-		}
-		return in
+// lateIntent is a launch that was answered some time ago, with instances.
+func lateIntent(token string, ago time.Duration, instances int) Intent {
+	in := intent(token)
+	in.AnsweredAt = time.Now().Add(-ago)
+	for n := range instances {
+		in.Instances = append(in.Instances, Instance{ID: fmt.Sprintf("i-0123456789abc%04d", n), Type: "m6i.24xlarge", Zone: zone})
 	}
-	if err := a.intents.Forget(t.Context(), []Intent{done("new", time.Minute, 1), done("old", nodegroups.ListedWithin+time.Second, 1), done("nothing", 0, 0)}); err != nil {
+	return in
+}
+
+func TestAnsweredLaunchesAreForgotten(t *testing.T) {
+	a := actorOf(t, fake.NewClientset(), gives{})
+	if err := a.intents.Forget(t.Context(), []Intent{lateIntent("new", time.Minute, 1), lateIntent("old", nodegroups.ListedWithin+time.Second, 1), lateIntent("nothing", 0, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	if late := a.intents.answered(); tokens(late) != "new" {
 		t.Errorf("answered are %q: want the new one", tokens(late))
 	}
-	var many []Intent
-	for n := range 100 {
-		many = append(many, done(fmt.Sprintf("t%02d", n), time.Minute-time.Duration(n)*time.Millisecond, mostPerCall))
+}
+
+// validated makes an API server's rules for ConfigMaps hold for updates of a fake one.
+func validated(t *testing.T, kube *fake.Clientset) {
+	kube.PrependReactor("update", "configmaps", func(a ktesting.Action) (bool, runtime.Object, error) {
+		var m core.ConfigMap
+		if err := corev1defaults.Convert_v1_ConfigMap_To_core_ConfigMap(a.(ktesting.UpdateAction).GetObject().(*corev1.ConfigMap), &m, nil); err != nil {
+			t.Error(err)
+		}
+		return len(validation.ValidateConfigMap(&m)) > 0, nil, validation.ValidateConfigMap(&m).ToAggregate()
+	})
+}
+
+// What was answered takes what a ConfigMap has left, be it of many launches or of many instances, and the newest answers are kept.
+func TestAnsweredLaunchesFitAConfigMap(t *testing.T) {
+	for name, instances := range map[string]int{"raises": 0, "instances": mostPerCall} {
+		kube := fake.NewClientset()
+		validated(t, kube)
+		a := actorOf(t, kube, gives{})
+		var open []Intent
+		for n := range 100 {
+			open = append(open, intent(fmt.Sprintf("open-%d", n)))
+		}
+		if err := a.intents.Declare(t.Context(), open); err != nil {
+			t.Fatal(err)
+		}
+		var many []Intent
+		bytes := 0
+		for n := 0; bytes < 2*mostBytes; n++ {
+			in := lateIntent(fmt.Sprintf("%064d", n), time.Minute-time.Duration(n)*time.Millisecond, instances)
+			in.Target = 5
+			text, err := json.Marshal(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			many, bytes = append(many, in), bytes+len(text)
+		}
+		if err := a.intents.Forget(t.Context(), many); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		late, last := a.intents.answered(), many[len(many)-1].Token
+		if len(late) == 0 || late[len(late)-1].Token != last || late[0].Token != many[len(many)-len(late)].Token {
+			t.Errorf("%s: %d of %d are kept: want the newest", name, len(late), len(many))
+		}
+		m, err := kube.CoreV1().ConfigMaps("swell-system").Get(t.Context(), intentsName, metav1.GetOptions{})
+		if size := bytesOf(m); err != nil || size < mostBytes-16<<10 || size > mostBytes {
+			t.Errorf("%s: the ConfigMap takes %d bytes, %v: want what it may, and no more", name, size, err)
+		}
+		if _, found := fenceOf(t, kube, "swell-system"); len(found) != len(open) {
+			t.Errorf("%s: %d are open: want the %d", name, len(found), len(open))
+		}
 	}
-	if err := a.intents.Forget(t.Context(), many); err != nil {
+}
+
+// More launches than the fence has room for are not called for; fewer are.
+func TestMoreIntentsThanAConfigMapHoldsAreNotDeclared(t *testing.T) {
+	kube := fake.NewClientset()
+	validated(t, kube)
+	a := actorOf(t, kube, gives{})
+	if err := a.intents.Forget(t.Context(), []Intent{lateIntent("late", time.Second, 1)}); err != nil {
 		t.Fatal(err)
 	}
-	late := a.intents.answered()
-	if n := len(late); n != mostLate/(mostPerCall+1) || late[n-1].Token != "t99" {
-		t.Errorf("%d launches are kept: want the newest", n)
+	var many []Intent
+	for n := range 10_000 {
+		many = append(many, intent(fmt.Sprintf("%064d", n)))
 	}
-	m, err := kube.CoreV1().ConfigMaps("swell-system").Get(t.Context(), intentsName, metav1.GetOptions{})
-	if size := len(m.Data[lateKey]); err != nil || size < 1000 || size > 512<<10 {
-		t.Errorf("they take %d bytes, %v", size, err)
+	if err := a.intents.Declare(t.Context(), many); err == nil || !strings.Contains(err.Error(), "the next plan") {
+		t.Fatalf("%v: want it refused, with what follows", err)
+	}
+	if err := a.intents.Declare(t.Context(), many[:1000]); err != nil {
+		t.Fatal(err)
+	}
+	if _, open := fenceOf(t, kube, "swell-system"); len(open) != 1000 {
+		t.Errorf("%d are open, want the 1000", len(open))
+	}
+	if late := a.intents.answered(); tokens(late) != "late" {
+		t.Errorf("answered are %q: want the one that was before", tokens(late))
 	}
 }

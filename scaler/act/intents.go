@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -72,9 +73,8 @@ const (
 	holderKey  = "holder"
 )
 
-// mostLate bounds the instances of answered launches in the ConfigMap, of which each takes less than 100 bytes of its 1 MiB;
-// the oldest answers go first.
-const mostLate = 5000
+// mostBytes is what all values of a ConfigMap may take together, by the API server's validation.
+const mostBytes = 1 << 20
 
 // TakeOver claims the intents for holder and returns the launches that were begun and not finished.
 func TakeOver(ctx context.Context, kube kubernetes.Interface, namespace, name, holder string) (*Intents, []Intent, error) {
@@ -134,13 +134,41 @@ func (in *Intents) forgetLate() {
 	slices.SortStableFunc(in.late, func(a, b Intent) int {
 		return cmp.Or(a.AnsweredAt.Compare(b.AnsweredAt), cmp.Compare(a.Token, b.Token))
 	})
-	left := mostLate
-	for i := len(in.late) - 1; i >= 0; i-- {
-		if left -= 1 + len(in.late[i].Instances); left < 0 || time.Since(in.late[i].AnsweredAt) > nodegroups.ListedWithin {
-			in.late = slices.Clone(in.late[i+1:])
-			return
-		}
+	in.late = slices.DeleteFunc(in.late, func(i Intent) bool { return time.Since(i.AnsweredAt) > nodegroups.ListedWithin })
+}
+
+// lateWithin drops the oldest answers until the others take at most so many bytes, and gives these. The lock is held.
+func (in *Intents) lateWithin(left int) (string, error) {
+	if left -= len("[]"); left < 0 {
+		in.late = nil
+		return "", nil
 	}
+	var texts []string
+	for i, late := range slices.Backward(in.late) {
+		text, err := json.Marshal(late)
+		if err != nil {
+			return "", err
+		}
+		if left -= len(text) + len(","); left < 0 {
+			in.late = slices.Clone(in.late[i+1:])
+			break
+		}
+		texts = append(texts, string(text))
+	}
+	slices.Reverse(texts)
+	return "[" + strings.Join(texts, ",") + "]", nil
+}
+
+// bytesOf are what the values of a ConfigMap take, as the API server counts them.
+func bytesOf(m *corev1.ConfigMap) int {
+	n := 0
+	for _, v := range m.Data {
+		n += len(v)
+	}
+	for _, v := range m.BinaryData {
+		n += len(v)
+	}
+	return n
 }
 
 // Declare writes intents; until it returns without an error none of them may be called for.
@@ -229,14 +257,18 @@ func (in *Intents) write(ctx context.Context, open []Intent) error {
 	if err != nil {
 		return fmt.Errorf("writing the launch intents: %w", err)
 	}
+	m := in.current.DeepCopy()
+	m.Data[intentsKey], m.Data[lateKey] = string(raw), ""
+	taken := bytesOf(m)
+	if taken > mostBytes {
+		return fmt.Errorf("writing %d launch intents to ConfigMap %s/%s: they take %d bytes of at most %d; the next plan tries again, once some of them were answered",
+			len(open), in.namespace, in.name, taken, mostBytes)
+	}
 	in.forgetLate()
-	late, err := json.Marshal(in.late)
-	if err != nil {
+	if m.Data[lateKey], err = in.lateWithin(mostBytes - taken); err != nil {
 		return fmt.Errorf("writing the answered launches: %w", err)
 	}
 	in.behind = true // until the answer: one that is lost may have had its effect
-	m := in.current.DeepCopy()
-	m.Data[intentsKey], m.Data[lateKey] = string(raw), string(late)
 	m, err = in.kube.CoreV1().ConfigMaps(in.namespace).Update(ctx, m, metav1.UpdateOptions{})
 	if apierrors.IsConflict(err) {
 		return in.afterConflict(ctx, open)

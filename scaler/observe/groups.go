@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"swell/nodegroups"
 	"swell/scaler/plan"
 )
@@ -26,8 +24,7 @@ type Cloud interface {
 	Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid, []string)
 }
 
-// Groups holds the last reading of every pool's groups, and what is known beyond it. It also remembers since when workloads
-// owe pods, which no reading of the cluster tells by itself.
+// Groups holds the last reading of every pool's groups, and what is known beyond it.
 type Groups struct {
 	cloud Cloud
 
@@ -41,7 +38,6 @@ type Groups struct {
 	replaced    map[string]bool                  // likewise; ended, and replaced by their groups
 	interrupted []nodegroups.Interruption
 	told        map[string]map[nodegroups.InterruptionKind]bool // by instance id: the notices that came
-	owing       map[types.UID]owing                             // by workload
 	prepaid     nodegroups.Prepaid                              // of the whole account
 	// prepaidProblems are what could not be read of it.
 	prepaidProblems []plan.Problem
@@ -83,7 +79,8 @@ type reading struct {
 
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
-	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{}, replaced: map[string]bool{}, owing: map[types.UID]owing{}, told: map[string]map[nodegroups.InterruptionKind]bool{}}
+	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{},
+		returned: map[string]bool{}, replaced: map[string]bool{}, told: map[string]map[nodegroups.InterruptionKind]bool{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,

@@ -31,8 +31,9 @@ type World struct {
 	Problems    []plan.Problem
 }
 
-// Read reads the world from the caches behind c. apiAt is when the API server last answered.
-func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time) (World, error) {
+// Read reads the world from the caches behind c. What workloads have owed for too long by the memory of owed is a problem and
+// no promise. apiAt is when the API server last answered.
+func Read(ctx context.Context, c client.Reader, groups *Groups, owed *Owed, apiAt time.Time) (World, error) {
 	w := World{Schedules: map[string]v1alpha1.DiurnalSchedule{}}
 	var nodes corev1.NodeList
 	var namespaces corev1.NamespaceList
@@ -64,11 +65,15 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 	slices.SortFunc(s.Pods, func(a, b *corev1.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	s.DaemonPods = daemonPods(daemonSets.Items)
+	ranges, err := w.readLimitRanges(ctx, c)
+	if err != nil {
+		return World{}, err
+	}
+	s.DaemonPods = daemonPods(daemonSets.Items, ranges)
 	s.PodsAt = apiAt
-	w.Problems = groups.into(s)
+	w.Problems = append(w.Problems, groups.into(s)...)
 	makers := workloads{deployments.Items, replicaSets.Items, statefulSets.Items, s.Pods, closedNodes(s.Nodes)}
-	if err := w.readPromised(ctx, c, groups, makers); err != nil {
+	if err := w.readPromised(ctx, c, owed, makers, ranges); err != nil {
 		return World{}, err
 	}
 	s.Groups, w.Corrections = nodegroups.Correct(s.Groups, s.Nodes)
@@ -84,11 +89,11 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, apiAt time.Time)
 }
 
 // readPromised reads what workloads owe, with the storage that it and the pods need.
-func (w *World) readPromised(ctx context.Context, c client.Reader, groups *Groups, makers workloads) error {
+func (w *World) readPromised(ctx context.Context, c client.Reader, owed *Owed, makers workloads, ranges map[string][]corev1.LimitRange) error {
 	s := &w.Snapshot
-	promises, overdue := groups.due(s.PodsAt, makers.promised())
+	promises, overdue := owed.due(s.PodsAt, makers.promised())
 	w.Problems = append(w.Problems, overdue...)
-	promises, err := w.admit(ctx, c, promises)
+	promises, err := w.admit(ctx, c, promises, ranges)
 	if err != nil {
 		return err
 	}

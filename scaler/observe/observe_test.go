@@ -27,7 +27,7 @@ func cluster(t *testing.T, objects ...client.Object) client.Client {
 
 func TestNamespacesAreReadWithTheirLabels(t *testing.T) {
 	c := cluster(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "theirs", Labels: map[string]string{"tenant": "b"}}})
-	w, err := Read(t.Context(), c, NewGroups(answers{}), at)
+	w, err := Read(t.Context(), c, NewGroups(answers{}), new(Owed), at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"swell/balloon"
 	"swell/scaler/plan"
 )
 
@@ -221,10 +222,12 @@ func ordinals(s *appsv1.StatefulSet, pods *owned) []promise {
 }
 
 // daemonPods are one pod of every DaemonSet, as a new node would get it.
-func daemonPods(sets []appsv1.DaemonSet) []*corev1.Pod {
+func daemonPods(sets []appsv1.DaemonSet, ranges map[string][]corev1.LimitRange) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, s := range sets {
-		out = append(out, podOf("DaemonSet", s.ObjectMeta, s.Spec.Template))
+		p := podOf("DaemonSet", s.ObjectMeta, s.Spec.Template)
+		p.Spec = requestsIn(ranges[p.Namespace], balloon.RequestsDefaulted(p.Spec))
+		out = append(out, p)
 	}
 	slices.SortFunc(out, func(a, b *corev1.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))

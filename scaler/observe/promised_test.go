@@ -53,57 +53,47 @@ func said(list []promise) string {
 	return strings.Join(words, ", ")
 }
 
-func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
-	deleted := func(pods []*corev1.Pod, n int) []*corev1.Pod {
-		now := metav1.Now()
-		for _, p := range pods[:n] {
-			p.DeletionTimestamp = &now
+// owing are workloads with their pods, and what they owe in words.
+type owing struct {
+	deployments  []appsv1.Deployment
+	replicaSets  []appsv1.ReplicaSet
+	statefulSets []appsv1.StatefulSet
+	pods         []*corev1.Pod
+	want         string
+}
+
+func expectPromised(t *testing.T, cases map[string]owing) {
+	t.Helper()
+	for name, c := range cases {
+		if got := said(workloads{c.deployments, c.replicaSets, c.statefulSets, c.pods, map[string]bool{"closed": true}}.promised()); got != c.want {
+			t.Errorf("%s: promised are %q: want %q", name, got, c.want)
 		}
-		return pods
 	}
-	failing := deployment("web", 5)
-	failing.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
-	recovered := deployment("web", 5)
-	recovered.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionFalse}, {Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue}}
-	unset := deployment("web", 0)
-	unset.Spec.Replicas = nil
-	going := deployment("web", 5)
-	going.DeletionTimestamp = &metav1.Time{Time: at}
+}
+
+func deleted(pods []*corev1.Pod, n int) []*corev1.Pod {
+	now := metav1.Now()
+	for _, p := range pods[:n] {
+		p.DeletionTimestamp = &now
+	}
+	return pods
+}
+
+// bothSets are the ReplicaSets of a Deployment web in a rollout.
+func bothSets() []appsv1.ReplicaSet {
+	return []appsv1.ReplicaSet{replicaSet("old", "web"), replicaSet("new", "web")}
+}
+
+func statefulSet(name string) appsv1.StatefulSet {
 	three := int32(3)
-	stateful := appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: &three, Template: template("2")}}
-	recreate := deployment("web", 5)
-	recreate.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
-	selecting := deployment("web", 5)
-	selecting.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
-	labelled := func(app string, pods []*corev1.Pod) []*corev1.Pod {
-		for _, p := range pods {
-			p.Labels = map[string]string{"app": app}
-		}
-		return pods
-	}
-	onNode := func(node string, pods []*corev1.Pod) []*corev1.Pod {
-		for _, p := range pods {
-			p.Spec.NodeName = node
-		}
-		return pods
-	}
-	alone := appsv1.ReplicaSet{ObjectMeta: meta("alone"), Spec: appsv1.ReplicaSetSpec{Replicas: &three}}
-	aloneFailing := alone
-	aloneFailing.Status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue}}
-	ofRollout := alone
-	ofRollout.ObjectMeta = ownedBy("Rollout", "canary", alone.ObjectMeta)
-	twin := stateful
-	twin.ObjectMeta = meta("web")
+	return appsv1.StatefulSet{ObjectMeta: meta(name), Spec: appsv1.StatefulSetSpec{Replicas: &three, Template: template("2")}}
+}
+
+func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
+	both, stateful, twin := bothSets(), statefulSet("db"), statefulSet("web")
 	loose := podsOf("ReplicaSet", "new", 1)
 	loose[0].OwnerReferences[0].Controller = nil // owned, and by no controller
-	both := []appsv1.ReplicaSet{replicaSet("old", "web"), replicaSet("new", "web")}
-	for name, c := range map[string]struct {
-		deployments  []appsv1.Deployment
-		replicaSets  []appsv1.ReplicaSet
-		statefulSets []appsv1.StatefulSet
-		pods         []*corev1.Pod
-		want         string
-	}{
+	expectPromised(t, map[string]owing{
 		"nothing":                      {want: ""},
 		"none yet":                     {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, want: "5 of web"},
 		"no ReplicaSet yet":            {deployments: []appsv1.Deployment{deployment("web", 5)}, want: "5 of web"},
@@ -114,32 +104,78 @@ func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
 		"deleted pods do not count":    {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, pods: deleted(podsOf("ReplicaSet", "new", 5), 2), want: "2 of web"},
 		"others' pods do not count":    {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: append(both, replicaSet("theirs", "other")), pods: podsOf("ReplicaSet", "theirs", 5), want: "5 of web"},
 		"pods without a controller":    {deployments: []appsv1.Deployment{deployment("web", 2)}, replicaSets: both, pods: loose, want: "2 of web"},
-		"failing":                      {deployments: []appsv1.Deployment{failing}, want: ""},
-		"failed once":                  {deployments: []appsv1.Deployment{recovered}, want: "5 of web"},
-		"replicas left out are one":    {deployments: []appsv1.Deployment{unset}, want: "1 of web"},
 		"scaled to zero":               {deployments: []appsv1.Deployment{deployment("web", 0)}, want: ""},
-		"deleted":                      {deployments: []appsv1.Deployment{going}, want: ""},
 		"StatefulSet":                  {statefulSets: []appsv1.StatefulSet{stateful}, pods: podsOf("StatefulSet", "db", 1), want: "2 of db"},
-		"a ReplicaSet alone":           {replicaSets: []appsv1.ReplicaSet{alone}, pods: podsOf("ReplicaSet", "alone", 1), want: "2 of alone"},
-		"a ReplicaSet alone, failing":  {replicaSets: []appsv1.ReplicaSet{aloneFailing}, want: ""},
-		"an Argo Rollout's ReplicaSet": {replicaSets: []appsv1.ReplicaSet{ofRollout}, want: "3 of alone"},
-		"a ReplicaSet of a Deployment that is not read yet":  {replicaSets: []appsv1.ReplicaSet{replicaSet("new", "web")}, want: ""},
+		"two kinds of one name":        {deployments: []appsv1.Deployment{deployment("web", 1)}, statefulSets: []appsv1.StatefulSet{twin}, want: "1 of web, 3 of web"},
+		"sorted": {deployments: []appsv1.Deployment{deployment("web", 1), deployment("api", 2)}, statefulSets: []appsv1.StatefulSet{stateful},
+			want: "2 of api, 3 of db, 1 of web"},
+	})
+}
+
+func TestPromisedIsWhatADeploymentsStateSays(t *testing.T) {
+	failing := deployment("web", 5)
+	failing.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
+	recovered := deployment("web", 5)
+	recovered.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionFalse}, {Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue}}
+	unset := deployment("web", 0)
+	unset.Spec.Replicas = nil
+	going := deployment("web", 5)
+	going.DeletionTimestamp = &metav1.Time{Time: at}
+	expectPromised(t, map[string]owing{
+		"failing":                   {deployments: []appsv1.Deployment{failing}, want: ""},
+		"failed once":               {deployments: []appsv1.Deployment{recovered}, want: "5 of web"},
+		"replicas left out are one": {deployments: []appsv1.Deployment{unset}, want: "1 of web"},
+		"deleted":                   {deployments: []appsv1.Deployment{going}, want: ""},
+	})
+}
+
+func TestReplicaSetsThatNoDeploymentMakesPromiseTheirOwn(t *testing.T) {
+	three := int32(3)
+	alone := appsv1.ReplicaSet{ObjectMeta: meta("alone"), Spec: appsv1.ReplicaSetSpec{Replicas: &three}}
+	aloneFailing := alone
+	aloneFailing.Status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue}}
+	ofRollout := alone
+	ofRollout.ObjectMeta = ownedBy("Rollout", "canary", alone.ObjectMeta)
+	expectPromised(t, map[string]owing{
+		"a ReplicaSet alone":                                {replicaSets: []appsv1.ReplicaSet{alone}, pods: podsOf("ReplicaSet", "alone", 1), want: "2 of alone"},
+		"a ReplicaSet alone, failing":                       {replicaSets: []appsv1.ReplicaSet{aloneFailing}, want: ""},
+		"an Argo Rollout's ReplicaSet":                      {replicaSets: []appsv1.ReplicaSet{ofRollout}, want: "3 of alone"},
+		"a ReplicaSet of a Deployment that is not read yet": {replicaSets: []appsv1.ReplicaSet{replicaSet("new", "web")}, want: ""},
+	})
+}
+
+// What takes the place of another's pod is where that is until it is gone, but for a node that takes no pods.
+func TestPodsThatWaitForOthersToEndAreNotPromised(t *testing.T) {
+	both, stateful := bothSets(), statefulSet("db")
+	recreate := deployment("web", 5)
+	recreate.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
+	onNode := func(node string, pods []*corev1.Pod) []*corev1.Pod {
+		for _, p := range pods {
+			p.Spec.NodeName = node
+		}
+		return pods
+	}
+	expectPromised(t, map[string]owing{
 		"Recreate, before those that end are gone":           {deployments: []appsv1.Deployment{recreate}, replicaSets: both, pods: deleted(podsOf("ReplicaSet", "old", 5), 5), want: ""},
 		"Recreate, when they are gone":                       {deployments: []appsv1.Deployment{recreate}, replicaSets: both, want: "5 of web"},
 		"a StatefulSet's update":                             {statefulSets: []appsv1.StatefulSet{stateful}, pods: deleted(podsOf("StatefulSet", "db", 3), 1), want: ""},
 		"a StatefulSet's pod ends on a node that is emptied": {statefulSets: []appsv1.StatefulSet{stateful}, pods: onNode("closed", deleted(podsOf("StatefulSet", "db", 3), 1)), want: "1 of db"},
-		"the ReplicaSets' cache is behind the pods'":         {deployments: []appsv1.Deployment{selecting}, pods: labelled("web", podsOf("ReplicaSet", "new", 5)), want: ""},
-		"it is behind with another's pods":                   {deployments: []appsv1.Deployment{selecting}, pods: labelled("api", podsOf("ReplicaSet", "new", 5)), want: "5 of web"},
-		"two kinds of one name":                              {deployments: []appsv1.Deployment{deployment("web", 1)}, statefulSets: []appsv1.StatefulSet{twin}, want: "1 of web, 3 of web"},
-		"sorted": {deployments: []appsv1.Deployment{deployment("web", 1), deployment("api", 2)}, statefulSets: []appsv1.StatefulSet{stateful},
-			want: "2 of api, 3 of db, 1 of web"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := said(workloads{c.deployments, c.replicaSets, c.statefulSets, c.pods, map[string]bool{"closed": true}}.promised()); got != c.want {
-				t.Errorf("promised are %q: want %q", got, c.want)
-			}
-		})
+	})
+}
+
+func TestPodsOfReplicaSetsThatAreNotReadYetAreNotPromisedAgain(t *testing.T) {
+	selecting := deployment("web", 5)
+	selecting.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	labelled := func(app string, pods []*corev1.Pod) []*corev1.Pod {
+		for _, p := range pods {
+			p.Labels = map[string]string{"app": app}
+		}
+		return pods
 	}
+	expectPromised(t, map[string]owing{
+		"the ReplicaSets' cache is behind the pods'": {deployments: []appsv1.Deployment{selecting}, pods: labelled("web", podsOf("ReplicaSet", "new", 5)), want: ""},
+		"it is behind with another's pods":           {deployments: []appsv1.Deployment{selecting}, pods: labelled("api", podsOf("ReplicaSet", "new", 5)), want: "5 of web"},
+	})
 }
 
 func TestAPromisedPodIsItsTemplateUnderItsOwner(t *testing.T) {
@@ -162,7 +198,7 @@ func TestAPromisedPodIsItsTemplateUnderItsOwner(t *testing.T) {
 }
 
 func TestEveryDaemonSetHasOnePod(t *testing.T) {
-	pods := daemonPods([]appsv1.DaemonSet{{ObjectMeta: meta("logs"), Spec: appsv1.DaemonSetSpec{Template: template("100m")}}, {ObjectMeta: meta("cni")}})
+	pods := daemonPods([]appsv1.DaemonSet{{ObjectMeta: meta("logs"), Spec: appsv1.DaemonSetSpec{Template: template("100m")}}, {ObjectMeta: meta("cni")}}, nil)
 	if len(pods) != 2 || pods[0].Name != "cni" || pods[1].Name != "logs" || pods[1].Spec.Containers[0].Resources.Requests.Cpu().MilliValue() != 100 || metav1.GetControllerOf(pods[1]).Kind != "DaemonSet" {
 		t.Errorf("%+v", pods)
 	}

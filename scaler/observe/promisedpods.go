@@ -97,10 +97,10 @@ func foreseeClaims(promises []promise, v plan.Volumes) {
 	}
 }
 
-// admit adds to the pods that are their templates' alone what the API server will: requests where only limits are given, what
-// their RuntimeClass adds and the priority of their class. What a LimitRange or a webhook adds is not known before the first
-// pod. A pod of which this cannot be read is left out, with a problem.
-func (w *World) admit(ctx context.Context, c client.Reader, promises []promise) ([]promise, error) {
+// admit adds to the pods that are their templates' alone what the API server will: requests where only limits are given, those of
+// the namespace's LimitRanges, what their RuntimeClass adds and the priority of their class. What a webhook adds is not known
+// before the first pod. A pod of which this cannot be read is left out, with a problem.
+func (w *World) admit(ctx context.Context, c client.Reader, promises []promise, ranges map[string][]corev1.LimitRange) ([]promise, error) {
 	var classes *schedulingv1.PriorityClassList
 	var out []promise
 	for _, p := range promises {
@@ -118,7 +118,7 @@ func (w *World) admit(ctx context.Context, c client.Reader, promises []promise) 
 					Mend: "allow list and watch of priorityclasses.scheduling.k8s.io; until then pods that do not exist yet are taken to have the priority 0"})
 			}
 		}
-		template := corev1.PodTemplateSpec{Spec: balloon.RequestsDefaulted(p.Pod.Spec)}
+		template := corev1.PodTemplateSpec{Spec: requestsIn(ranges[p.Pod.Namespace], balloon.RequestsDefaulted(p.Pod.Spec))}
 		if err := apply.AddRuntimeClass(ctx, c, &template); err != nil {
 			w.Problems = append(w.Problems, plan.Problem{Object: "pod template of " + p.of(), What: err.Error(), Mend: "until then no room is made ahead of its pods"})
 			continue

@@ -20,7 +20,7 @@ import (
 // read is one reading of a cluster.
 func read(t *testing.T, objects ...client.Object) World {
 	t.Helper()
-	w, err := Read(t.Context(), cluster(t, objects...), NewGroups(answers{}), at)
+	w, err := Read(t.Context(), cluster(t, objects...), NewGroups(answers{}), new(Owed), at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestAStatefulSetsPromiseIsLikeThePodsOfItsNewestRevision(t *testing.T) {
 func TestAPromiseThatIsNotKeptEndsWithAProblem(t *testing.T) {
 	three := int32(3)
 	db := appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: &three, Template: template("2")}}
-	g := NewGroups(answers{})
+	g, owed := NewGroups(answers{}), new(Owed)
 	for _, c := range []struct {
 		after    time.Duration
 		pods     int
@@ -169,7 +169,7 @@ func TestAPromiseThatIsNotKeptEndsWithAProblem(t *testing.T) {
 		for _, p := range podsOf("StatefulSet", "db", c.pods) {
 			objects = append(objects, p)
 		}
-		w, err := Read(t.Context(), cluster(t, objects...), g, at.Add(c.after))
+		w, err := Read(t.Context(), cluster(t, objects...), g, owed, at.Add(c.after))
 		if err != nil {
 			t.Fatal(err)
 		}

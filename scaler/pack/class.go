@@ -215,19 +215,8 @@ func (p *Packer) excludes(came *framework.PodInfo, pod *Pod) bool {
 
 // filter says what is against the pod on a node; nil is a fit.
 func (p *Packer) filter(c *class, pod *Pod, n *Node) *fwk.Status {
-	if c.only != nil && !c.only.Has(n.Name) {
-		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "node(s) didn't match the pod's node name")
-	}
-	if len(c.fits) <= n.slot {
-		c.fits = append(c.fits, make([]verdict, p.width-len(c.fits))...)
-	}
-	v := &c.fits[n.slot]
-	if v.generation != n.info.Generation || v.generation == 0 {
-		c.state.SetSkipFilterPlugins(c.plain)
-		*v = verdict{n.info.Generation, p.engine.framework.RunFilterPlugins(context.Background(), c.state, pod.Pod, n.info)}
-	}
-	if v.status != nil {
-		return v.status
+	if status := p.filterAlone(c, pod, n); status != nil {
+		return status
 	}
 	if c.spread != nil {
 		if status := c.spread.filter(n.info.Node()); status != nil {
@@ -239,6 +228,22 @@ func (p *Packer) filter(c *class, pod *Pod, n *Node) *fwk.Status {
 	}
 	c.state.SetSkipFilterPlugins(c.others)
 	return p.engine.framework.RunFilterPlugins(context.Background(), c.state, pod.Pod, n.info)
+}
+
+// filterAlone is filter by what one node alone tells: neither topology spread nor pod affinity.
+func (p *Packer) filterAlone(c *class, pod *Pod, n *Node) *fwk.Status {
+	if c.only != nil && !c.only.Has(n.Name) {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "node(s) didn't match the pod's node name")
+	}
+	if len(c.fits) <= n.slot {
+		c.fits = append(c.fits, make([]verdict, p.width-len(c.fits))...)
+	}
+	v := &c.fits[n.slot]
+	if v.generation != n.info.Generation || v.generation == 0 {
+		c.state.SetSkipFilterPlugins(c.plain)
+		*v = verdict{n.info.Generation, p.engine.framework.RunFilterPlugins(context.Background(), c.state, pod.Pod, n.info)}
+	}
+	return v.status
 }
 
 // reserve assumes the claims of a pending pod bound as they would be on the node, so that no volume is given twice; nil is

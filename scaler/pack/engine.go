@@ -74,7 +74,7 @@ func (e *engine) giveBack() {
 }
 
 // outside are the plugins of the default profile that are not run: dynamic resources need a tracker of claims and
-// slices, and pods that use them are refused by Refusal; topology spread is kept by spread.
+// slices, and pods that use them are refused by refusal; topology spread is kept by spread.
 var outside = []string{names.DynamicResources, names.PodTopologySpread}
 
 // newEngine makes the default profile; with names the plugins that are left out, nil is outside.

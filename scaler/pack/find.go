@@ -1,19 +1,7 @@
 package pack
 
-import (
-	"cmp"
-	"slices"
-	"strings"
-)
-
 // Rank orders the nodes for a pod: the lowest first, equal ones in the packer's order; not ok leaves a node out.
 type Rank func(n *Node) (rank int64, ok bool)
-
-// Reason is what a number of nodes lack.
-type Reason struct {
-	What  string
-	Nodes int
-}
 
 // Find is the best node by rank that the pod fits, or nil. It sets nothing.
 func (p *Packer) Find(pod *Pod, rank Rank) *Node { return p.FindAmong(pod, p.nodes, rank) }
@@ -71,23 +59,12 @@ func (p *Packer) Fits(pod *Pod, n *Node) (fits bool, why string) {
 	return true, ""
 }
 
-// Why lists what the admitted nodes lack for the pod, the most frequent first.
-func (p *Packer) Why(pod *Pod, admit func(n *Node) bool) []Reason {
-	counts := map[string]int{}
-	for _, n := range p.nodes {
-		if !admit(n) {
-			continue
-		}
-		if fits, why := p.Fits(pod, n); !fits {
-			counts[why]++
-		}
+// FitsAlone says whether the pod would fit the node if its topology spread and all pod affinity were met.
+func (p *Packer) FitsAlone(pod *Pod, n *Node) bool {
+	pod = pod.free()
+	if pod.refused != "" {
+		return false
 	}
-	out := make([]Reason, 0, len(counts))
-	for what, nodes := range counts {
-		out = append(out, Reason{what, nodes})
-	}
-	slices.SortFunc(out, func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(b.Nodes, a.Nodes), strings.Compare(a.What, b.What))
-	})
-	return out
+	c := p.classFor(pod)
+	return c.refused == nil && p.filterAlone(c, pod, n) == nil
 }

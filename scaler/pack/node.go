@@ -43,9 +43,6 @@ func alike(a, b *corev1.Node) bool {
 // Index is the node's place in Nodes.
 func (n *Node) Index() int { return n.index }
 
-// Version changes with every change of the node or its pods, and never comes back.
-func (n *Node) Version() int64 { return n.info.Generation }
-
 // Node is the API object.
 func (n *Node) Node() *corev1.Node { return n.info.Node() }
 

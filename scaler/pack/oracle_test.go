@@ -173,7 +173,7 @@ func (m *machine) step() {
 			m.packer.Remove(m.set[rapid.IntRange(0, len(m.set)-1).Draw(m.t, "which")])
 		}
 	case 3:
-		if err := m.packer.AddNode(drawNode(m.t, fmt.Sprintf("new-%d", m.born))); err != nil {
+		if err := m.packer.AddNode(drawNode(m.t, fmt.Sprintf("new-%d", m.born)), nil); err != nil {
 			m.t.Fatal(err)
 		}
 	case 4:

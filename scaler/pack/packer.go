@@ -137,11 +137,9 @@ func (p *Packer) Node(name string) *Node { return p.byName[name] }
 // NodeOf is where a pod is, or nil.
 func (p *Packer) NodeOf(pod *Pod) *Node { return p.where[pod.Namespace][pod.UID].node }
 
-// AddNode adds an empty node, such as one that an instance will become. Its name must be new.
-func (p *Packer) AddNode(node *corev1.Node) error { return p.AddNodeLike(node, nil) }
-
-// AddNodeLike adds an empty node that is taken to have the volume limits of csi; nil is no limits known.
-func (p *Packer) AddNodeLike(node *corev1.Node, csi *storagev1.CSINode) error {
+// AddNode adds an empty node, such as one that an instance will become, with the volume limits of csi; nil is no limits known. Its
+// name must be new.
+func (p *Packer) AddNode(node *corev1.Node, csi *storagev1.CSINode) error {
 	if p.byName[node.Name] != nil {
 		return fmt.Errorf("adding node %s to the snapshot: there is one of that name; names must be unique", node.Name)
 	}

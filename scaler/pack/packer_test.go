@@ -132,7 +132,7 @@ func TestRollbackTakesNodesAndPodsBack(t *testing.T) {
 	pod := prepare(t, testPod("new", "web", "1"))[0]
 	bound := p.Node("a").Pods()[0]
 	mark := p.Checkpoint()
-	if err := p.AddNode(testNode("n", "z2", "1")); err != nil {
+	if err := p.AddNode(testNode("n", "z2", "1"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if at := p.Find(pod, anyNode); at == nil || at.Name != "n" {
@@ -229,8 +229,8 @@ func TestWhatIsNotModelledIsRefused(t *testing.T) {
 		if n := p.Find(pod, anyNode); n != nil {
 			t.Errorf("%s: placed on %s", name, n.Name)
 		}
-		if why := p.Why(pod, func(*Node) bool { return true }); len(why) != 1 || why[0].What == "" {
-			t.Errorf("%s: reasons %v", name, why)
+		if fits, why := p.Fits(pod, p.Node("a")); fits || why == "" || p.FitsAlone(pod, p.Node("a")) {
+			t.Errorf("%s: fits %v, for the reason %q", name, fits, why)
 		}
 	}
 }
@@ -285,5 +285,29 @@ func TestNamespacesReadAgainAreNoNews(t *testing.T) {
 	}
 	if fits, _ := p.Fits(pod, p.Node("n")); fits {
 		t.Error("the namespace's new label is not seen")
+	}
+}
+
+// What a node alone would say of a pod does not change with the pods that are elsewhere.
+func TestFittingAloneLeavesOutSpreadAndAffinity(t *testing.T) {
+	nodes := []*corev1.Node{testNode("a", "z1", "8"), testNode("b", "z2", "8"), testNode("small", "z3", "1")}
+	there := []*corev1.Pod{testPod("spread", "web", "1", on("a")), testPod("apart", "x", "1", oneANode, on("a"))}
+	p := packer(t, nodes, there...)
+	for name, c := range map[string]struct {
+		with            func(*corev1.Pod)
+		node            string
+		fits, fitsAlone bool
+	}{
+		"spread":                      {zoneSpread, "a", false, true},
+		"kept apart":                  {func(p *corev1.Pod) { p.Labels["app"] = "x"; oneANode(p) }, "a", false, true},
+		"kept apart by another":       {func(p *corev1.Pod) { p.Labels["app"] = "x" }, "a", false, true},
+		"on a node without others":    {zoneSpread, "b", true, true},
+		"on a node that is too small": {zoneSpread, "small", false, false},
+		"not modelled":                {func(p *corev1.Pod) { p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu"}} }, "b", false, false},
+	} {
+		pod := prepare(t, testPod(name, "web", "2", c.with))[0]
+		if fits, why := p.Fits(pod, p.Node(c.node)); fits != c.fits || p.FitsAlone(pod, p.Node(c.node)) != c.fitsAlone {
+			t.Errorf("%s: fits %v (%s) and alone %v, want %v and %v", name, fits, why, p.FitsAlone(pod, p.Node(c.node)), c.fits, c.fitsAlone)
+		}
 	}
 }

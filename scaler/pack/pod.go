@@ -47,7 +47,8 @@ func NewPod(pod *corev1.Pod) (*Pod, error) {
 		return nil, fmt.Errorf("reading the affinity of pod %s/%s: %w; correct its selectors", pod.Namespace, pod.Name, err)
 	}
 	r := info.CalculateResource().Resource
-	return &Pod{Pod: pod, At: pod.Spec.NodeName, info: info, refused: Refusal(pod), claims: claimsOf(pod), tells: excludesNumbered(info.RequiredAntiAffinityTerms), cpu: r.GetMilliCPU(), memory: r.GetMemory()}, nil
+	return &Pod{Pod: pod, At: pod.Spec.NodeName, info: info, refused: refusal(pod), claims: claimsOf(pod),
+		tells: excludesNumbered(info.RequiredAntiAffinityTerms), cpu: r.GetMilliCPU(), memory: r.GetMemory()}, nil
 }
 
 // free is the pod as the scheduler would see it come: bound nowhere, and asking for what its spec says, not for what it was
@@ -82,7 +83,7 @@ func (p *Pod) Key() string { return p.Namespace + "/" + p.Name }
 // Requests are the pod's requests of CPU in millicores and of memory in bytes, overhead included.
 func (p *Pod) Requests() (milliCPU, bytes int64) { return p.cpu, p.memory }
 
-// Refused is why the pod cannot be planned for, as Refusal says; empty where it can.
+// Refused is why the pod cannot be planned for, as refusal says; empty where it can.
 func (p *Pod) Refused() string { return p.refused }
 
 // Beside says whether the pod must be where other pods are.
@@ -96,8 +97,8 @@ func (p *Pod) Class() string {
 	return p.class.Value()
 }
 
-// Refusal is why a pod cannot be planned for, empty where it can: what is not modelled is never assumed to fit.
-func Refusal(pod *corev1.Pod) string {
+// refusal is why a pod cannot be planned for, empty where it can: what is not modelled is never assumed to fit.
+func refusal(pod *corev1.Pod) string {
 	if len(pod.Spec.ResourceClaims) > 0 {
 		return "it uses dynamic resource claims, which are not planned for"
 	}

@@ -119,7 +119,7 @@ func TestAttachLimitsHoldOnNodesThatAreAndThatCome(t *testing.T) {
 	if err := p.SetVolumes(v); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.AddNodeLike(testNode("soon", "z1", "64"), attaches("n1", 3)); err != nil {
+	if err := p.AddNode(testNode("soon", "z1", "64"), attaches("n1", 3)); err != nil {
 		t.Fatal(err)
 	}
 	on := map[string]int{}

@@ -149,7 +149,7 @@ func (r *round) shrink(d *demand, gone map[*balloon]bool) {
 	if surplus <= 0 {
 		return
 	}
-	held := r.alive[d] - surplus
+	stay := r.alive[d] - surplus
 	type ranked struct {
 		b    *balloon
 		rank int64
@@ -169,7 +169,7 @@ func (r *round) shrink(d *demand, gone map[*balloon]bool) {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.b.pod.Key(), b.b.pod.Key()))
 	})
 	for _, l := range left[:min(surplus, len(left))] {
-		r.drop(l.b, gone, fmt.Sprintf("%d are wanted in %s, and there are %d", held, d.Zone, len(d.existing)))
+		r.drop(l.b, gone, fmt.Sprintf("%d are wanted in %s, and there are %d", stay, d.Zone, len(d.existing)))
 	}
 }
 

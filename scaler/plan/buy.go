@@ -21,13 +21,14 @@ const lookAhead = 200
 
 // placeWaiting gives what has no room on nodes that are up room on those that are on their way, and leaves the others in the
 // order in which nodes are bought for them: within a priority those first that the fewest groups take, or others would have
-// filled the only nodes that they can use, and then the large ones, since small ones fill what they leave.
+// filled the only nodes that they can use, then those that mind where others are, and then the large ones, since small ones fill
+// what they leave.
 func (r *round) placeWaiting() {
 	waiting := r.unplaced
 	r.unplaced = nil
 	slices.SortStableFunc(waiting, func(a, b *need) int {
 		return cmp.Or(cmp.Compare(priority(b.pod.Pod), priority(a.pod.Pod)), compareBool(a.promised, b.promised),
-			cmp.Compare(r.w.takers(a.pod), r.w.takers(b.pod)), cmp.Compare(weight(b.pod), weight(a.pod)))
+			cmp.Compare(r.w.takers(a.pod), r.w.takers(b.pod)), compareBool(!minds(a.pod), !minds(b.pod)), cmp.Compare(even.of(b.pod), even.of(a.pod)))
 	})
 	for _, n := range waiting {
 		if !r.placeComing(n) {
@@ -36,8 +37,8 @@ func (r *round) placeWaiting() {
 	}
 }
 
-// takers is how many groups' nodes take the pod while they hold nothing but daemons; one that is kept apart from others, or
-// spread, comes before those that are not.
+// takers is how many groups' new nodes would take the pod if no other pod were in its way. Where the plan sets others does not
+// matter, so that one answer for a class is good for the whole plan.
 func (w *world) takers(p *pack.Pod) int {
 	n, known := w.takersOf[p.Class()]
 	if known {
@@ -45,22 +46,19 @@ func (w *world) takers(p *pack.Pod) int {
 	}
 	for _, g := range w.groups {
 		w.try(g, func(index int) {
-			if fits, _ := w.full.Fits(p, w.full.Nodes()[index]); fits {
-				n += 2
+			if w.full.FitsAlone(p, w.full.Nodes()[index]) {
+				n++
 			}
 		})
-	}
-	if len(p.Spec.TopologySpreadConstraints) == 0 && (p.Spec.Affinity == nil || p.Spec.Affinity.PodAffinity == nil && p.Spec.Affinity.PodAntiAffinity == nil) {
-		n++
 	}
 	w.takersOf[p.Class()] = n
 	return n
 }
 
-// weight is a pod's requests in thousandths of a core, 4 GiB counting as one core.
-func weight(p *pack.Pod) int64 {
-	cpu, memory := p.Requests()
-	return max(1, cpu+memory>>22)
+// minds says whether a pod's place depends on where other pods are.
+func minds(p *pack.Pod) bool {
+	a := p.Spec.Affinity
+	return len(p.Spec.TopologySpreadConstraints) > 0 || a != nil && (a.PodAffinity != nil || a.PodAntiAffinity != nil)
 }
 
 // buy opens nodes for what has no place, real pods first, and then for the floors of zones and groups. What is
@@ -83,7 +81,7 @@ func (r *round) buy() []purchase {
 			continue
 		}
 		g, why := r.choose(n, r.unplaced[i:])
-		if (g == nil || g.pool.held != "") && r.placeShown(n) {
+		if (g == nil || g.pool.observes != "") && r.placeShown(n) {
 			continue
 		}
 		if g == nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/nodegroups"
 )
@@ -28,4 +29,31 @@ func TestPodsOfOneZoneAreNotCrowdedOutOfTheNodesBoughtForThem(t *testing.T) {
 	c.carry(p)
 	again := c.plan()
 	expect(t, again, len(again.Launches) == 0, "with the nodes on their way nothing more is bought")
+}
+
+// How many groups take a pod does not change with the others: a zone that a spread pod may not go to now, it may go to later.
+func TestTheGroupsThatTakeAPodAreCountedWithoutOthers(t *testing.T) {
+	spread := func(p *corev1.Pod) {
+		p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelTopologyZone, WhenUnsatisfiable: corev1.DoNotSchedule,
+			LabelSelector: &metav1.LabelSelector{MatchLabels: p.Labels}}}
+	}
+	of := func(zone string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelTopologyZone: zone} }
+	}
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 1).group("1c", nodegroups.Spot, 1).up(spotA, 1).up(spotC, 1)
+	c.pods("spread", 1, "1", "i-0001", spread).pods("spread", 1, "1", "", spread).pods("only", 1, "1", "", of("1a")).pods("any", 1, "1", "").pods("large", 1, "16", "")
+	var p Planner
+	w, err := p.world(c.now, c.s, c.policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"spread": 2, "only": 1, "any": 2, "large": 0}
+	for _, n := range w.needs {
+		if app := n.pod.Labels["app"]; w.takers(n.pod) != want[app] || minds(n.pod) != (app == "spread") {
+			t.Errorf("%d groups take pod %s, want %d; it minds others: %v", w.takers(n.pod), app, want[app], minds(n.pod))
+		}
+	}
+	if len(w.needs) != len(want) {
+		t.Errorf("%d pods wait, want %d", len(w.needs), len(want))
+	}
 }

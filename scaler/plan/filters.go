@@ -13,21 +13,21 @@ func (w *world) filter(p *Plan) {
 		pools[q.Name] = q
 	}
 	p.Launches = keep(p, p.Launches, func(l Launch) (string, string) {
-		return fmt.Sprintf("launch %d in %s", l.Count, l.Group), pools[l.Pool].holdsBack(w.now, false)
+		return fmt.Sprintf("launch %d in %s", l.Count, l.Group), pools[l.Pool].idle()
 	})
 	p.Terminations = keep(p, p.Terminations, func(t Termination) (string, string) {
-		why := cmp.Or(pools[t.Pool].holdsBack(w.now, true), w.stale, w.selfLost, w.policy.NoSale, pools[t.Pool].NoSale)
+		why := cmp.Or(pools[t.Pool].unsold, w.stale, w.selfLost, w.policy.NoSale, pools[t.Pool].NoSale)
 		return "return " + t.Node + " to " + t.Group, why
 	})
 	p.Lost = keep(p, p.Lost, func(t Termination) (string, string) {
-		why := pools[t.Pool].holdsBack(w.now, false)
+		why := pools[t.Pool].idle()
 		if why == "" {
 			why = w.stale // its Node may be there and not seen
 		}
 		return "return " + t.InstanceID + ", which did not join, to " + t.Group, why
 	})
 	p.Replacements = keep(p, p.Replacements, func(t Termination) (string, string) {
-		return "replace " + t.InstanceID + " of " + t.Group, pools[t.Pool].holdsBack(w.now, false)
+		return "replace " + t.InstanceID + " of " + t.Group, pools[t.Pool].idle()
 	})
 	p.Pops = keep(p, p.Pops, func(b Pop) (string, string) { return "pop " + b.Namespace + "/" + b.Name, w.leaveAlone(b) })
 	p.Deletes = keep(p, p.Deletes, func(b Pop) (string, string) { return "delete " + b.Namespace + "/" + b.Name, w.leaveAlone(b) })
@@ -64,13 +64,14 @@ func keep[T any](p *Plan, actions []T, judge func(T) (action, why string)) []T {
 	return out
 }
 
-// holdsBack is why the pool does nothing now; scaleIn asks for the return of nodes that nobody needs.
-func (p *pool) holdsBack(now time.Time, scaleIn bool) string {
-	return cmp.Or(p.observes(), p.frozen(now, scaleIn))
-}
+// idle is why the pool does nothing at all; empty is that it acts.
+func (p *pool) idle() string { return cmp.Or(p.observes, p.frozen) }
 
-// observes is why the pool changes nothing; empty is that it does.
-func (p Pool) observes() string {
+// sells says whether nodes of the pool that nobody needs are returned, as far as it is the pool's matter.
+func (p *pool) sells() bool { return p.unsold == "" && p.NoSale == "" }
+
+// onlyObserves is why the pool changes nothing; empty is that it does.
+func (p Pool) onlyObserves() string {
 	switch {
 	case p.ObserveWhy != "":
 		return fmt.Sprintf("pool %s only observes: %s", p.Name, p.ObserveWhy)
@@ -80,8 +81,8 @@ func (p Pool) observes() string {
 	return ""
 }
 
-// frozen is why a freeze of the pool stops everything, or scale-in.
-func (p Pool) frozen(now time.Time, scaleIn bool) string {
+// frozenAt is why a freeze stops the pool at now: its return of unneeded nodes, or everything.
+func (p Pool) frozenAt(now time.Time, scaleIn bool) string {
 	if p.Freeze.Until.After(now) && (scaleIn || p.Freeze.All) {
 		return fmt.Sprintf("pool %s is frozen until %s: %s", p.Name, p.Freeze.Until.UTC().Format(time.RFC3339), p.Freeze.Reason)
 	}

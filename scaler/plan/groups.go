@@ -19,10 +19,9 @@ type group struct {
 	pool        *pool
 	instances   []*instance
 	sharing     []*group // the groups of the same Auto Scaling group, itself included: they share Min and Max
-	unavailable string   // why it cannot launch now; empty is that it can
-	halted      string   // why nothing may be bought in it at all, as frozen says
 	neighbours  []*group // the groups that share a subnet, itself included
-	broken      string   // why its launches are known to be no use, until somebody has looked at it
+	unavailable string   // why it cannot launch for a while; empty is that it can
+	broken      string   // why it is neither bought in nor returned from until somebody has looked at it; empty is that it is not
 	alive       int      // instances that are not terminating
 	size        int      // alive, or as many as were asked for
 	leaving     int      // alive, but about to go
@@ -37,13 +36,19 @@ type instance struct {
 	joined bool // it has a Node
 }
 
-// pool is one CapacityPool with its groups.
+// pool is one CapacityPool with its groups, and why what is planned for it is not done; empty is that it is.
 type pool struct {
 	Pool
-	groups  []*group
-	held    string // why nothing that is bought in it is launched; empty is that it is
-	stopped string // why nothing is bought in it: it is frozen
+	groups   []*group
+	observes string // it only observes: what it would launch is planned and shown
+	frozen   string // it is frozen altogether: nothing is bought in it
+	unsold   string // no node is returned for being unneeded: it observes, or is frozen at least for that
 }
+
+// poolZone is a zone of a pool.
+type poolZone struct{ pool, zone string }
+
+func (g *group) poolZone() poolZone { return poolZone{g.Pool, g.Zone} }
 
 // readGroups sorts pools and groups, and reports those that do not belong together.
 func (w *world) readGroups(s Snapshot) {
@@ -51,7 +56,8 @@ func (w *world) readGroups(s Snapshot) {
 	pools := slices.Clone(w.policy.Pools)
 	slices.SortFunc(pools, func(a, b Pool) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range pools {
-		q := &pool{Pool: p, held: p.observes(), stopped: p.frozen(w.now, false)}
+		q := &pool{Pool: p, observes: p.onlyObserves(), frozen: p.frozenAt(w.now, false)}
+		q.unsold = cmp.Or(q.observes, p.frozenAt(w.now, true))
 		byName[p.Name] = q
 		w.pools = append(w.pools, q)
 	}
@@ -76,6 +82,7 @@ func (w *world) readGroups(s Snapshot) {
 	}
 	w.shareGroups()
 	w.readUnavailable(s.Unavailable)
+	w.readTemplates()
 	for _, p := range w.pools {
 		if len(p.groups) == 0 {
 			w.problem("pool "+p.Name, "has no groups", "tag the Auto Scaling groups with what spec.groups.tags asks for")
@@ -83,7 +90,7 @@ func (w *world) readGroups(s Snapshot) {
 	}
 }
 
-// shareGroups finds the groups that are zones of one Auto Scaling group.
+// shareGroups finds the groups that are zones of one Auto Scaling group, and those that take addresses of the same subnets.
 func (w *world) shareGroups() {
 	byASG := map[string][]*group{}
 	name := func(g *group) string { return cmp.Or(g.ASG, g.Name) }
@@ -92,6 +99,11 @@ func (w *world) shareGroups() {
 	}
 	for _, g := range w.groups {
 		g.sharing = byASG[name(g)]
+		for _, h := range w.groups {
+			if g == h || slices.ContainsFunc(h.Subnets, func(s string) bool { return slices.Contains(g.Subnets, s) }) {
+				g.neighbours = append(g.neighbours, h)
+			}
+		}
 	}
 }
 
@@ -242,10 +254,10 @@ func (g *group) limit() string {
 	switch {
 	case g.unavailable != "":
 		return g.unavailable
-	case g.halted != "":
-		return g.halted
-	case p.stopped != "":
-		return p.stopped
+	case g.broken != "":
+		return g.broken
+	case p.frozen != "":
+		return p.frozen
 	case g.all() >= g.Max:
 		return fmt.Sprintf("at the group's maximum of %d", g.Max)
 	case p.MaxNodes > 0 && nodes >= p.MaxNodes:

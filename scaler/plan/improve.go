@@ -80,7 +80,7 @@ func (w *world) moves(list []purchase) []move {
 	}
 	rivals := map[place][]*group{}
 	for _, g := range w.groups {
-		if g.HourlyPrice > 0 && g.halted == "" && g.unavailable == "" {
+		if g.HourlyPrice > 0 && g.broken == "" && g.unavailable == "" {
 			p := place{g.pool, g.Zone, string(g.Market)}
 			rivals[p] = append(rivals[p], g)
 		}

@@ -131,15 +131,16 @@ func (r *round) explain(out *Plan) {
 		}
 		d := n.balloon.demand
 		out.Problems = append(out.Problems, Problem{"balloon " + d.Namespace + "/" + d.Name,
-			fmt.Sprintf("has no place for %d of %d in %s: %s", homeless[d], d.Want, d.Zone, listed(r.why[n])), "lift the limit that is named, or lower the Balloon's max"})
+			fmt.Sprintf("has no place for %d of %d in %s: %s", homeless[d], d.Want, d.Zone, Listed(r.why[n])), "lift the limit that is named, or lower the Balloon's max"})
 		delete(homeless, d)
 	}
 	out.Problems = append(out.Problems, r.problems...)
 }
 
-func listed(why []Alternative) string {
+// Listed are the alternatives with their reasons, in words.
+func Listed(all []Alternative) string {
 	var parts []string
-	for _, a := range why {
+	for _, a := range all {
 		if a.Group == "" {
 			parts = append(parts, a.Reason)
 			continue

@@ -29,7 +29,7 @@ type option struct {
 }
 
 // choose finds the group that a new node for the pod is bought in, and says of each other group why not: each pool's policy names
-// one of its groups, and of these the cheapest is taken. A pool that is held back comes last, since nothing comes of its launch.
+// one of its groups, and of these the cheapest is taken. A pool that only observes comes last, since nothing comes of its launch.
 func (r *round) choose(n *need, rest []*need) (*group, []Alternative) {
 	if why := r.w.refusal(n); why != "" {
 		return nil, []Alternative{{Reason: why}}
@@ -90,7 +90,7 @@ func compareOptions(a, b option) int {
 
 // comparePools orders what the pools would buy.
 func comparePools(a, b *option) int {
-	return cmp.Or(compareBool(a.g.pool.held != "", b.g.pool.held != ""), compareBool(!a.paid, !b.paid), cmp.Compare(a.price, b.price),
+	return cmp.Or(compareBool(a.g.pool.observes != "", b.g.pool.observes != ""), compareBool(!a.paid, !b.paid), cmp.Compare(a.price, b.price),
 		cmp.Compare(a.zone, b.zone), cmp.Compare(a.rank, b.rank), strings.Compare(a.g.Name, b.g.Name))
 }
 
@@ -121,8 +121,8 @@ func alternatives(options []option, chosen *option, best map[*pool]*option) []Al
 			continue
 		case o.why != "":
 			out = append(out, Alternative{o.g.Name, o.why})
-		case o == own && o.g.pool.held != "" && chosen.g.pool.held == "":
-			out = append(out, Alternative{o.g.Name, o.g.pool.held})
+		case o == own && o.g.pool.observes != "" && chosen.g.pool.observes == "":
+			out = append(out, Alternative{o.g.Name, o.g.pool.observes})
 		case o == own:
 			out = append(out, Alternative{o.g.Name, o.behind(chosen)})
 		default:
@@ -309,17 +309,17 @@ func level(options []option) {
 
 // holds is what the waiting pods that one new node would take are worth.
 func (r *round) holds(g *group, ahead []*pack.Pod) float64 {
-	held := 0.0
+	sum := 0.0
 	r.w.try(g, func(index int) {
 		at := r.w.full.Nodes()[index]
 		for _, p := range ahead {
 			if fits, _ := r.w.full.Fits(p, at); fits {
 				r.w.full.Assume(p, at)
-				held += r.worth.of(p)
+				sum += r.worth.of(p)
 			}
 		}
 	})
-	return max(held, 1e-9)
+	return max(sum, 1e-9)
 }
 
 // ahead are the waiting pods that are tried on a new node. Of those spread over zones a zone's share is tried, without the

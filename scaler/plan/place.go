@@ -51,7 +51,7 @@ func (w *world) pack(bought []purchase) *round {
 	return r
 }
 
-// placeBeside tries again for pods that must be beside others, which the queue may have held before those had their places.
+// placeBeside tries again for pods that must be beside others, which the queue may have put before those.
 func (r *round) placeBeside() {
 	for moved := true; moved; {
 		moved = false
@@ -118,7 +118,7 @@ func (r *round) placeComing(n *need) bool {
 	return true
 }
 
-// placeShown uses the nodes that are only shown, since the pools that they are bought in are held back: for pods that no other
+// placeShown uses the nodes that are only shown, since the pools that they are bought in only observe: for pods that no other
 // pool takes. Any other would wait for a node that does not come.
 func (r *round) placeShown(n *need) bool {
 	at := r.w.full.FindAmong(n.pod, r.w.comingNodes(), func(m *pack.Node) (int64, bool) {

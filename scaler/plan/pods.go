@@ -141,9 +141,9 @@ func priority(p *corev1.Pod) int32 {
 	return *p.Spec.Priority
 }
 
-// holdNominated takes away what the scheduler is already evicting for nominated pods, so that these find the
+// freeNominated takes away what the scheduler is already evicting for nominated pods, so that these find the
 // room that they were given.
-func (w *world) holdNominated(set podSet) {
+func (w *world) freeNominated(set podSet) {
 	for _, pod := range set.nominated {
 		at := w.real.Node(pod.Status.NominatedNodeName)
 		if at == nil {

@@ -53,8 +53,8 @@ func (w *world) withBalloons() []*pack.Node {
 // cost ranks a node by the balloons below the pod's priority that must give way on it: wanted ones, then all, then how full it is.
 func (r *round) cost(pod *pack.Pod, index int) (int64, bool) {
 	at := r.w.full.Nodes()[index]
-	held := r.held(index)
-	if len(held) == 0 {
+	balloons := r.balloonsOn(index)
+	if len(balloons) == 0 {
 		return 0, false
 	}
 	cpu, memory := pod.Requests()
@@ -62,7 +62,7 @@ func (r *round) cost(pod *pack.Pod, index int) (int64, bool) {
 	allCPU, allMemory := at.Allocatable()
 	cpu, memory = cpu-(allCPU-usedCPU), memory-(allMemory-usedMemory)
 	var wanted, all int64
-	for _, v := range held {
+	for _, v := range balloons {
 		if priority(v.pod.Pod) >= priority(pod.Pod) {
 			continue
 		}
@@ -79,8 +79,8 @@ func (r *round) cost(pod *pack.Pod, index int) (int64, bool) {
 	return wanted<<40 | all<<20 | used(at), all > 0
 }
 
-// held are the balloons on a node, in the order in which they give way: those that are more than wanted, then small ones.
-func (r *round) held(index int) []*balloon {
+// balloonsOn are the balloons on a node, in the order in which they give way: those that are more than wanted, then small ones.
+func (r *round) balloonsOn(index int) []*balloon {
 	var out []*balloon
 	for _, p := range r.w.full.Nodes()[index].Pods() {
 		if b := r.w.balloons[p]; b != nil {
@@ -88,12 +88,12 @@ func (r *round) held(index int) []*balloon {
 		}
 	}
 	if len(out) > 1 {
-		slices.SortFunc(out, r.compareHeld)
+		slices.SortFunc(out, r.compareBalloons)
 	}
 	return out
 }
 
-func (r *round) compareHeld(a, b *balloon) int {
+func (r *round) compareBalloons(a, b *balloon) int {
 	aCPU, aMemory := a.pod.Requests()
 	bCPU, bMemory := b.pod.Requests()
 	return cmp.Or(cmp.Compare(max(0, r.surplus(b.demand)), max(0, r.surplus(a.demand))), cmp.Compare(aCPU, bCPU),
@@ -128,7 +128,7 @@ func (r *round) yield(pod *pack.Pod, index int) ([]*balloon, bool) {
 	mark := full.Checkpoint()
 	fits, _ := full.Fits(pod, at)
 	var off []*balloon
-	for _, b := range r.held(index) {
+	for _, b := range r.balloonsOn(index) {
 		if fits {
 			break
 		}

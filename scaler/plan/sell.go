@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,10 +14,10 @@ import (
 // seller decides which nodes go.
 type seller struct {
 	r         *round
-	busy      map[int]bool    // nodes that a waiting pod was just given
-	buying    map[string]bool // pool/zone where this plan launches
-	budget    map[string]int  // pool/zone: nodes that may still start to drain
-	up        map[*group]int  // nodes that are up and stay
+	busy      map[int]bool      // nodes that a waiting pod was just given
+	buying    map[poolZone]bool // where this plan launches
+	budget    map[poolZone]int  // nodes that may still start to drain
+	up        map[*group]int    // nodes that are up and stay
 	evictions *evictions
 	kept      []Kept
 }
@@ -35,14 +34,14 @@ type empty struct {
 // sell returns the nodes that nobody has needed for long enough. Each one that goes is taken out of the snapshot
 // before the next is looked at, so that no two count on each other's room.
 func (r *round) sell(launches []Launch, m Memory) ([]Termination, []Kept, Memory) {
-	s := seller{r: r, busy: map[int]bool{}, up: map[*group]int{}, buying: map[string]bool{}, budget: r.budgets(), evictions: newEvictions(r.w.budgets)}
+	s := seller{r: r, busy: map[int]bool{}, up: map[*group]int{}, buying: map[poolZone]bool{}, budget: r.budgets(), evictions: newEvictions(r.w.budgets)}
 	for n, index := range r.at {
 		if n.balloon == nil {
 			s.busy[index] = true
 		}
 	}
 	for _, l := range launches {
-		s.buying[l.Pool+"/"+l.Zone] = true
+		s.buying[poolZone{l.Pool, l.Zone}] = true
 	}
 	for _, l := range r.w.leaving {
 		for _, n := range l.needs {
@@ -74,7 +73,7 @@ func (r *round) sell(launches []Launch, m Memory) ([]Termination, []Kept, Memory
 	if len(due) == 0 {
 		return nil, s.kept, next
 	}
-	s.holdSoon()
+	s.placeSoon()
 	return s.pick(due), s.kept, next
 }
 
@@ -120,7 +119,7 @@ func (s *seller) slack(index int) (empty, bool) {
 		c, m := p.Requests()
 		cpu, memory = cpu+c, memory+m
 	}
-	e.balloons = len(s.r.held(index))
+	e.balloons = len(s.r.balloonsOn(index))
 	allCPU, allMemory := at.Allocatable()
 	e.used = max(share(cpu, allCPU), share(memory, allMemory))
 	p := s.r.w.nodes[index].group.pool
@@ -146,9 +145,9 @@ func (s *seller) needed(e empty) string {
 	return ""
 }
 
-// holdSoon gives a place to the balloons that will be wanted before a node that goes now could be had again, so that none
+// placeSoon gives a place to the balloons that will be wanted before a node that goes now could be had again, so that none
 // goes that they need.
-func (s *seller) holdSoon() {
+func (s *seller) placeSoon() {
 	w := s.r.w
 	for _, d := range w.demands {
 		if d.Pod == nil && d.SoonPod == nil || d.Soon <= d.Want {
@@ -265,7 +264,7 @@ func (s *seller) pick(due []empty) []Termination {
 			s.keep(e.index, why)
 			continue
 		}
-		s.budget[st.group.Pool+"/"+st.zone]--
+		s.budget[st.group.poolZone()]--
 		s.evictions.take(e.pods)
 		st.group.sold++
 		s.up[st.group]--
@@ -279,7 +278,7 @@ func (s *seller) pick(due []empty) []Termination {
 // spared is why a node that is due stays; where it does not, what is on it has been moved.
 func (s *seller) spared(e empty) string {
 	st := s.r.w.nodes[e.index]
-	key := st.group.Pool + "/" + st.zone
+	key := st.group.poolZone()
 	switch {
 	case s.buying[key]:
 		return "nodes are bought in its zone"
@@ -303,12 +302,10 @@ func (s *seller) spared(e empty) string {
 // then the emptiest and those unneeded for longest.
 func (s *seller) compare(a, b empty) int {
 	x, y := s.r.w.nodes[a.index], s.r.w.nodes[b.index]
-	return cmp.Or(compareBool(s.r.w.mayNotSell(x.group.pool), s.r.w.mayNotSell(y.group.pool)), compareBool(!spareMarket(x.group), !spareMarket(y.group)), compareBool(!x.instance.Outdated, !y.instance.Outdated),
+	return cmp.Or(compareBool(!x.group.pool.sells(), !y.group.pool.sells()), compareBool(!spareMarket(x.group), !spareMarket(y.group)),
+		compareBool(!x.instance.Outdated, !y.instance.Outdated),
 		cmp.Compare(y.group.saved(), x.group.saved()), cmp.Compare(a.used, b.used), a.since.Compare(b.since), strings.Compare(x.name, y.name))
 }
-
-// mayNotSell says whether what is returned of a pool is held back in the end.
-func (w *world) mayNotSell(p *pool) bool { return p.NoSale != "" || p.holdsBack(w.now, true) != "" }
 
 // spareMarket says whether the pool has more of the group's market than its policy asks for first.
 func spareMarket(g *group) bool {
@@ -354,22 +351,22 @@ func (s *seller) floor(st *node) string {
 }
 
 // budgets are how many nodes of each pool's zones may start to drain, those that drain already counted.
-func (r *round) budgets() map[string]int {
-	out, nodes := map[string]int{}, map[string]int{}
-	share := map[string]float64{}
+func (r *round) budgets() map[poolZone]int {
+	out, nodes := map[poolZone]int{}, map[poolZone]int{}
+	share := map[poolZone]float64{}
 	for _, g := range r.w.groups {
-		key := g.Pool + "/" + g.Zone
+		key := g.poolZone()
 		nodes[key] += g.alive
 		share[key] = g.pool.MaxUnavailable
 	}
-	for _, key := range slices.Sorted(maps.Keys(nodes)) {
+	for key, n := range nodes {
 		if share[key] > 0 {
-			out[key] = max(1, int(share[key]*float64(nodes[key])+1e-9))
+			out[key] = max(1, int(share[key]*float64(n)+1e-9))
 		}
 	}
 	for _, l := range r.w.leaving {
 		if l.group != nil {
-			out[l.group.Pool+"/"+l.group.Zone]--
+			out[l.group.poolZone()]--
 		}
 	}
 	return out

@@ -251,7 +251,7 @@ func text(p Plan) string {
 		line("return     %s to %s: %s", x.Node, x.Group, x.Reason)
 	}
 	for _, x := range p.Unplaced {
-		line("unplaced   %s: %s", x.Pod, listed(x.Reasons))
+		line("unplaced   %s: %s", x.Pod, Listed(x.Reasons))
 	}
 	for _, x := range p.Problems {
 		line("problem    %s %s (%s)", x.Object, x.What, x.Mend)

@@ -107,19 +107,8 @@ func (s *seller) nodeStays(index int) string {
 	if st.instance.Protected && !g.ProtectsNew {
 		return "its instance is protected from scale-in, by another hand than its group's setting"
 	}
-	if why := g.frozen(); why != "" {
-		return why + "; its nodes could not be had again"
-	}
-	return ""
-}
-
-// frozen is why nothing may be bought in a group until somebody has looked at it; empty is that it may.
-func (g *group) frozen() string {
 	if g.broken != "" {
-		return "group " + g.Name + " is " + g.broken
-	}
-	if _, known := g.Template.Allocatable[corev1.ResourceCPU]; !known {
-		return "the template of group " + g.Name + " could not be read"
+		return g.broken + "; its nodes could not be had again"
 	}
 	return ""
 }

@@ -65,7 +65,7 @@ func (w *world) addTemplate(g *group, k kind, name string, i *nodegroups.Instanc
 	n := w.templateNode(g, i, name)
 	limits := w.limitsFor(g, i)
 	// It fails on a name that is taken alone.
-	_, _ = w.real.AddNodeLike(n, limits), w.full.AddNodeLike(n, limits)
+	_, _ = w.real.AddNode(n, limits), w.full.AddNode(n, limits)
 	g.templates++
 	w.nodes = append(w.nodes, &node{name: name, zone: g.Zone, kind: k, group: g, instance: i, order: int64(g.index)<<32 + g.templates})
 	index := len(w.nodes) - 1

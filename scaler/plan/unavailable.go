@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"swell/nodegroups"
 )
 
@@ -24,7 +26,7 @@ func (w *world) readUnavailable(all []nodegroups.Unavailable) {
 		text := fmt.Sprintf("unavailable until %s (%s: %s)", u.Until.UTC().Format("15:04:05"), u.Class, u.Reason)
 		g.unavailable = cmp.Or(g.unavailable, text)
 		if u.Class == nodegroups.BadTemplate {
-			g.broken = text
+			g.broken = "group " + g.Name + " is " + text
 		}
 	}
 	w.spreadCapacity(byName, sortedUnavailable(w.now, all))
@@ -86,17 +88,13 @@ func (w *world) spreadCapacity(byName map[string]*group, all []nodegroups.Unavai
 	}
 }
 
-// readHalts finds what a group shares with others, and what forbids to buy in it at all.
-func (w *world) readHalts() {
+// readTemplates marks the groups whose template says nothing of their nodes.
+func (w *world) readTemplates() {
 	for _, g := range w.groups {
-		g.neighbours = nil
-		for _, h := range w.groups {
-			if g == h || slices.ContainsFunc(h.Subnets, func(s string) bool { return slices.Contains(g.Subnets, s) }) {
-				g.neighbours = append(g.neighbours, h)
-			}
+		if _, known := g.Template.Allocatable[corev1.ResourceCPU]; known || g.broken != "" {
+			continue
 		}
-		if g.halted = g.frozen(); g.halted != "" && g.broken == "" {
-			w.problem("group "+g.Name, g.halted, "correct its launch template; nothing is bought in it and none of its nodes is returned until it can be read")
-		}
+		g.broken = "the template of group " + g.Name + " could not be read"
+		w.problem("group "+g.Name, g.broken, "correct its launch template; nothing is bought in it and none of its nodes is returned until it can be read")
 	}
 }

@@ -77,7 +77,7 @@ type node struct {
 }
 
 // shown says whether the node is bought where nothing is launched in the end.
-func (n *node) shown() bool { return n.kind == bought && n.group.pool.held != "" }
+func (n *node) shown() bool { return n.kind == bought && n.group.pool.observes != "" }
 
 // leave is a node about to go, with the pods that need another place.
 type leave struct {
@@ -91,10 +91,8 @@ type leave struct {
 
 // world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.
 func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error) {
-	w := &world{now: now, policy: policy, joinWithin: policy.JoinWithin, balloons: map[*pack.Pod]*balloon{}, observed: map[string]string{}, takersOf: map[string]int{}, unspreads: map[*need]*pack.Pod{}}
-	if w.joinWithin == 0 {
-		w.joinWithin = defaultJoinWithin
-	}
+	w := &world{now: now, policy: policy, joinWithin: cmp.Or(policy.JoinWithin, defaultJoinWithin), balloons: map[*pack.Pod]*balloon{},
+		observed: map[string]string{}, takersOf: map[string]int{}, unspreads: map[*need]*pack.Pod{}}
 	w.stale = staleness(now, s, policy)
 	w.daemons, w.budgets = sortedPods(s.DaemonPods), s.Budgets
 	w.readGroups(s)
@@ -107,13 +105,12 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 	w.registered = len(w.nodes)
 	w.readLimits(s)
 	pods := w.readPods(s, all)
-	w.holdNominated(pods)
+	w.freeNominated(pods)
 	w.readBalloons(s, pods.balloons)
 	w.addDaemons(pods.pendingDaemons)
 	w.addBooting(s)
 	w.lost = w.findLost(s)
 	w.findSelf(all)
-	w.readHalts()
 	w.realBase, w.fullBase, w.baseNodes = w.real.Checkpoint(), w.full.Checkpoint(), len(w.nodes)
 	for _, g := range w.groups {
 		g.base = g.templates

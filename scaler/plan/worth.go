@@ -7,10 +7,16 @@ import (
 	"swell/scaler/pack"
 )
 
-// worth is what a core and 4 GiB of memory are worth where nodes are bought: prices an hour.
+// memoryUnit is as many bytes of memory as count as one core where nothing tells what either is worth.
+const memoryUnit = 4 << 30
+
+// worth is what a core and a unit of memory are worth where nodes are bought: prices an hour.
 type worth struct{ core, memory float64 }
 
-// shape is what a node costs an hour and gives, in cores and in units of 4 GiB.
+// even tells pods by size alone.
+var even = worth{1, 1}
+
+// shape is what a node costs an hour and gives, in cores and units of memory.
 type shape struct{ price, cores, memory float64 }
 
 // worthOf are the prices of a core and of memory at which what is asked for is worth most while no node gives more than it
@@ -18,7 +24,7 @@ type shape struct{ price, cores, memory float64 }
 // it is best for gives its price then, and a worse one less. Its corners are where two shapes give just their price, and where
 // one resource is worth nothing.
 func worthOf(shapes []shape, cores, memory float64) worth {
-	best, found := worth{1, 1}, math.Inf(-1)
+	best, found := even, math.Inf(-1)
 	try := func(w worth) {
 		if !(w.core >= 0 && w.memory >= 0) || math.IsInf(w.core+w.memory, 0) {
 			return
@@ -45,24 +51,30 @@ func worthOf(shapes []shape, cores, memory float64) worth {
 
 // of a pod is what it asks for, at these prices; never nothing.
 func (w worth) of(p *pack.Pod) float64 {
-	cpu, memory := p.Requests()
-	return max(w.core*float64(cpu)/1000+w.memory*float64(memory)/(4<<30), 1e-6*(w.core+w.memory))
+	cores, memory := asked(p)
+	return max(w.core*cores+w.memory*memory, 1e-6*(w.core+w.memory))
+}
+
+// asked are a pod's requests in cores and units of memory.
+func asked(p *pack.Pod) (cores, memory float64) {
+	milliCPU, bytes := p.Requests()
+	return float64(milliCPU) / 1000, float64(bytes) / memoryUnit
 }
 
 // value sets what resources are worth to what waits now, where they can be bought.
 func (r *round) value(waiting []*need) {
 	var cores, memory float64
 	for _, n := range waiting {
-		c, m := n.pod.Requests()
-		cores, memory = cores+float64(c)/1000, memory+float64(m)/(4<<30)
+		c, m := asked(n.pod)
+		cores, memory = cores+c, memory+m
 	}
 	var shapes []shape
-	held := !slices.ContainsFunc(r.w.groups, func(g *group) bool { return g.pool.held == "" })
+	anyActs := slices.ContainsFunc(r.w.groups, func(g *group) bool { return g.pool.observes == "" })
 	for _, g := range r.w.groups {
-		if g.pool.held != "" && !held {
+		if g.pool.observes != "" && anyActs {
 			continue
 		}
-		c, m := g.Template.Allocatable.Cpu().AsApproximateFloat64(), g.Template.Allocatable.Memory().AsApproximateFloat64()/(4<<30)
+		c, m := g.Template.Allocatable.Cpu().AsApproximateFloat64(), g.Template.Allocatable.Memory().AsApproximateFloat64()/memoryUnit
 		if price := g.marginal(); price > 0 && !math.IsInf(price, 0) && c > 0 && m > 0 && g.limit() == "" {
 			shapes = append(shapes, shape{price, c, m})
 		}
