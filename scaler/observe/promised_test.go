@@ -53,14 +53,38 @@ func said(list []promise) string {
 	return strings.Join(words, ", ")
 }
 
-func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
-	deleted := func(pods []*corev1.Pod, n int) []*corev1.Pod {
-		now := metav1.Now()
-		for _, p := range pods[:n] {
-			p.DeletionTimestamp = &now
-		}
-		return pods
+func deleted(pods []*corev1.Pod, n int) []*corev1.Pod {
+	now := metav1.Now()
+	for _, p := range pods[:n] {
+		p.DeletionTimestamp = &now
 	}
+	return pods
+}
+
+func labelled(app string, pods []*corev1.Pod) []*corev1.Pod {
+	for _, p := range pods {
+		p.Labels = map[string]string{"app": app}
+	}
+	return pods
+}
+
+func onNode(node string, pods []*corev1.Pod) []*corev1.Pod {
+	for _, p := range pods {
+		p.Spec.NodeName = node
+	}
+	return pods
+}
+
+// promisedCase is what a namespace holds, and what it owes.
+type promisedCase struct {
+	deployments  []appsv1.Deployment
+	replicaSets  []appsv1.ReplicaSet
+	statefulSets []appsv1.StatefulSet
+	pods         []*corev1.Pod
+	want         string
+}
+
+func promisedByDeployments() map[string]promisedCase {
 	failing := deployment("web", 5)
 	failing.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
 	recovered := deployment("web", 5)
@@ -69,41 +93,14 @@ func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
 	unset.Spec.Replicas = nil
 	going := deployment("web", 5)
 	going.DeletionTimestamp = &metav1.Time{Time: at}
-	three := int32(3)
-	stateful := appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: &three, Template: template("2")}}
 	recreate := deployment("web", 5)
 	recreate.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
 	selecting := deployment("web", 5)
 	selecting.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
-	labelled := func(app string, pods []*corev1.Pod) []*corev1.Pod {
-		for _, p := range pods {
-			p.Labels = map[string]string{"app": app}
-		}
-		return pods
-	}
-	onNode := func(node string, pods []*corev1.Pod) []*corev1.Pod {
-		for _, p := range pods {
-			p.Spec.NodeName = node
-		}
-		return pods
-	}
-	alone := appsv1.ReplicaSet{ObjectMeta: meta("alone"), Spec: appsv1.ReplicaSetSpec{Replicas: &three}}
-	aloneFailing := alone
-	aloneFailing.Status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue}}
-	ofRollout := alone
-	ofRollout.ObjectMeta = ownedBy("Rollout", "canary", alone.ObjectMeta)
-	twin := stateful
-	twin.ObjectMeta = meta("web")
 	loose := podsOf("ReplicaSet", "new", 1)
 	loose[0].OwnerReferences[0].Controller = nil // owned, and by no controller
 	both := []appsv1.ReplicaSet{replicaSet("old", "web"), replicaSet("new", "web")}
-	for name, c := range map[string]struct {
-		deployments  []appsv1.Deployment
-		replicaSets  []appsv1.ReplicaSet
-		statefulSets []appsv1.StatefulSet
-		pods         []*corev1.Pod
-		want         string
-	}{
+	return map[string]promisedCase{
 		"nothing":                      {want: ""},
 		"none yet":                     {deployments: []appsv1.Deployment{deployment("web", 5)}, replicaSets: both, want: "5 of web"},
 		"no ReplicaSet yet":            {deployments: []appsv1.Deployment{deployment("web", 5)}, want: "5 of web"},
@@ -119,26 +116,46 @@ func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
 		"replicas left out are one":    {deployments: []appsv1.Deployment{unset}, want: "1 of web"},
 		"scaled to zero":               {deployments: []appsv1.Deployment{deployment("web", 0)}, want: ""},
 		"deleted":                      {deployments: []appsv1.Deployment{going}, want: ""},
-		"StatefulSet":                  {statefulSets: []appsv1.StatefulSet{stateful}, pods: podsOf("StatefulSet", "db", 1), want: "2 of db"},
-		"a ReplicaSet alone":           {replicaSets: []appsv1.ReplicaSet{alone}, pods: podsOf("ReplicaSet", "alone", 1), want: "2 of alone"},
-		"a ReplicaSet alone, failing":  {replicaSets: []appsv1.ReplicaSet{aloneFailing}, want: ""},
-		"an Argo Rollout's ReplicaSet": {replicaSets: []appsv1.ReplicaSet{ofRollout}, want: "3 of alone"},
+		"Recreate, before those that end are gone":   {deployments: []appsv1.Deployment{recreate}, replicaSets: both, pods: deleted(podsOf("ReplicaSet", "old", 5), 5), want: ""},
+		"Recreate, when they are gone":               {deployments: []appsv1.Deployment{recreate}, replicaSets: both, want: "5 of web"},
+		"the ReplicaSets' cache is behind the pods'": {deployments: []appsv1.Deployment{selecting}, pods: labelled("web", podsOf("ReplicaSet", "new", 5)), want: ""},
+		"it is behind with another's pods":           {deployments: []appsv1.Deployment{selecting}, pods: labelled("api", podsOf("ReplicaSet", "new", 5)), want: "5 of web"},
+	}
+}
+
+func promisedByOthers() map[string]promisedCase {
+	three := int32(3)
+	stateful := appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: &three, Template: template("2")}}
+	alone := appsv1.ReplicaSet{ObjectMeta: meta("alone"), Spec: appsv1.ReplicaSetSpec{Replicas: &three}}
+	aloneFailing := alone
+	aloneFailing.Status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue}}
+	ofRollout := alone
+	ofRollout.ObjectMeta = ownedBy("Rollout", "canary", alone.ObjectMeta)
+	twin := stateful
+	twin.ObjectMeta = meta("web")
+	return map[string]promisedCase{
+		"StatefulSet":                                        {statefulSets: []appsv1.StatefulSet{stateful}, pods: podsOf("StatefulSet", "db", 1), want: "2 of db"},
+		"a ReplicaSet alone":                                 {replicaSets: []appsv1.ReplicaSet{alone}, pods: podsOf("ReplicaSet", "alone", 1), want: "2 of alone"},
+		"a ReplicaSet alone, failing":                        {replicaSets: []appsv1.ReplicaSet{aloneFailing}, want: ""},
+		"an Argo Rollout's ReplicaSet":                       {replicaSets: []appsv1.ReplicaSet{ofRollout}, want: "3 of alone"},
 		"a ReplicaSet of a Deployment that is not read yet":  {replicaSets: []appsv1.ReplicaSet{replicaSet("new", "web")}, want: ""},
-		"Recreate, before those that end are gone":           {deployments: []appsv1.Deployment{recreate}, replicaSets: both, pods: deleted(podsOf("ReplicaSet", "old", 5), 5), want: ""},
-		"Recreate, when they are gone":                       {deployments: []appsv1.Deployment{recreate}, replicaSets: both, want: "5 of web"},
 		"a StatefulSet's update":                             {statefulSets: []appsv1.StatefulSet{stateful}, pods: deleted(podsOf("StatefulSet", "db", 3), 1), want: ""},
 		"a StatefulSet's pod ends on a node that is emptied": {statefulSets: []appsv1.StatefulSet{stateful}, pods: onNode("closed", deleted(podsOf("StatefulSet", "db", 3), 1)), want: "1 of db"},
-		"the ReplicaSets' cache is behind the pods'":         {deployments: []appsv1.Deployment{selecting}, pods: labelled("web", podsOf("ReplicaSet", "new", 5)), want: ""},
-		"it is behind with another's pods":                   {deployments: []appsv1.Deployment{selecting}, pods: labelled("api", podsOf("ReplicaSet", "new", 5)), want: "5 of web"},
 		"two kinds of one name":                              {deployments: []appsv1.Deployment{deployment("web", 1)}, statefulSets: []appsv1.StatefulSet{twin}, want: "1 of web, 3 of web"},
 		"sorted": {deployments: []appsv1.Deployment{deployment("web", 1), deployment("api", 2)}, statefulSets: []appsv1.StatefulSet{stateful},
 			want: "2 of api, 3 of db, 1 of web"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := said(workloads{c.deployments, c.replicaSets, c.statefulSets, c.pods, map[string]bool{"closed": true}}.promised()); got != c.want {
-				t.Errorf("promised are %q: want %q", got, c.want)
-			}
-		})
+	}
+}
+
+func TestPromisedAreReplicasWithoutAPod(t *testing.T) {
+	for _, cases := range []map[string]promisedCase{promisedByDeployments(), promisedByOthers()} {
+		for name, c := range cases {
+			t.Run(name, func(t *testing.T) {
+				if got := said(workloads{c.deployments, c.replicaSets, c.statefulSets, c.pods, map[string]bool{"closed": true}}.promised()); got != c.want {
+					t.Errorf("promised are %q: want %q", got, c.want)
+				}
+			})
+		}
 	}
 }
 
