@@ -20,6 +20,7 @@ import (
 	"swell/nodegroups"
 	"swell/nodegroups/learn"
 	"swell/scaler/guard"
+	"swell/scaler/learned"
 	"swell/scaler/observe"
 )
 
@@ -66,8 +67,13 @@ func newNoticed(t *testing.T, mode v1alpha1.Mode) noticed {
 		}
 	}
 	l := &Loop{client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(node, &pool).Build(), kube: kubefake.NewClientset(node), cloud: cloud,
-		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), capacity: learn.NewCapacity()}
+		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1)}
 	l.options.Log = slog.New(slog.DiscardHandler)
+	l.notices = l.newNotices()
+	var err error
+	if l.known, err = learned.New(learn.Prior{}, l.clock.At); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.groups.Read(t.Context(), now, map[string]nodegroups.Selection{"general": {}}); err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +101,12 @@ func (n noticed) world() observe.World {
 func (n noticed) permit(w observe.World) {
 	policy, _ := w.Policy(time.Minute)
 	n.refuse(&policy, w)
-	n.notePolicy(policy)
+	n.notices.Permit(policy)
 }
 
 func (n noticed) keep(x nodegroups.Interruption) bool {
 	n.t.Helper()
-	kept, err := n.keepNotice(n.t.Context(), x)
+	kept, err := n.notices.Keep(n.t.Context(), n.client, x)
 	if err != nil {
 		n.t.Fatal(err)
 	}
