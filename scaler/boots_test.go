@@ -26,7 +26,7 @@ func learning(t *testing.T) noticed {
 	t.Helper()
 	n := newNoticed(t, v1alpha1.Enforce)
 	var err error
-	if n.leads, err = newLeads(config.Lead{BootP95: metav1.Duration{Duration: 2 * time.Minute}, PodStart: metav1.Duration{Duration: 10 * time.Second}}, n.clock); err != nil {
+	if n.leads, err = newLeads(config.Lead{PodStart: metav1.Duration{Duration: 10 * time.Second}}, n.clock, n.known); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -62,13 +62,13 @@ func TestABootIsLearnedUntilItsFirstPod(t *testing.T) {
 				w := n.booted(at, pods)
 				n.learnBoots(t.Context(), n.now, &w)
 			}
-			if got := n.leads.boots.Count(onlyKey, learn.Ready); got != 1 {
+			if got := n.known.Boots.Count(onlyKey, learn.Ready); got != 1 {
 				t.Errorf("%d boots to Ready: want 1", got)
 			}
-			if got := n.leads.boots.Count(onlyKey, learn.FirstPod); got != c.want {
+			if got := n.known.Boots.Count(onlyKey, learn.FirstPod); got != c.want {
 				t.Fatalf("%d boots to a first pod: want %d", got, c.want)
 			}
-			data, err := n.leads.boots.MarshalJSON()
+			data, err := n.known.Boots.MarshalJSON()
 			if want := `"y":400,"f":550`; err != nil || c.want > 0 && !strings.Contains(string(data), want) {
 				t.Errorf("learned %s, %v: want the first pod after 55 s", data, err)
 			}
@@ -92,7 +92,7 @@ func TestWhatAPlanLearnsOfBootsIsKeptForASuccessor(t *testing.T) {
 	next.kube = n.kube
 	next.options.Config.History.Checkpoints = "swell-system"
 	next.loadBoots(t.Context(), n.now)
-	if got := next.leads.boots.Count(onlyKey, learn.Ready); got != 1 {
+	if got := next.known.Boots.Count(onlyKey, learn.Ready); got != 1 {
 		t.Errorf("a successor knows %d boots: want 1", got)
 	}
 }
@@ -121,7 +121,7 @@ func TestBootsAreLearnedKeptAndASlowerImageIsTold(t *testing.T) {
 		t.Fatalf("to be saved %t, problems %+v: want the slower image", n.boots.dirty, w.Problems)
 	}
 	var raw [2][]byte
-	for i, x := range []json.Marshaler{n.leads.boots, n.capacity} {
+	for i, x := range []json.Marshaler{n.known.Boots, n.known.Capacity} {
 		var err error
 		if raw[i], err = x.MarshalJSON(); err != nil {
 			t.Fatal(err)
@@ -141,8 +141,8 @@ func TestBootsAreLearnedKeptAndASlowerImageIsTold(t *testing.T) {
 	next.options.Config.History.Checkpoints = "swell-system"
 	next.loadBoots(t.Context(), n.now)
 	key := onlyKey
-	if got, want := next.leads.boots.Quantile(key, learn.Ready, 0.5), n.leads.boots.Quantile(key, learn.Ready, 0.5); next.leads.boots.Count(key, learn.Ready) != 7 || got != want {
-		t.Errorf("a successor knows %d boots with a median of %v: want 7 and %v", next.leads.boots.Count(key, learn.Ready), got, want)
+	if got, want := next.known.Boots.Quantile(key, learn.Ready, 0.5), n.known.Boots.Quantile(key, learn.Ready, 0.5); next.known.Boots.Count(key, learn.Ready) != 7 || got != want {
+		t.Errorf("a successor knows %d boots with a median of %v: want 7 and %v", next.known.Boots.Count(key, learn.Ready), got, want)
 	}
 	var status v1alpha1.CapacityPoolStatus
 	next.bootStatus(&status, &n.pool, w.Snapshot.Groups, n.now)
@@ -190,8 +190,8 @@ func TestARunningScalerTakesOverImportedBoots(t *testing.T) {
 			n.collect()
 		}
 		g := nodegroups.Group{Name: "spot-a", Zone: "a", InstanceTypes: []string{"m7g.large"}, Market: nodegroups.Spot}
-		if !n.leads.boots.Has(key, "i-old") || len(n.capacity.Unavailable(n.now, []nodegroups.Group{g})) != 1 {
-			t.Errorf("to be saved %t: the boot is known %t, unavailable are %+v", dirty, n.leads.boots.Has(key, "i-old"), n.capacity.Unavailable(n.now, []nodegroups.Group{g}))
+		if !n.known.Boots.Has(key, "i-old") || len(n.known.Capacity.Unavailable(n.now, []nodegroups.Group{g})) != 1 {
+			t.Errorf("to be saved %t: the boot is known %t, unavailable are %+v", dirty, n.known.Boots.Has(key, "i-old"), n.known.Capacity.Unavailable(n.now, []nodegroups.Group{g}))
 		}
 		m, err := n.kube.CoreV1().ConfigMaps("swell-system").Get(t.Context(), learned.ConfigMap, metav1.GetOptions{})
 		if err != nil {
@@ -226,7 +226,7 @@ func TestOldNodesOpenNoGroupWhoseNewInstancesDoNotJoin(t *testing.T) {
 	n.learnBoots(t.Context(), n.now, &w)
 	n.boots.dirty = false
 	for range 3 {
-		n.capacity.NeverJoined(n.now, n.now.Add(-time.Hour), "spot-a", "ami-1")
+		n.known.Capacity.NeverJoined(n.now, n.now.Add(-time.Hour), "spot-a", "ami-1")
 		n.learnBoots(t.Context(), n.now, &w)
 	}
 	if n.boots.dirty || len(w.Snapshot.Unavailable) != 1 {

@@ -2,7 +2,6 @@ package scaler
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"swell/nodegroups/learn"
 	"swell/scaler/history"
 	"swell/scaler/learned"
 )
@@ -22,6 +20,9 @@ type bootsFile struct {
 	problem       string
 	imported      string // the hand-over that was taken over
 }
+
+// news says whether something was learned that is to be kept.
+func (f *bootsFile) news(is bool) { f.dirty = f.dirty || is }
 
 // loadBoots reads what a predecessor has learned. Without it boots are learned from the nodes that run.
 func (l *Loop) loadBoots(ctx context.Context, now time.Time) {
@@ -44,8 +45,7 @@ func (l *Loop) loadBoots(ctx context.Context, now time.Time) {
 // takeBoots adds what a ConfigMap has to what is known.
 func (l *Loop) takeBoots(m *corev1.ConfigMap, now time.Time) error {
 	l.boots.imported = m.Annotations[history.ImportedAnnotation]
-	clear(l.leads.boot)
-	return learned.Read(m.BinaryData, now, l.leads.boots, l.capacity)
+	return l.known.Take(now, m.BinaryData)
 }
 
 // saveBoots writes what was learned beside the loop, when its turn has come. What was imported since is taken over.
@@ -54,11 +54,7 @@ func (l *Loop) saveBoots(ctx context.Context, now time.Time) {
 	if ns == "" || l.boots.saving || !l.boots.turns.take(saveTurn(learned.ConfigMap, now), write) {
 		return
 	}
-	boots, err := json.Marshal(l.leads.boots)
-	var capacity []byte
-	if err == nil {
-		capacity, err = json.Marshal(l.capacity)
-	}
+	boots, capacity, err := l.known.JSON()
 	if err != nil {
 		l.options.Log.Error("saving boot times", "error", err)
 		return
@@ -96,8 +92,7 @@ func (l *Loop) keepBoots(ctx context.Context, now time.Time, ns string, boots, c
 	return m, nil
 }
 
-// writeBoots merges with what is stored, so that a scaler that stood still takes nothing away. Of capacity the newest word
-// counts, as a success takes marks back, but for marks that were imported since. It gives what was written; now is model time.
+// writeBoots adds what was learned to what is stored. It gives what was written; now is model time.
 func (l *Loop) writeBoots(ctx context.Context, now time.Time, ns string, boots, capacity []byte, imported string) (*corev1.ConfigMap, error) {
 	maps := l.kube.CoreV1().ConfigMaps(ns)
 	var err error
@@ -111,7 +106,7 @@ func (l *Loop) writeBoots(ctx context.Context, now time.Time, ns string, boots, 
 		if fresh {
 			m = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: learned.ConfigMap, Labels: map[string]string{"app.kubernetes.io/managed-by": "swell-scaler"}}}
 		}
-		data, err2 := mergedBoots(m, now, boots, capacity, imported)
+		data, err2 := learned.Add(m.BinaryData, now, boots, capacity, m.Annotations[history.ImportedAnnotation] != imported)
 		if err2 != nil {
 			return nil, fmt.Errorf("writing boot times to ConfigMap %s/%s: %w", ns, m.Name, err2) // not overwritten: it may be repaired
 		}
@@ -133,26 +128,4 @@ func (l *Loop) writeBoots(ctx context.Context, now time.Time, ns string, boots, 
 		}
 	}
 	return nil, fmt.Errorf("writing boot times to ConfigMap %s/%s: %w; let swell-scaler get, create and update ConfigMaps there", ns, learned.ConfigMap, err)
-}
-
-// mergedBoots is what a ConfigMap has and what was learned here.
-func mergedBoots(m *corev1.ConfigMap, now time.Time, boots, capacity []byte, imported string) (map[string][]byte, error) {
-	all, err := learn.NewBoots(learn.BootOptions{})
-	if err != nil {
-		return nil, err
-	}
-	marks := learn.NewCapacity()
-	if err = learned.Read(m.BinaryData, now, all, marks); err == nil {
-		err = all.Merge(boots)
-	}
-	if err == nil && m.Annotations[history.ImportedAnnotation] != imported {
-		if err = marks.Merge(now, capacity); err == nil {
-			capacity, err = json.Marshal(marks)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	merged, err := json.Marshal(all)
-	return learned.Data(merged, capacity), err
 }

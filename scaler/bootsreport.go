@@ -13,6 +13,7 @@ import (
 	"swell/api/v1alpha1"
 	"swell/nodegroups"
 	"swell/nodegroups/learn"
+	"swell/scaler/learned"
 )
 
 var (
@@ -33,7 +34,7 @@ func presentKeys(groups []nodegroups.Group, pool string) []learn.BootKey {
 	var keys []learn.BootKey
 	for _, g := range groups {
 		for _, t := range g.InstanceTypes {
-			if key := bootKey(g, t); (pool == "" || g.Pool == pool) && !slices.Contains(keys, key) {
+			if key := learned.Key(g, t); (pool == "" || g.Pool == pool) && !slices.Contains(keys, key) {
 				keys = append(keys, key)
 			}
 		}
@@ -53,7 +54,7 @@ func (l *Loop) bootMetrics(now time.Time, groups []nodegroups.Group) {
 	for _, k := range presentKeys(groups, "") {
 		for _, phase := range []learn.Phase{learn.Registered, learn.Ready, learn.FirstPod} {
 			for name, tau := range map[string]float64{"0.5": 0.5, "0.95": 0.95, "0.99": 0.99} {
-				bootSeconds.WithLabelValues(phase.String(), name, k.Zone, k.Type, k.Image, string(k.Market)).Set(l.leads.boots.Quantile(k, phase, tau).Seconds())
+				bootSeconds.WithLabelValues(phase.String(), name, k.Zone, k.Type, k.Image, string(k.Market)).Set(l.known.Boots.Quantile(k, phase, tau).Seconds())
 			}
 		}
 	}
@@ -69,14 +70,14 @@ func (l *Loop) bootStatus(status *v1alpha1.CapacityPoolStatus, pool *v1alpha1.Ca
 			break
 		}
 		quantile := func(tau float64) metav1.Duration {
-			return metav1.Duration{Duration: l.leads.boots.Quantile(k, learn.Ready, tau).Round(time.Second)}
+			return metav1.Duration{Duration: l.known.Boots.Quantile(k, learn.Ready, tau).Round(time.Second)}
 		}
 		status.LearnedBoot = append(status.LearnedBoot, v1alpha1.LearnedBoot{Zone: k.Zone, Type: k.Type, Image: k.Image, Market: string(k.Market),
-			Count: int32(l.leads.boots.Count(k, learn.Ready)), P50: quantile(0.5), P95: quantile(0.95), P99: quantile(0.99)})
+			Count: int32(l.known.Boots.Count(k, learn.Ready)), P50: quantile(0.5), P95: quantile(0.95), P99: quantile(0.99)})
 	}
 	condition := metav1.Condition{Type: "BootSlower", Status: metav1.ConditionFalse, Reason: "AsBefore", Message: "no image boots slower than the one before it", ObservedGeneration: pool.Generation}
 	var words []string
-	for _, s := range l.leads.boots.Slower() {
+	for _, s := range l.known.Boots.Slower() {
 		if slices.Contains(poolsOf(s, groups), pool.Name) {
 			words = append(words, s.String())
 		}

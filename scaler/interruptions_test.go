@@ -19,6 +19,7 @@ import (
 	"swell/nodegroups"
 	"swell/nodegroups/learn"
 	"swell/scaler/guard"
+	"swell/scaler/learned"
 	"swell/scaler/observe"
 )
 
@@ -65,8 +66,13 @@ func newNoticed(t *testing.T, mode v1alpha1.Mode) noticed {
 		}
 	}
 	l := &Loop{client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(node, &pool).Build(), kube: kubefake.NewClientset(node), cloud: cloud,
-		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), capacity: learn.NewCapacity()}
+		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1)}
 	l.options.Log = slog.New(slog.DiscardHandler)
+	l.notices = l.newNotices()
+	var err error
+	if l.known, err = learned.New(learn.Prior{}, l.clock.At); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.groups.Read(t.Context(), now, map[string]nodegroups.Selection{"general": {}}); err != nil {
 		t.Fatal(err)
 	}
@@ -94,12 +100,12 @@ func (n noticed) world() observe.World {
 func (n noticed) permit(w observe.World) {
 	policy, _ := w.Policy(time.Minute)
 	n.refuse(&policy, w)
-	n.notePolicy(policy)
+	n.notices.Permit(policy)
 }
 
 func (n noticed) keep(x nodegroups.Interruption) bool {
 	n.t.Helper()
-	kept, err := n.keepNotice(n.t.Context(), x)
+	kept, err := n.notices.Keep(n.t.Context(), n.client, x)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -161,7 +167,7 @@ func TestALifecycleActionKeepsTheDeadlineOfASpotNotice(t *testing.T) {
 		}
 		want := hook
 		want.Deadline = spot.Deadline
-		if got, ok := n.notedOn(n.node()); !ok || got.Kind != want.Kind || got.HookToken != want.HookToken || !got.Deadline.Equal(want.Deadline) {
+		if got, ok := n.notices.On(n.node()); !ok || got.Kind != want.Kind || got.HookToken != want.HookToken || !got.Deadline.Equal(want.Deadline) {
 			t.Errorf("the hook first: %t: the Node has %+v, want %+v", hookFirst, got, want)
 		}
 	}
@@ -173,7 +179,7 @@ func TestANoticeThatWasTakenFromItsNodeIsWithdrawn(t *testing.T) {
 	n.permit(n.world())
 	told := func() []nodegroups.Interruption {
 		t.Helper()
-		w, err := observe.Read(t.Context(), n.client, n.groups, n.now)
+		w, err := observe.Read(t.Context(), n.client, n.groups, &observe.Owed{}, n.now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +225,7 @@ func TestANoticeOfAnObservingPoolIsKeptForWhenItIsEnforced(t *testing.T) {
 	w := n.world()
 	policy, _ := w.Policy(time.Minute)
 	policy.Pools[0].Observe = true
-	n.notePolicy(policy)
+	n.notices.Permit(policy)
 	spot := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now, Deadline: n.now.Add(2 * time.Minute)}
 	hint := nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.RebalanceNotice, At: n.now}
 	for range 3 {

@@ -1,7 +1,6 @@
 package scaler
 
 import (
-	"cmp"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"swell/api/v1alpha1"
 	"swell/nodegroups"
 	"swell/nodegroups/learn"
+	"swell/scaler/learned"
 	"swell/scaler/observe"
 )
 
@@ -32,34 +32,29 @@ type lead struct {
 // Total is how far ahead room must be asked for.
 func (l lead) Total() time.Duration { return min(l.Boot+l.HPADelay+l.PodStart, mostLead) }
 
-// leads learns boots and pod starts from the stamps of Nodes and Pods, so that a scaler that starts anew knows at once
-// what is still running, and needs no memory of its own.
+// leads puts the boots that are known together with the starts of pods. These are learned from the stamps of Pods, so that a
+// scaler that starts anew knows at once what is still running, and needs no memory of its own.
 type leads struct {
 	clock config.Clock
 	given config.Lead
-	boots *learn.Boots
+	known *learned.Instances
 	pods  *learn.Durations[string] // by the workload that a Balloon guards
 	// seen are pod UIDs by workload that were learned from or never will be.
 	seen map[string]bool
-	// boot is each instance type's of a group, made at the first need after something was learned.
-	boot map[learn.BootKey]time.Duration
 }
 
-func newLeads(given config.Lead, clock config.Clock) (*leads, error) {
-	// what is configured is the prior's 95th percentile, in the usual proportion to its median
-	prior := func(p95 time.Duration) learn.Prior {
-		ratio := float64(learn.BootPrior.P50) / float64(learn.BootPrior.P95) // nanoseconds times nanoseconds are more than an int64 holds
-		return learn.Prior{P50: time.Duration(ratio * float64(p95)), P95: p95}
-	}
-	boots, err := learn.NewBoots(learn.BootOptions{Prior: prior(given.BootP95.Duration), OthersWeight: 20})
+// priorOf is a prior with what is configured as its 95th percentile, in the usual proportion to its median.
+func priorOf(p95 time.Duration) learn.Prior {
+	ratio := float64(learn.BootPrior.P50) / float64(learn.BootPrior.P95) // nanoseconds times nanoseconds are more than an int64 holds
+	return learn.Prior{P50: time.Duration(ratio * float64(p95)), P95: p95}
+}
+
+func newLeads(given config.Lead, clock config.Clock, known *learned.Instances) (*leads, error) {
+	pods, err := learn.NewDurations[string](learn.Options{Prior: priorOf(given.PodStart.Duration)})
 	if err != nil {
 		return nil, err
 	}
-	pods, err := learn.NewDurations[string](learn.Options{Prior: prior(given.PodStart.Duration)})
-	if err != nil {
-		return nil, err
-	}
-	return &leads{clock: clock, given: given, boots: boots, pods: pods, seen: map[string]bool{}, boot: map[learn.BootKey]time.Duration{}}, nil
+	return &leads{clock: clock, given: given, known: known, pods: pods, seen: map[string]bool{}}, nil
 }
 
 // forget drops what is known of workloads and pods that are gone.
@@ -88,8 +83,8 @@ func (l *leads) learnStarts(world observe.World, b *v1alpha1.Balloon, selector l
 		if p.Namespace != b.Namespace || l.seen[id] || p.Labels[v1alpha1.BalloonLabel] != "" || !selector.Matches(labels.Set(p.Labels)) {
 			continue
 		}
-		ready, isReady := podSince(p, corev1.PodReady)
-		bound, isBound := podSince(p, corev1.PodScheduled)
+		ready, isReady := learned.PodSince(p, corev1.PodReady)
+		bound, isBound := learned.PodSince(p, corev1.PodScheduled)
 		if !isReady || !isBound {
 			continue
 		}
@@ -106,45 +101,11 @@ func (l *leads) of(b *v1alpha1.Balloon, groups []nodegroups.Group) lead {
 	out := lead{HPADelay: l.given.HPADelay.Duration, PodStart: l.pods.Quantile(guarded(b), leadQuantile)}
 	for _, g := range groups {
 		for _, t := range g.InstanceTypes {
-			key := bootKey(g, t)
-			if _, known := l.boot[key]; !known {
-				l.boot[key] = l.boots.Quantile(key, learn.Ready, leadQuantile)
-			}
-			out.Boot = max(out.Boot, l.boot[key])
+			out.Boot = max(out.Boot, l.known.Ready(learned.Key(g, t), leadQuantile))
 		}
 	}
 	if out.Boot == 0 {
 		out.Boot = l.given.BootP95.Duration
 	}
 	return out
-}
-
-func bootKey(g nodegroups.Group, instanceType string) learn.BootKey {
-	return learn.BootKey{Zone: g.Zone, Type: instanceType, Image: g.Image, Market: g.Market}
-}
-
-// bootKeyOf an instance, which may be of another image than its group launches now.
-func bootKeyOf(g nodegroups.Group, in nodegroups.Instance) learn.BootKey {
-	key := bootKey(g, in.Type)
-	key.Image = cmp.Or(in.Image, g.Image)
-	return key
-}
-
-// since is when a Node's condition became true; false where it is not.
-func since(conditions []corev1.NodeCondition, kind corev1.NodeConditionType) (time.Time, bool) {
-	for _, c := range conditions {
-		if c.Type == kind {
-			return c.LastTransitionTime.Time, c.Status == corev1.ConditionTrue
-		}
-	}
-	return time.Time{}, false
-}
-
-func podSince(p *corev1.Pod, kind corev1.PodConditionType) (time.Time, bool) {
-	for _, c := range p.Status.Conditions {
-		if c.Type == kind {
-			return c.LastTransitionTime.Time, c.Status == corev1.ConditionTrue
-		}
-	}
-	return time.Time{}, false
 }

@@ -17,12 +17,12 @@ import (
 	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/balloon"
-	"swell/nodegroups"
-	"swell/nodegroups/learn"
 	"swell/scaler/act"
 	"swell/scaler/history"
 	"swell/scaler/history/backfill"
+	"swell/scaler/learned"
 	"swell/scaler/ledger"
+	"swell/scaler/notices"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
 	"swell/scaler/schedule"
@@ -33,13 +33,7 @@ type Cloud interface {
 	observe.Cloud
 	act.Cloud
 	// Interruptions waits a while for notices; each is given again until it is acknowledged.
-	Interruptions(ctx context.Context) ([]Notice, error)
-}
-
-// Notice is one interruption with the means to acknowledge it.
-type Notice struct {
-	nodegroups.Interruption
-	Ack func(context.Context) error
+	Interruptions(ctx context.Context) ([]notices.Notice, error)
 }
 
 // Options of a Loop.
@@ -70,7 +64,7 @@ type Loop struct {
 	hurry chan struct{}             // a plan is wanted without waiting for more events
 	apiAt atomic.Pointer[time.Time] // model time of the API server's last answer
 
-	tookOver time.Time // until everything was read afresh since then
+	tookOver observe.Takeover
 	events   events.EventRecorder
 	told     map[string]told // what pods were told by Events, by whose pods they are
 
@@ -78,17 +72,14 @@ type Loop struct {
 	planner   plan.Planner
 	memory    plan.Memory
 	workloads map[string]*workload
+	known     *learned.Instances
+	notices   *notices.Keeper
 	leads     *leads
-	capacity  *learn.Capacity
-	trouble   learn.Trouble
-	troubled  map[string]bool      // instances whose interruption was counted
-	ownFailed map[string]time.Time // by group, the newest launch of its own that is known to have failed
 	boots     bootsFile
 	// bootMetricsAt is when the quantiles of boots were last given out.
 	bootMetricsAt time.Time
-	// enforced are the pools that the last policy lets be changed; nil before the first.
-	enforced    atomic.Pointer[map[string]bool]
-	holiday     func(time.Time) bool // nil is none
+	// holiday says of a time whether its day is one; nil is none.
+	holiday     func(time.Time) bool
 	outputs     map[string]*output
 	leftovers   leftovers
 	version     string // of the API server, with its minor number and when it was asked for
@@ -144,10 +135,10 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, written: map[string]string{},
-		capacity:   learn.NewCapacity(),
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
+	loop.notices = loop.newNotices()
 	if d := o.Config.History.Datadog; d != nil {
 		loop.datadog = backfill.NewDatadog(*d)
 	}
@@ -225,9 +216,13 @@ func (l *Loop) Start(ctx context.Context) error {
 func (l *Loop) takeOver(ctx context.Context) error {
 	now := l.clock.Now()
 	l.apiAt.Store(&now)
-	l.tookOver = now
+	l.tookOver = observe.Takeover{At: now}
 	var err error
-	if l.leads, err = newLeads(l.options.Config.Lead, l.clock); err != nil {
+	given := l.options.Config.Lead
+	if l.known, err = learned.New(priorOf(given.BootP95.Duration), l.clock.At); err == nil {
+		l.leads, err = newLeads(given, l.clock, l.known)
+	}
+	if err != nil {
 		return fmt.Errorf("reading the configuration's lead: %w", err)
 	}
 	if country := l.options.Config.History.Holidays; country != "" {
@@ -293,12 +288,12 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
 	policy, problems, waits := l.policy(ctx, now, &world)
-	l.notePolicy(policy)
+	l.notices.Permit(policy)
 	l.readNotices(ctx, now, &world)
 	l.learnBoots(ctx, now, &world)
 	l.sample(ctx, now, world)
 	sizes := l.sizeBalloons(ctx, now, &world)
-	policy.JoinWithinOf = l.leads.joinWithin(world.Snapshot.Groups)
+	policy.JoinWithinOf = l.known.JoinWithin(world.Snapshot.Groups)
 	p := l.makePlan(now, &world, policy)
 	fillVirtual(sizes, p.Virtual)
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
@@ -329,7 +324,7 @@ func (l *Loop) note(out act.Outcome) {
 	l.groups.Launched(l.clock.Now(), out.Launched)
 	l.groups.Raised(l.clock.Now(), out.Raised)
 	l.groups.Asked(l.actor.Open())
-	l.noteCapacity(l.clock.Now(), out)
+	l.boots.news(l.known.Launched(l.clock.Now(), l.groups.List(), out.Launched, out.Unavailable))
 }
 
 // sayAgain is how long the same problem of the same object is not recorded again, though its words may carry new numbers.

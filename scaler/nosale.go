@@ -3,7 +3,6 @@ package scaler
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"swell/scaler/observe"
@@ -17,28 +16,7 @@ func (l *Loop) policy(ctx context.Context, now time.Time, world *observe.World) 
 	policy, problems = world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	problems = append(problems, world.Windows(now, &policy)...)
 	policy.Self = l.options.Self
-	policy.NoSale = cmp.Or(l.takingOver(*world), unread)
+	policy.NoSale = cmp.Or(l.tookOver.Unread(l.groups, world.Pools, *l.apiAt.Load()), unread)
 	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, *world)...)
 	return policy, problems, l.enforce(&policy, *world)
-}
-
-// takingOver is why nothing may be returned yet: what a predecessor saw last, or what a cache held while nobody acted on it,
-// is no ground to take a node away. Both the API server and every pool's groups must have answered since.
-func (l *Loop) takingOver(world observe.World) string {
-	if l.tookOver.IsZero() {
-		return ""
-	}
-	var pools []string
-	for _, p := range world.Pools {
-		pools = append(pools, p.Name)
-	}
-	why := l.groups.ReadSince(l.tookOver, pools)
-	if !l.apiAt.Load().After(l.tookOver) {
-		why = "the API server was not asked"
-	}
-	if why != "" {
-		return fmt.Sprintf("%s since this scaler took over at %s", why, l.tookOver.UTC().Format("15:04:05"))
-	}
-	l.tookOver = time.Time{}
-	return ""
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"swell/api/v1alpha1"
+	"swell/scaler/learned"
 	"swell/scaler/ledger"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -70,7 +71,7 @@ func (l *Loop) shadowing(now time.Time, world observe.World, policy plan.Policy,
 func (l *Loop) countWaits(pods []*corev1.Pod) {
 	bound := map[string]bool{}
 	for _, p := range pods {
-		at, ok := podSince(p, corev1.PodScheduled)
+		at, ok := learned.PodSince(p, corev1.PodScheduled)
 		if !ok || p.Spec.NodeName == "" || p.Labels[v1alpha1.BalloonLabel] != "" {
 			continue
 		}

@@ -109,10 +109,11 @@ func TestNothingIsReturnedUntilEverythingWasReadAfterTakingOver(t *testing.T) {
 	took := time.Now()
 	for _, apiFirst := range []bool{true, false} {
 		n := newNoticed(t, v1alpha1.Enforce)
-		n.tookOver = took.Add(time.Hour)
+		n.tookOver.At = took.Add(time.Hour)
+		unread := func() string { return n.tookOver.Unread(n.groups, n.world().Pools, *n.apiAt.Load()) }
 		before := n.now
 		n.apiAt.Store(&before)
-		after := n.tookOver.Add(time.Second)
+		after := n.tookOver.At.Add(time.Second)
 		steps := []struct {
 			do    func()
 			wants string
@@ -124,19 +125,19 @@ func TestNothingIsReturnedUntilEverythingWasReadAfterTakingOver(t *testing.T) {
 		if !apiFirst {
 			first, second = steps[1], steps[0]
 		}
-		if n.takingOver(n.world()) == "" {
+		if unread() == "" {
 			t.Fatal("nothing was read, and nodes may be returned")
 		}
 		first.do()
-		if why := n.takingOver(n.world()); !strings.Contains(why, first.wants) {
+		if why := unread(); !strings.Contains(why, first.wants) {
 			t.Errorf("after half of it: %q, want %q", why, first.wants)
 		}
 		second.do()
-		if why := n.takingOver(n.world()); why != "" || !n.tookOver.IsZero() {
+		if why := unread(); why != "" || !n.tookOver.At.IsZero() {
 			t.Errorf("all was read: %q", why)
 		}
 		n.apiAt.Store(&before)
-		if why := n.takingOver(n.world()); why != "" {
+		if why := unread(); why != "" {
 			t.Errorf("later: %q", why)
 		}
 	}

@@ -105,6 +105,9 @@ func (w *world) kill() {
 	w.fire("instance dies and its group replaces it")
 }
 
+// handlerTaint is what aws-node-termination-handler puts on a node at a rebalance recommendation.
+const handlerTaint = "aws-node-termination-handler/rebalance-recommendation"
+
 // taint marks a node as aws-node-termination-handler does at a rebalance recommendation.
 func (w *world) taint() {
 	living := w.living("spot")

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,14 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"swell/api/config"
 	"swell/nodegroups"
 	"swell/nodegroups/aws"
+	"swell/nodegroups/learn"
 	"swell/scaler/act"
+	"swell/scaler/learned"
 	"swell/scaler/ledger"
+	"swell/scaler/notices"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
 )
@@ -66,8 +71,11 @@ type scaler struct {
 	planner  plan.Planner // ends with the process
 	memory   plan.Memory
 	readAt   time.Time
-	learned  *learned
-	tookOver time.Time     // until everything was read since
+	known    *learned.Instances
+	unsaved  bool // something is known that successors are not handed yet
+	notices  *notices.Keeper
+	tookOver observe.Takeover
+	apiAt    time.Time     // when the cache was last as the API server is
 	done     chan struct{} // closed when the process is over
 }
 
@@ -90,13 +98,16 @@ func newScaler(ctx context.Context, w *world, id string, dir string) (*scaler, e
 	if err != nil {
 		return nil, err
 	}
-	known, err := w.recall()
+	known, err := learned.New(learn.Prior{}, config.Clock{}.At)
 	if err != nil {
 		return nil, err
 	}
-	s := &scaler{w: w, wire: c, learned: known, kube: k, cloud: &cloud{Client: client}, ledger: l, memory: plan.Memory{UnneededSince: map[string]time.Time{}}, done: make(chan struct{})}
+	s := &scaler{w: w, wire: c, known: known, kube: k, cloud: &cloud{Client: client}, ledger: l, memory: plan.Memory{UnneededSince: map[string]time.Time{}}, done: make(chan struct{})}
 	s.groups = observe.NewGroups(s.cloud)
-	return s, nil
+	s.notices = notices.NewKeeper(notices.Options{Kube: k, Groups: s.groups, Complete: client.Complete, Log: quiet})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return s, known.Take(w.now(), w.learned)
 }
 
 // run takes over and plans until the process crashes, is overtaken, or ctx ends.
@@ -120,7 +131,7 @@ func (s *scaler) run(ctx context.Context) {
 }
 
 func (s *scaler) takeOver(ctx context.Context) error {
-	s.tookOver = time.Now()
+	s.tookOver = observe.Takeover{At: time.Now()}
 	intents, open, err := act.TakeOver(ctx, s.kube, "swell-system", intentsName, s.wire.id)
 	if err != nil {
 		return err
@@ -147,7 +158,36 @@ func (s *scaler) note(out act.Outcome) {
 	s.groups.Launched(time.Now(), out.Launched)
 	s.groups.Raised(time.Now(), out.Raised)
 	s.groups.Asked(s.actor.Open())
-	s.learned.note(time.Now(), s.groups.List(), out)
+	news := s.known.Launched(time.Now(), s.groups.List(), out.Launched, out.Unavailable)
+	s.unsaved = s.unsaved || news
+}
+
+// save hands on what is known, as the loop's checkpoint does.
+func (s *scaler) save() error {
+	boots, capacity, err := s.known.JSON()
+	if err != nil {
+		return err
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	data, err := learned.Add(s.w.learned, s.w.now(), boots, capacity, false)
+	if err == nil {
+		s.w.learned, s.unsaved = data, false
+	}
+	return err
+}
+
+// receive keeps notices.
+func (s *scaler) receive(ctx context.Context) {
+	received, err := s.cloud.Interruptions(ctx)
+	if err != nil {
+		return // they come again
+	}
+	var list []notices.Notice
+	for _, r := range received {
+		list = append(list, notices.Notice{Interruption: r.Interruption, Ack: func(ctx context.Context) error { return s.cloud.Ack(ctx, r) }})
+	}
+	s.notices.Take(ctx, s.w.store.view(), list)
 }
 
 func (s *scaler) read(ctx context.Context, world observe.World) error {
@@ -158,12 +198,15 @@ func (s *scaler) read(ctx context.Context, world observe.World) error {
 // step is one tick, in the loop's order.
 func (s *scaler) step(ctx context.Context) error {
 	s.tick++
-	s.receive(ctx, s.w.store.view())
+	s.receive(ctx)
 	v, fresh := s.w.store.view(), true
 	if !s.w.calm && time.Now().Before(s.w.broken) {
 		v, fresh = s.w.frozen, false
 	}
 	current := fresh
+	if current {
+		s.apiAt = time.Now()
+	}
 	world, err := observe.Read(ctx, v, s.groups, &s.owed, time.Now())
 	if err != nil {
 		return err
@@ -177,12 +220,12 @@ func (s *scaler) step(ctx context.Context) error {
 		}
 		fresh = false // the cluster went on while AWS was asked
 	}
-	p, err := s.plan(ctx, v, &world, current)
+	p, err := s.plan(ctx, v, &world)
 	if err != nil {
 		return err
 	}
 	if s.holds() { // the fence stops the launches of any other
-		s.w.checkNeed(p, fresh, s.learned.joinWithin(world.Snapshot.Groups))
+		s.w.checkNeed(p, fresh, s.known.JoinWithin(world.Snapshot.Groups))
 	}
 	_ = s.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes) // with the next tick again
 	krand.Seed(int64(s.w.roll("names")))                     // the packing's engines draw from the same source when they are made
@@ -194,31 +237,28 @@ func (s *scaler) step(ctx context.Context) error {
 	if current && s.holds() {
 		s.w.checkLeft(s.wire.id)
 	}
-	if !s.wire.gone() {
-		out.Errors = append(out.Errors, s.learned.keep(s.w))
+	if s.unsaved && !s.wire.gone() {
+		out.Errors = append(out.Errors, s.save())
 	}
 	return errors.Join(out.Errors...)
 }
 
 // plan makes one of what is known now.
-func (s *scaler) plan(ctx context.Context, v *view, world *observe.World, current bool) (plan.Plan, error) {
+func (s *scaler) plan(ctx context.Context, v *view, world *observe.World) (plan.Plan, error) {
 	now := time.Now()
 	world.Snapshot.Draining = s.actor.Draining()
 	world.Snapshot.Balloons = s.w.demands(world.Snapshot.Pods)
 	policy, problems := world.Policy(2 * time.Minute)
-	policy.NoSale = s.noSale(ctx, v, world, current)
+	policy.NoSale = cmp.Or(s.tookOver.Unread(s.groups, world.Pools, s.apiAt), world.Budgets(ctx, v))
 	if len(problems) > 0 {
 		return plan.Plan{}, fmt.Errorf("reading the pool: %v", problems)
 	}
-	s.readNotices(ctx, world)
-	s.learned.read(now, &world.Snapshot)
-	policy.JoinWithinOf = s.learned.joinWithin(world.Snapshot.Groups)
-	p, memory := s.planner.Make(now, world.Snapshot, policy, s.memory)
-	if s.learned.lost(now, world.Snapshot.Groups, p) {
-		world.Snapshot.Unavailable = s.learned.capacity.Unavailable(now, world.Snapshot.Groups)
-		p, memory = s.planner.Make(now, world.Snapshot, policy, s.memory)
-	}
-	s.memory = memory
+	s.notices.Permit(policy)
+	s.notices.Read(ctx, now, world, func(node string, n nodegroups.Interruption) { s.actor.EndLifecycle(ctx, s.tick, node, n) })
+	news := s.known.Observe(now, &world.Snapshot)
+	policy.JoinWithinOf = s.known.JoinWithin(world.Snapshot.Groups)
+	p, memory, never := s.known.Plan(now, &s.planner, &world.Snapshot, policy, s.memory)
+	s.memory, s.unsaved = memory, s.unsaved || news || len(never) > 0
 	if len(p.Launches) > 0 {
 		for _, g := range world.Snapshot.Groups {
 			s.w.say("%s sees %s read at %s: desired %d, alive %d, returning %d, asked for %d", s.wire.id, g.Name,

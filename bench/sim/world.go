@@ -57,8 +57,7 @@ type world struct {
 	born      int
 	unready   map[string]time.Time // nodes that are not Ready, until when
 	neverJoin map[string]bool
-	boots     []byte // what scalers learned, as one hands it on
-	marks     []byte
+	learned   map[string][]byte // what scalers learned, as its ConfigMap holds it
 }
 
 // Shape of the cluster.

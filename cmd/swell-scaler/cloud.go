@@ -9,7 +9,7 @@ import (
 	"swell/api/config"
 	"swell/nodegroups"
 	"swell/nodegroups/aws"
-	"swell/scaler"
+	"swell/scaler/notices"
 )
 
 // cloud gives the loop AWS in the loop's own terms.
@@ -57,14 +57,14 @@ func inWords(problems []aws.Problem) []string {
 }
 
 // Interruptions implements scaler.Cloud.
-func (c cloud) Interruptions(ctx context.Context) ([]scaler.Notice, error) {
+func (c cloud) Interruptions(ctx context.Context) ([]notices.Notice, error) {
 	received, err := c.Client.Interruptions(ctx)
-	var notices []scaler.Notice
+	var list []notices.Notice
 	for _, r := range received {
-		notices = append(notices, scaler.Notice{
+		list = append(list, notices.Notice{
 			Interruption: r.Interruption,
 			Ack:          func(ctx context.Context) error { return c.Ack(ctx, r) },
 		})
 	}
-	return notices, err
+	return list, err
 }

@@ -10,8 +10,10 @@ import (
 	"swell/scaler/ledger"
 )
 
-func TestShadowAddsUpTheLedger(t *testing.T) {
-	dir := t.TempDir()
+// shadowLedger is of 21 minutes with a gap, one node that came, and launches that none followed.
+func shadowLedger(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	book, err := ledger.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +38,11 @@ func TestShadowAddsUpTheLedger(t *testing.T) {
 	add(20*time.Minute, count(5, 0, 0))
 	add(21*time.Minute, ledger.Entry{Action: "would-launch", Object: "x", Count: 3})
 	book.Close()
+	return dir
+}
 
+func TestShadowAddsUpTheLedger(t *testing.T) {
+	dir := shadowLedger(t)
 	code, stdout, stderr := swell(t, "shadow", "--ledger", dir, "--json")
 	var got shadowOutput
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 || len(got.Lines) != 1 {

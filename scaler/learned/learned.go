@@ -1,4 +1,4 @@
-// Package learned keeps what was learned of instances in a ConfigMap.
+// Package learned holds what a scaler learns of instances while it runs, and how a ConfigMap keeps it for the next.
 package learned
 
 import (
@@ -61,6 +61,30 @@ func packed(raw []byte) []byte {
 	_, _ = z.Write(raw) // a buffer takes all
 	_ = z.Close()
 	return b.Bytes()
+}
+
+// Add is a ConfigMap's binary data with what a scaler has learned since, as Instances.JSON gives it. Boots of both stay, so that a
+// scaler that stood still takes nothing away. Of capacity the scaler's word counts alone, as a success takes marks back, but for
+// marks that were imported since it read the data; now is model time.
+func Add(stored map[string][]byte, now time.Time, boots, capacity []byte, imported bool) (map[string][]byte, error) {
+	all, err := learn.NewBoots(learn.BootOptions{})
+	if err != nil {
+		return nil, err
+	}
+	marks := learn.NewCapacity()
+	if err = Read(stored, now, all, marks); err == nil {
+		err = all.Merge(boots)
+	}
+	if err == nil && imported {
+		if err = marks.Merge(now, capacity); err == nil {
+			capacity, err = json.Marshal(marks)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	merged, err := json.Marshal(all)
+	return Data(merged, capacity), err
 }
 
 // Merge is what either of two ConfigMaps has, and whether that is more than the first has. What the first knows of an instance

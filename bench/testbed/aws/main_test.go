@@ -26,43 +26,56 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestAKilledProcessGoesOn kills the real process and starts it again on its port.
-func TestAKilledProcessGoesOn(t *testing.T) {
+// process is an emulator that can be started again in its folder and on its address.
+type process struct {
+	t                   *testing.T
+	dir, fleet, address string
+}
+
+func newProcess(t *testing.T) process {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
+	p := process{t: t, dir: t.TempDir(), address: listener.Addr().String()}
 	listener.Close()
-	dir := t.TempDir()
 	raw, err := os.ReadFile("testdata/fleet.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	fleet := filepath.Join(dir, "fleet.yaml")
-	if err := os.WriteFile(fleet, []byte(strings.Replace(string(raw), "compression: 1", "compression: 1000", 1)), 0o644); err != nil {
+	p.fleet = filepath.Join(p.dir, "fleet.yaml")
+	if err := os.WriteFile(p.fleet, []byte(strings.Replace(string(raw), "compression: 1", "compression: 1000", 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	start := func() *exec.Cmd {
-		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), asProcess+"="+strings.Join([]string{"--dir", filepath.Join(dir, "log"), "--fleet", fleet, "--listen", address, "--seed", "3"}, "\n"))
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = c.Process.Kill() // it may have been killed before
-			_ = c.Wait()
-		})
-		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-			if answer, err := http.Get("http://" + address + "/_control/state"); err == nil {
-				answer.Body.Close()
-				return c
-			}
-		}
-		t.Fatal("the emulator does not answer")
-		return nil
+	return p
+}
+
+func (p process) start() *exec.Cmd {
+	p.t.Helper()
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), asProcess+"="+strings.Join([]string{"--dir", filepath.Join(p.dir, "log"), "--fleet", p.fleet, "--listen", p.address, "--seed", "3"}, "\n"))
+	if err := c.Start(); err != nil {
+		p.t.Fatal(err)
 	}
-	client := autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: awssdk.String("http://" + address), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), HTTPClient: plainBody{}})
+	p.t.Cleanup(func() {
+		_ = c.Process.Kill() // it may have been killed before
+		_ = c.Wait()
+	})
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if answer, err := http.Get("http://" + p.address + "/_control/state"); err == nil {
+			answer.Body.Close()
+			return c
+		}
+	}
+	p.t.Fatal("the emulator does not answer")
+	return nil
+}
+
+// TestAKilledProcessGoesOn kills the real process and starts it again on its port.
+func TestAKilledProcessGoesOn(t *testing.T) {
+	p := newProcess(t)
+	client := autoscaling.New(autoscaling.Options{Region: "ap-northeast-1", BaseEndpoint: awssdk.String("http://" + p.address), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), HTTPClient: plainBody{}})
 	launch := func() *autoscaling.LaunchInstancesOutput {
 		t.Helper()
 		return must[*autoscaling.LaunchInstancesOutput](t)(client.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{AutoScalingGroupName: awssdk.String("general-1a-spot"),
@@ -78,15 +91,15 @@ func TestAKilledProcessGoesOn(t *testing.T) {
 		}
 		return ids
 	}
-	process := start()
-	first := launch()
-	if err := process.Process.Kill(); err != nil {
+	first := p.start()
+	was := launch()
+	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = process.Wait() // it was killed
-	start()
-	if again := launch(); !sameJSON(first.Instances, again.Instances) {
-		t.Fatalf("the same token gave %+v, and after the restart %+v", first.Instances, again.Instances)
+	_ = first.Wait() // it was killed
+	p.start()
+	if again := launch(); !sameJSON(was.Instances, again.Instances) {
+		t.Fatalf("the same token gave %+v, and after the restart %+v", was.Instances, again.Instances)
 	}
 	for deadline := time.Now().Add(30 * time.Second); len(running()) != 7; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

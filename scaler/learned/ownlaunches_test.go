@@ -1,11 +1,11 @@
-package scaler
+package learned_test
 
 import (
 	"testing"
 	"time"
 
 	"swell/nodegroups"
-	"swell/nodegroups/learn"
+	"swell/scaler/plan"
 )
 
 // What a group fails of by itself is told in every reading and counts once; a later failure counts again.
@@ -13,20 +13,20 @@ func TestALaunchThatAGroupFailedOfByItselfMakesItUnavailableOnce(t *testing.T) {
 	now := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
 	g := nodegroups.Group{Name: "spot", Zone: "1a", Market: nodegroups.Spot, InstanceTypes: []string{"m6i.xlarge"},
 		Failed: []nodegroups.LaunchFailure{{Code: "InsufficientInstanceCapacity", Message: "none", Class: nodegroups.NoCapacity, At: now.Add(-time.Minute)}}}
-	l := &Loop{capacity: learn.NewCapacity()}
-	l.noteOwnLaunches(now, []nodegroups.Group{g})
-	got := l.capacity.Unavailable(now, []nodegroups.Group{g})
+	l := knownNothing(t)
+	l.Observe(now, &plan.Snapshot{Groups: []nodegroups.Group{g}})
+	got := l.Capacity.Unavailable(now, []nodegroups.Group{g})
 	if len(got) != 1 || got[0].Class != nodegroups.NoCapacity || got[0].Reason != "InsufficientInstanceCapacity: none" {
 		t.Fatalf("%+v", got)
 	}
 	over := got[0].Until
-	l.noteOwnLaunches(over, []nodegroups.Group{g})
-	if got := l.capacity.Unavailable(over, []nodegroups.Group{g}); len(got) != 0 {
+	l.Observe(over, &plan.Snapshot{Groups: []nodegroups.Group{g}})
+	if got := l.Capacity.Unavailable(over, []nodegroups.Group{g}); len(got) != 0 {
 		t.Errorf("the same failure counts twice: %+v", got)
 	}
 	g.Failed = append([]nodegroups.LaunchFailure{{Code: "InsufficientInstanceCapacity", Class: nodegroups.NoCapacity, At: over}}, g.Failed...)
-	l.noteOwnLaunches(over, []nodegroups.Group{g})
-	if got := l.capacity.Unavailable(over, []nodegroups.Group{g}); len(got) != 1 || got[0].Until.Sub(over) != 2*over.Sub(now) {
+	l.Observe(over, &plan.Snapshot{Groups: []nodegroups.Group{g}})
+	if got := l.Capacity.Unavailable(over, []nodegroups.Group{g}); len(got) != 1 || got[0].Until.Sub(over) != 2*over.Sub(now) {
 		t.Errorf("a later failure does not double the wait of %s: %+v", over.Sub(now), got)
 	}
 }
@@ -44,12 +44,12 @@ func TestALaunchThatAGroupFailedOfIsHeldAgainstWhatItNames(t *testing.T) {
 	} {
 		g := nodegroups.Group{Name: "spot", Zone: "1a", Market: nodegroups.Spot, InstanceTypes: types,
 			Failed: []nodegroups.LaunchFailure{{Class: nodegroups.NoCapacity, Type: c.kind, Zone: c.zone, At: now}}}
-		l := &Loop{capacity: learn.NewCapacity()}
-		l.noteOwnLaunches(now, []nodegroups.Group{g})
+		l := knownNothing(t)
+		l.Observe(now, &plan.Snapshot{Groups: []nodegroups.Group{g}})
 		for zone, want := range c.in {
 			for i, kind := range types {
 				other := nodegroups.Group{Name: "other", Zone: zone, Market: nodegroups.Spot, InstanceTypes: []string{kind}}
-				if got := len(l.capacity.Unavailable(now, []nodegroups.Group{other})); got > 0 != (want && i == 0) {
+				if got := len(l.Capacity.Unavailable(now, []nodegroups.Group{other})); got > 0 != (want && i == 0) {
 					t.Errorf("%s: %d refusals of %s in %s", name, got, kind, zone)
 				}
 			}
