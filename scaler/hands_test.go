@@ -14,10 +14,10 @@ import (
 	"swell/scaler/byhand"
 )
 
-// condition of a pool, as status, reason and message.
-func (w world) poolIs(pool, kind string) string {
+// poolOf is a CapacityPool as the API server has it.
+func (w world) poolOf(name string) v1alpha1.CapacityPool {
 	w.t.Helper()
-	raw, err := w.Kube.Discovery().RESTClient().Get().AbsPath("/apis/capacity.swell/v1alpha1/capacitypools/" + pool).DoRaw(w.t.Context())
+	raw, err := w.Kube.Discovery().RESTClient().Get().AbsPath("/apis/capacity.swell/v1alpha1/capacitypools/" + name).DoRaw(w.t.Context())
 	var got v1alpha1.CapacityPool
 	if err == nil {
 		err = json.Unmarshal(raw, &got)
@@ -25,7 +25,13 @@ func (w world) poolIs(pool, kind string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, c := range got.Status.Conditions {
+	return got
+}
+
+// condition of a pool, as status, reason and message.
+func (w world) poolIs(pool, kind string) string {
+	w.t.Helper()
+	for _, c := range w.poolOf(pool).Status.Conditions {
 		if c.Type == kind {
 			return fmt.Sprintf("%s %s %s", c.Status, c.Reason, c.Message)
 		}

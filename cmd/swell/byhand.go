@@ -57,6 +57,7 @@ func unfreezeCommand() *cobra.Command {
 	var f handFlags
 	c := &cobra.Command{
 		Use: "unfreeze [POOL | --all]", Short: "End a freeze that was made by command", Args: atMostOne("POOL"),
+		Example: "  swell unfreeze general\n  swell unfreeze --all",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := f.pool(cmd, args)
 			if err != nil {
@@ -104,6 +105,7 @@ func releaseCommand() *cobra.Command {
 	var f handFlags
 	c := &cobra.Command{
 		Use: "release POOL --zone ZONE", Short: "End a hold that was made by command", Args: atMostOne("POOL"),
+		Example: "  swell release general --zone ap-northeast-1a",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := f.pool(cmd, args)
 			if err != nil {

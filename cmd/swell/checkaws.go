@@ -47,8 +47,9 @@ func checkAWSCommand() *cobra.Command {
 		Long: "Tell before the first launch what AWS would refuse or fight: permissions, groups and their settings, subnets, quotas, the queue\n" +
 			"and the clock. The CapacityPools are those of --pools, or the cluster's. It only reads, with the credentials that it is given:\n" +
 			"run it as the role that swell-scaler has. What cannot be known is not proven, never ok.",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runCheckAWS(cmd, o) },
+		Example: "  swell check aws --config scaler.yaml --pools pools.yaml",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runCheckAWS(cmd, o) },
 	}
 	fl := c.Flags()
 	fl.StringVar(&o.config, "config", "", "configuration file of swell-scaler (required)")

@@ -55,8 +55,13 @@ type statusFlags struct {
 func handoverStatusCommand() *cobra.Command {
 	var f statusFlags
 	c := &cobra.Command{
-		Use:     "status --old-context A --new-context B",
-		Short:   "Say of each application how far it has moved, and who is behind for a deadline",
+		Use:   "status --old-context A --new-context B",
+		Short: "Say of each application how far it has moved, and who is behind for a deadline",
+		Long: `Say of each application, that is of each Balloon of either cluster, how far it has moved, and who is behind for a deadline.
+
+States: "not begun" (no traffic was seen in the new cluster), "on time" and "behind" (it arrives before or after the deadline at
+the pace since its first share there, or the deadline is over), "done" (the new cluster is ready for all of it), "unknown".
+Both contexts are of one kubeconfig, or of several in KUBECONFIG.`,
 		Example: "  swell handover status --old-context blue --new-context green --deadline 2026-12-20",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -145,12 +150,14 @@ func merged(a, b map[string]side) map[string]bool {
 	return all
 }
 
+func percent(share float64) string { return fmt.Sprintf("%.4g%%", 100*share) }
+
 // next is the first thing that keeps an application from moving on.
 func (a application) next() string {
 	of := a.Namespace + "/" + a.Balloon
 	switch {
 	case a.State == handover.Done && a.Old.Present && (a.Old.Ready == nil || *a.Old.Ready > 0):
-		return "take its workload and Balloon from the old cluster"
+		return "move what is left of the traffic, then take its workload and Balloon from the old cluster"
 	case a.State == handover.Done:
 		return ""
 	case a.Old.HistoryRows > 0 && a.New.HistoryRows == 0:
@@ -161,8 +168,15 @@ func (a application) next() string {
 		return "correct spec.share of Balloon " + of + " in the new cluster"
 	case a.Old.Queue && !a.New.Queue:
 		return "apply its QueueConsumer in the new cluster"
+	case a.Old.Present && a.Old.Share != nil && *a.Old.Share+*a.New.Share < 1-1e-9:
+		return fmt.Sprintf("raise spec.share in one: %s and %s leave %s of the demand without room in either", percent(*a.Old.Share), percent(*a.New.Share), percent(1-*a.Old.Share-*a.New.Share))
+	case a.New.Balloons == 0 && a.Begun == nil && *a.New.Share > 0:
+		return "wait until the new cluster wants balloons; if it stays without, see the conditions of Balloon " + of + " there"
 	case a.New.Running < a.New.Balloons:
 		return fmt.Sprintf("wait: %d of %d balloons have a place in the new cluster", a.New.Running, a.New.Balloons)
+	}
+	if a.Begun == nil && *a.New.Share > 0 {
+		return fmt.Sprintf("move %s of the traffic: the new cluster has the room", percent(*a.New.Share))
 	}
 	return "raise spec.share in the new cluster, wait for its balloons, then move the traffic"
 }
@@ -269,7 +283,7 @@ func printApplications(w io.Writer, apps []application, deadline time.Time) erro
 		case s.Share == nil:
 			return "?"
 		}
-		return fmt.Sprintf("%.4g%%", 100**s.Share)
+		return percent(*s.Share)
 	}
 	days := func(s side) string {
 		return fmt.Sprintf("%.1f d", float64(s.HistoryRows)*history.CoarseStep.Hours()/24)

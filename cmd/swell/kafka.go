@@ -64,6 +64,7 @@ func checkKafkaCommand() *cobra.Command {
 		Short: "Dial the Kafka clusters of swell-metrics' configuration and tell step by step what works",
 		Long: "Dial the Kafka clusters of swell-metrics' configuration and tell step by step what works: names, TLS, login, the brokers'\n" +
 			"versions, and what the ACLs allow on the groups and topics that are named. It only reads.",
+		Example: "  swell check kafka --config metrics.yaml --group orders --topic orders",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && o.config == "" {
 				return usageError{fmt.Errorf("%s: %q is not expected here; the configuration is given as --config %s", cmd.CommandPath(), args[0], args[0])}

@@ -26,6 +26,25 @@ func (e usageError) Unwrap() error { return e.error }
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "Error:", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(stderr, "Error:", err)
+		return exitFailed
+	}
+}
+
+func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "swell",
 		Short:         "Keeps a Kubernetes cluster ahead of its load",
@@ -45,25 +64,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return usageError{errors.New("swell: no command was given; give one of those above")}
 		},
 	}
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
 	})
 	root.AddCommand(forecastCommand(), backtestCommand(), checkCommand(), whyCommand(), replayCommand(), historyCommand(), scheduleCommand(), freezeCommand(), unfreezeCommand(), holdCommand(), releaseCommand(), handoverCommand(), shadowCommand(), uninstallCommand(), versionCommand())
-	err := root.Execute()
-	var usage usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "Error:", err)
-		return exitUsage
-	default:
-		fmt.Fprintln(stderr, "Error:", err)
-		return exitFailed
-	}
+	return root
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

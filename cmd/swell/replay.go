@@ -33,8 +33,12 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay --scenario S",
 		Short: "Play a load through swell and its peers on a simulated cluster, and compare what they serve and cost",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runReplay(cmd, o) },
+		Long: `Play a load through swell and its peers on a simulated cluster, and compare what they serve and cost. The scenario has the
+cluster, its boot times and prices; the load is its own, or --trace. The same seed gives the same figures.`,
+		Example: `  swell replay --scenario office-morning
+  swell replay --scenario core-120 --trace web.csv --timezone Asia/Tokyo --holidays JP --policy swell,reactive,static:5`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runReplay(cmd, o) },
 	}
 	fl := c.Flags()
 	fl.StringVar(&o.scenario, "scenario", "", "a YAML file, or one of "+strings.Join(replay.BuiltInNames(), ", ")+" (required)")

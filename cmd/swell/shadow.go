@@ -101,9 +101,12 @@ func shadowCommand() *cobra.Command {
 	var dir string
 	var asJSON, actions bool
 	c := &cobra.Command{
-		Use:     "shadow --ledger DIR",
-		Short:   "Say what pools that only observe would have done beside the scaler that acts",
-		Example: "  kubectl cp swell-system/swell-scaler-0:/var/lib/swell/ledger ledger && swell shadow --ledger ledger",
+		Use:   "shadow --ledger DIR",
+		Short: "Say what pools that only observe would have done beside the scaler that acts",
+		Long: `Say what pools that only observe would have done beside the scaler that acts: for each pool, zone and market what swell would
+have launched and returned, the nodes that the other scaler brought and how much later, node-hours and cost of both, and
+how long pods waited. It reads a copy of the ledger's folder, ledgerDir of swell-scaler's configuration.`,
+		Example: "  kubectl cp swell-system/POD:/var/lib/swell/ledger ledger && swell shadow --ledger ledger",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" {

@@ -92,6 +92,9 @@ func whyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "why [NAMESPACE/]NAME",
 		Short: "Say what the replicas of a QueueConsumer are counted from, and whether its HPA follows",
+		Long: `Say what the replicas of a QueueConsumer are counted from, and whether its HPA follows: the lag and the rates that
+swell-metrics last saw, the formula with its numbers, and what of the HPA, the workload or the metric stands against it.`,
+		Example: "  swell why shop/orders",
 		Args: func(cmd *cobra.Command, args []string) error {
 			_, _, err := f.consumer(args)
 			if err != nil {

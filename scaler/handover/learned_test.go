@@ -2,14 +2,21 @@ package handover
 
 import (
 	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"swell/nodegroups"
 	"swell/nodegroups/learn"
+	"swell/scaler/history"
 	"swell/scaler/learned"
 )
 
@@ -100,5 +107,48 @@ func TestWhatCannotBeMergedStays(t *testing.T) {
 	m, err := kube.CoreV1().ConfigMaps(o.Namespace).Get(t.Context(), learned.ConfigMap, metav1.GetOptions{})
 	if err != nil || string(m.BinaryData[learned.BootsKey]) != "no gzip" {
 		t.Errorf("%v, %v: it was written over", m.BinaryData, err)
+	}
+}
+
+// twoHistories are of shop/a and shop/b.
+func twoHistories(t *testing.T) File {
+	t.Helper()
+	raw, err := history.Encode(record(t, now.Add(-24*time.Hour), 200, 12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return File{Balloons: []Balloon{{Namespace: "shop", Name: "a", Demand: raw, Share: "90%"}, {Namespace: "shop", Name: "b", Demand: raw}}}
+}
+
+// One history that cannot be merged keeps no other from it, and is named.
+func TestOneBrokenHistoryKeepsNoOtherFromBeingImported(t *testing.T) {
+	f := twoHistories(t)
+	broken := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "swell-system", Name: history.Name("shop", "a"), Annotations: map[string]string{history.BalloonAnnotation: "shop/a"}},
+		BinaryData: map[string][]byte{"demand": []byte("no history")}}
+	kube := fake.NewClientset(broken)
+	o := Options{Namespace: "swell-system", Now: now}
+	moved, err := Import(t.Context(), kube, f, o)
+	if err == nil || !strings.Contains(err.Error(), broken.Name) || len(moved) != 1 || moved[0].Name != "shop/b" || moved[0].Done != "made" {
+		t.Errorf("%+v, %v: want shop/b made, and %s named", moved, err, broken.Name)
+	}
+	if err := kube.CoreV1().ConfigMaps(o.Namespace).Delete(t.Context(), broken.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	moved, err = Import(t.Context(), kube, f, o)
+	if err != nil || len(moved) != 2 || moved[0].Done != "made" || moved[0].Share != "90%" || moved[1].Done != "nothing new" {
+		t.Errorf("again: %+v, %v: want shop/a made, with its share", moved, err)
+	}
+}
+
+// An API server that does not answer is not asked for each of the histories.
+func TestAnImportEndsWhereNobodyAnswers(t *testing.T) {
+	kube := fake.NewClientset()
+	asked := 0
+	kube.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		asked++
+		return true, nil, &url.Error{Op: "Get", URL: "https://green", Err: errors.New("connection refused")}
+	})
+	if moved, err := Import(t.Context(), kube, twoHistories(t), Options{Namespace: "swell-system", Now: now}); err == nil || len(moved) != 0 || asked != 1 {
+		t.Errorf("%+v, %v, asked %d times: want one, and the error", moved, err, asked)
 	}
 }

@@ -2,7 +2,9 @@ package handover
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -45,6 +47,8 @@ func Export(ctx context.Context, kube kubernetes.Interface, namespace string, sh
 type Moved struct {
 	What string `json:"what"` // history or learned
 	Name string `json:"name"`
+	// Share of the old cluster when the file was written; empty where its Balloon was gone, and of what is no history.
+	Share string `json:"share,omitempty"`
 	// Rows of a history that became known.
 	Rows int `json:"rows"`
 	// Done is made, merged, or "nothing new".
@@ -63,50 +67,64 @@ type Options struct {
 	Now time.Time
 }
 
-// Import merges a file into a cluster. What was sampled or learned there already stays; a second import changes nothing.
+// Import merges a file into a cluster. What was sampled or learned there already stays; a second import changes nothing. What
+// cannot be merged keeps nothing else from it: the error names each, and what moved is given all the same.
 func Import(ctx context.Context, kube kubernetes.Interface, f File, o Options) ([]Moved, error) {
 	moved := []Moved{}
 	points := history.Checkpoints{Kube: kube, Namespace: o.Namespace}
-	for _, b := range f.Balloons {
-		old, err := history.Decode(b.Demand)
+	var failed []error
+	note := func(m Moved, err error) (goOn bool) {
 		if err != nil {
-			return moved, fmt.Errorf("importing the history of Balloon %s: %w; export it again", b.Key(), err)
-		}
-		here, err := points.Load(ctx, b.Namespace, b.Name)
-		if err != nil {
-			return moved, err
-		}
-		was := here.Record.Empty()
-		m := Moved{What: "history", Name: b.Key(), Rows: here.Record.Take(old, o.Now)}
-		switch {
-		case m.Rows == 0:
-			m.Done = "nothing new"
-		case was:
-			m.Done = "made"
-		default:
-			m.Done = "merged"
-		}
-		if m.Rows > 0 && !o.DryRun {
-			_, err = points.Update(ctx, b.Namespace, b.Name, func(p *history.Checkpoint) {
-				m.Rows, p.KeptUntil, p.Imported = p.Record.Take(old, o.Now), o.KeptUntil, f.mark(o)
-				if p.Backfilled == "" {
-					p.Backfilled = b.Backfilled
-				}
-			})
-		}
-		if err != nil {
-			return moved, err
+			failed = append(failed, err)
+			var transport *url.Error
+			return !errors.As(err, &transport) // who does not answer once is not asked for each
 		}
 		moved = append(moved, m)
+		return true
+	}
+	for _, b := range f.Balloons {
+		if !note(takeHistory(ctx, points, b, o, f.mark(o))) {
+			return moved, errors.Join(failed...)
+		}
 	}
 	for _, l := range f.Learned {
-		m, err := learnedMap(ctx, kube, l, o, f.mark(o))
-		if err != nil {
-			return moved, err
+		if !note(learnedMap(ctx, kube, l, o, f.mark(o))) {
+			break
 		}
-		moved = append(moved, m)
 	}
-	return moved, nil
+	return moved, errors.Join(failed...)
+}
+
+// takeHistory merges one Balloon's history into its checkpoint.
+func takeHistory(ctx context.Context, points history.Checkpoints, b Balloon, o Options, mark string) (Moved, error) {
+	m := Moved{What: "history", Name: b.Key(), Share: b.Share}
+	old, err := history.Decode(b.Demand)
+	if err != nil {
+		return m, fmt.Errorf("importing the history of Balloon %s: %w; export it again", b.Key(), err)
+	}
+	here, err := points.Load(ctx, b.Namespace, b.Name)
+	if err != nil {
+		return m, err
+	}
+	was := here.Record.Empty()
+	m.Rows = here.Record.Take(old, o.Now)
+	switch {
+	case m.Rows == 0:
+		m.Done = "nothing new"
+	case was:
+		m.Done = "made"
+	default:
+		m.Done = "merged"
+	}
+	if m.Rows > 0 && !o.DryRun {
+		_, err = points.Update(ctx, b.Namespace, b.Name, func(p *history.Checkpoint) {
+			m.Rows, p.KeptUntil, p.Imported = p.Record.Take(old, o.Now), o.KeptUntil, mark
+			if p.Backfilled == "" {
+				p.Backfilled = b.Backfilled
+			}
+		})
+	}
+	return m, err
 }
 
 // learnedMap makes a ConfigMap of what was learned, or merges it into that which is there. One whose content is not known stays

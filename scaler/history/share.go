@@ -25,6 +25,7 @@ const (
 // unknown while that is between two.
 type sharing struct {
 	begun    bool
+	supposed bool    // no past told of the traffic: it was taken for what is asked
 	traffic  float64 // what samples are divided by
 	asked    float64
 	changing bool
@@ -36,7 +37,7 @@ type sharing struct {
 // unknown.
 func (s *sharing) of(at time.Time, served, asked, expected float64) Demand {
 	if !s.begun {
-		*s = sharing{begun: true, traffic: asked, asked: asked}
+		*s = sharing{begun: true, supposed: true, traffic: asked, asked: asked}
 	}
 	if asked != s.asked {
 		s.asked, s.changing, s.since, s.nearFrom = asked, true, at, time.Time{}
@@ -64,14 +65,14 @@ func (s *sharing) follow(at time.Time, served, expected float64) Demand {
 	case waited < shareSettle:
 		s.nearFrom = time.Time{}
 	case waited >= shareGiveUp && !(s.traffic == 0 && served < shareIdle*s.asked*expected):
-		s.traffic, s.changing = s.asked, false
+		s.traffic, s.changing, s.supposed = s.asked, false, false
 		return s.divided(served)
 	case to <= math.Log(shareNear) && to <= from:
 		if s.nearFrom.IsZero() {
 			s.nearFrom = at
 		}
 		if at.Sub(s.nearFrom) >= shareSteady {
-			s.traffic, s.changing = s.asked, false
+			s.traffic, s.changing, s.supposed = s.asked, false, false
 			return s.divided(served)
 		}
 	default:

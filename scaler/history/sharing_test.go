@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"swell/scaler/forecast"
+	"swell/scaler/series"
 )
 
 // Each case is what a cluster serves of an expected 100 pods in the minutes after its share went from one to another.
@@ -84,4 +85,59 @@ func TestTheProfileLivesByTheLocalClock(t *testing.T) {
 	if v := (&profile{location: paris}).at(change); !math.IsNaN(v) {
 		t.Errorf("a profile of nothing says %g", v)
 	}
+}
+
+// What is sampled while a past is being read is divided by the share that is asked for. Where the past says that the traffic had
+// another, it is not learned, and no share is recorded: the traffic is followed from there.
+func TestSamplesBeforeThePastIsReadAreOfTheTrafficThatItKnows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before, asked, served float64 // the share that the past ends with; pods
+		learned               bool
+	}{
+		"a new cluster without traffic":          {0, 0.5, 0, false},
+		"an old one whose traffic did not go":    {1, 0.5, 100, false},
+		"one that goes on":                       {0.5, 0.5, 50, true},
+		"one that goes on with all of the load":  {1, 1, 100, true},
+		"one that nothing was ever recorded for": {math.NaN(), 0.5, 50, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &Record{}
+			if r.Fill(flat(monday.Add(-14*24*time.Hour), 14*288, 100)); !math.IsNaN(tc.before) {
+				r.noteShare(floorDiv(monday.Add(-time.Hour).Unix(), minuteSeconds), tc.before)
+			}
+			reading, err := NewWorkload(forecast.Options{}, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for m := range 4 {
+				reading.Take(Reading{At: monday.Add(time.Duration(m) * time.Minute), Elapsed: time.Minute, Demand: known(tc.served, ""), Share: tc.asked, Replicas: 9})
+			}
+			w, err := NewWorkload(forecast.Options{}, nil, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Adopt(reading)
+			last := w.Take(Reading{At: monday.Add(4 * time.Minute), Elapsed: time.Minute, Demand: known(tc.served, ""), Share: tc.asked, Replicas: 9})
+			r.Add(w.Tail())
+			minutes, _ := r.Minutes()
+			rows := 0
+			for _, v := range minutes.Values {
+				if !math.IsNaN(v) {
+					rows++
+				}
+			}
+			shares := r.Shares()
+			if (rows > 0) != tc.learned || (last.Class == Known) != tc.learned || len(shares) != 1 || tc.learned == (shares[0].Share != tc.asked) {
+				t.Errorf("%d minutes are learned, shares %v, and then %s: want them learned %t", rows, shares, last.Class, tc.learned)
+			}
+		})
+	}
+}
+
+func flat(from time.Time, rows int, pods float64) series.Series {
+	s := series.Series{Start: from, Step: CoarseStep}
+	for range rows {
+		s.Append(pods, 0)
+	}
+	return s
 }

@@ -286,8 +286,12 @@ func (w *Workload) Saved(t Tail) {
 	}
 }
 
-// Adopt takes over what another workload has sampled since the past that w was made of.
+// Adopt takes over what another workload has sampled since the past that w was made of. What it divided by a share that the past
+// knows the traffic had not is unknown.
 func (w *Workload) Adopt(other *Workload) {
+	if w.sharing.begun && other.sharing.supposed && w.sharing.traffic != other.sharing.traffic {
+		other.disbelieve()
+	}
 	for i, c := range other.tail.codes {
 		w.feed(other.tail.first+int64(i), c)
 	}
@@ -296,6 +300,21 @@ func (w *Workload) Adopt(other *Workload) {
 	}
 	w.marks, w.open, w.last = other.marks, other.open, other.last
 	w.tail, w.tailShares = other.tail, other.tailShares
+}
+
+// disbelieve makes unknown what was divided by a share that was only supposed.
+func (w *Workload) disbelieve() {
+	for _, codes := range [][]code{w.tail.codes, w.open.samples} {
+		for i, c := range codes {
+			if c.known() {
+				codes[i] = code(ShareChange)
+			}
+		}
+	}
+	w.open.sum, w.open.known, w.tailShares, w.sharing = 0, 0, nil, sharing{}
+	if w.last.Class == Known {
+		w.last = Sample{At: w.last.At, Share: math.NaN(), Demand: Unknown(ShareChange, "it was sampled before the past was read, in which the traffic had another share")}
+	}
 }
 
 func minuteTime(row int64) time.Time { return time.Unix(row*minuteSeconds, 0).UTC() }
