@@ -180,13 +180,18 @@ func ofOneNode(key, value string, n *corev1.Node) bool {
 
 // passing reports whether a taint of this key comes and goes in a node's life, so that a new node is not judged by it.
 func passing(key string) bool {
-	for _, part := range []string{"node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "startup-taint.", "ignore-taint.", "not-ready", "uninitialized",
-		"ToBeDeleted", "DeletionCandidate", "karpenter.sh/", "capacity.swell/", "aws-node-termination-handler/"} {
-		if strings.Contains(key, part) {
-			return true
-		}
-	}
-	return false
+	return StartupTaint(key) || contains(key, "node.kubernetes.io/", "ToBeDeleted", "DeletionCandidate", "karpenter.sh/", "capacity.swell/", "aws-node-termination-handler/")
+}
+
+// StartupTaint reports whether a taint of this key is on a node until something on it has started, by Kubernetes' own names,
+// cluster-autoscaler's prefixes for such taints, and what network and storage drivers call theirs.
+func StartupTaint(key string) bool {
+	return contains(key, corev1.TaintNodeNotReady, corev1.TaintNodeNetworkUnavailable, "node.cloudprovider.kubernetes.io/", "startup-taint.", "ignore-taint.",
+		"not-ready", "uninitialized")
+}
+
+func contains(key string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(key, part) })
 }
 
 // ready is the node's Ready condition if it is true.

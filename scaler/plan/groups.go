@@ -22,10 +22,13 @@ type group struct {
 	unavailable string   // why it cannot launch now; empty is that it can
 	halted      string   // why nothing may be bought in it at all, as frozen says
 	neighbours  []*group // the groups that share a subnet, itself included
+	joinsHere   bool     // most of its instances are nodes of this cluster
+	foreign     string   // why it is taken to be another cluster's; empty is that it is not
 	broken      string   // why its launches are known to be no use, until somebody has looked at it
 	alive       int      // instances that are not terminating
 	size        int      // alive, or as many as were asked for
 	leaving     int      // alive, but about to go
+	missing     int      // asked for so long ago that they are not counted on
 	templates   int64    // nodes made from the template so far
 	base        int64    // those of them that are on their way already
 	bought      int      // by this plan
@@ -124,7 +127,7 @@ func (g *group) total() int { return g.size + g.bought - g.sold }
 func (g *group) most() int { return g.total() + g.Returning }
 
 // staying is what the group has after the plan and the interruptions.
-func (g *group) staying() int { return g.total() - g.leaving }
+func (g *group) staying() int { return g.total() - g.leaving - g.missing }
 
 // zones of the pool's groups and of its holds, sorted.
 func (p *pool) zones(now time.Time) []string {

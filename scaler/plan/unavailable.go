@@ -95,6 +95,12 @@ func (w *world) readHalts() {
 				g.neighbours = append(g.neighbours, h)
 			}
 		}
+		if g.halted = cmp.Or(g.Unusable, g.foreign); g.halted != "" {
+			if g.Unusable == "" { // else the reading has said so
+				w.problem("group "+g.Name, g.foreign, "give each cluster's groups tags of their own, and set clusterName; until then nothing is bought in it, and none of its instances is given up")
+			}
+			continue
+		}
 		if g.halted = g.frozen(); g.halted != "" && g.broken == "" {
 			w.problem("group "+g.Name, g.halted, "correct its launch template; nothing is bought in it and none of its nodes is returned until it can be read")
 		}
