@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,4 +117,11 @@ func TestPodsOfAnInstanceInStandbyNeedNoOtherPlace(t *testing.T) {
 	expect(t, p, len(p.Launches)+len(p.Lost)+len(p.Terminations)+len(p.Replacements) == 0, "nobody evicts them")
 	p = c.pods("more", 2, "1", "").plan()
 	expect(t, p, len(p.Launches) == 1, "it takes no more")
+}
+
+func TestANodeThatIsCordonedByHandIsSaidToStay(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 2)
+	c.s.Nodes[0].Spec.Unschedulable = true
+	p := c.slackFor(time.Hour)
+	expect(t, p, strings.Contains(keptWhy(p, "i-0001"), "cordoned") && len(p.Terminations) == 1, "the other one goes")
 }

@@ -73,6 +73,7 @@ type node struct {
 	kind       kind
 	group      *group // nil for nodes of no pool
 	instance   *nodegroups.Instance
+	cordoned   bool  // by another hand
 	order      int64 // among those not up yet: by group, then as they came
 }
 
@@ -173,7 +174,9 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 		case notice != nil || draining[n.Name] || n.Annotations[DrainingAnnotation] != "" || n.DeletionTimestamp != nil || st.instance != nil && st.instance.Lifecycle == nodegroups.Terminating:
 			w.leaving = append(w.leaving, leave{name: n.Name, group: st.group, inst: st.instance, notice: notice})
 			w.markLeaving(st)
-		case n.Spec.Unschedulable || st.instance != nil && st.instance.Lifecycle == nodegroups.Standby:
+		case n.Spec.Unschedulable:
+			st.cordoned = true
+		case st.instance != nil && st.instance.Lifecycle == nodegroups.Standby:
 		case isReady(n) && st.group != nil && w.mayJoin(st.group, *st.instance) && st.group.starting(n, st.instance):
 			st.kind = booting
 			n = w.joining(n, st.group, st.instance)
