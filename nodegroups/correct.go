@@ -29,7 +29,8 @@ type Correction struct {
 //     most that a node shows counts, and less than the template has only by two nodes: devices fail one by one.
 //   - Labels that all nodes share are taken, and labels that all of them lack are dropped by the same rule; those that name one
 //     node or instance are not taken.
-//   - Taints that all nodes share are taken, except those that come and go; a taint of the template is never dropped.
+//   - Taints that all nodes share are taken at once, except those that come and go: what a node refuses would be bought for again and
+//     again. A taint of the template is never dropped.
 func Correct(groups []Group, nodes []*corev1.Node) ([]Group, []Correction) {
 	byID := map[string]*corev1.Node{}
 	for _, n := range nodes {
@@ -101,8 +102,7 @@ func corrected(t Template, nodes []*corev1.Node) (Template, []string) {
 	what := correctResources(out.Allocatable, nodes, isSettled)
 	what = append(what, correctLabels(out.Labels, nodes, isSettled)...)
 	for _, taint := range nodes[0].Spec.Taints {
-		if passing(taint.Key) || slices.ContainsFunc(out.Taints, func(o corev1.Taint) bool { return o.MatchTaint(&taint) }) ||
-			!slices.ContainsFunc(nodes, settled) {
+		if passing(taint.Key) || slices.ContainsFunc(out.Taints, func(o corev1.Taint) bool { return o.MatchTaint(&taint) }) {
 			continue
 		}
 		if !slices.ContainsFunc(nodes, func(n *corev1.Node) bool {
