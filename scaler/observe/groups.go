@@ -44,6 +44,7 @@ type Groups struct {
 	short       map[string]shortfall // by group, of those that have less than they want
 	seen        map[string]bool      // by instance id: whether it had run for long when it was first seen
 	owing       map[types.UID]owing  // by workload
+	shown       *nodegroups.Shown    // what nodes showed that are gone
 	prepaid     nodegroups.Prepaid   // of the whole account
 	// prepaidProblems are what could not be read of it.
 	prepaidProblems []plan.Problem
@@ -86,7 +87,7 @@ type reading struct {
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
 	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{}, returned: map[string]bool{},
-		short: map[string]shortfall{}, seen: map[string]bool{}, owing: map[types.UID]owing{}}
+		shown: nodegroups.NewShown(), short: map[string]shortfall{}, seen: map[string]bool{}, owing: map[types.UID]owing{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,
