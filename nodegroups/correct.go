@@ -25,10 +25,12 @@ type Correction struct {
 // show. Nodes that the group would launch alike go first; only without any are those of an older image or version heard.
 //
 //   - Of each resource the least that a node shows counts, also against the group's tags: the scheduler will see the node, not
-//     the tag. A resource that no node shows is dropped once one has been Ready for five minutes.
+//     the tag. A resource that no node shows is dropped once one has been Ready for five minutes. Of a device plugin's resource the
+//     most that a node shows counts, and less than the template has only by two nodes: devices fail one by one.
 //   - Labels that all nodes share are taken, and labels that all of them lack are dropped by the same rule; those that name one
 //     node or instance are not taken.
-//   - Taints that all nodes share are taken, except those that come and go; a taint of the template is never dropped.
+//   - Taints that all nodes share are taken at once, except those that come and go: what a node refuses would be bought for again and
+//     again. A taint of the template is never dropped.
 func Correct(groups []Group, nodes []*corev1.Node) ([]Group, []Correction) {
 	byID := map[string]*corev1.Node{}
 	for _, n := range nodes {
@@ -100,8 +102,7 @@ func corrected(t Template, nodes []*corev1.Node) (Template, []string) {
 	what := correctResources(out.Allocatable, nodes, isSettled)
 	what = append(what, correctLabels(out.Labels, nodes, isSettled)...)
 	for _, taint := range nodes[0].Spec.Taints {
-		if passing(taint.Key) || slices.ContainsFunc(out.Taints, func(o corev1.Taint) bool { return o.MatchTaint(&taint) }) ||
-			!slices.ContainsFunc(nodes, settled) {
+		if passing(taint.Key) || slices.ContainsFunc(out.Taints, func(o corev1.Taint) bool { return o.MatchTaint(&taint) }) {
 			continue
 		}
 		if !slices.ContainsFunc(nodes, func(n *corev1.Node) bool {
@@ -116,32 +117,35 @@ func corrected(t Template, nodes []*corev1.Node) (Template, []string) {
 }
 
 func correctResources(template corev1.ResourceList, nodes []*corev1.Node, isSettled bool) []string {
-	least := corev1.ResourceList{}
+	shown := corev1.ResourceList{}
 	for _, n := range nodes {
 		for name, q := range n.Status.Allocatable {
 			// nothing shown is not yet shown: a device plugin registers its resource with zero first
-			if have, ok := least[name]; !q.IsZero() && (!ok || q.Cmp(have) < 0) {
-				least[name] = q.DeepCopy()
+			if have, ok := shown[name]; !q.IsZero() && (!ok || q.Cmp(have) < 0 != ofDevices(name)) {
+				shown[name] = q.DeepCopy()
 			}
 		}
 	}
 	var what []string
-	for name, q := range least {
+	for name, q := range shown {
 		had, ok := template[name]
-		if ok && had.Cmp(q) == 0 {
+		if ok && (had.Cmp(q) == 0 || ofDevices(name) && q.Cmp(had) < 0 && len(nodes) < 2) {
 			continue
 		}
 		template[name] = q
 		what = append(what, fmt.Sprintf("%s is %s by its nodes, the template had %s", name, q.String(), given(had, ok)))
 	}
 	for name, had := range template {
-		if _, ok := least[name]; !ok && isSettled {
+		if _, ok := shown[name]; !ok && isSettled && !(ofDevices(name) && len(nodes) < 2) {
 			delete(template, name)
 			what = append(what, fmt.Sprintf("%s is on no node, the template had %s", name, had.String()))
 		}
 	}
 	return what
 }
+
+// ofDevices says whether a resource is a device plugin's.
+func ofDevices(name corev1.ResourceName) bool { return strings.Contains(string(name), "/") }
 
 func given(q resource.Quantity, ok bool) string {
 	if !ok {
@@ -180,13 +184,18 @@ func ofOneNode(key, value string, n *corev1.Node) bool {
 
 // passing reports whether a taint of this key comes and goes in a node's life, so that a new node is not judged by it.
 func passing(key string) bool {
-	for _, part := range []string{"node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "startup-taint.", "ignore-taint.", "not-ready", "uninitialized",
-		"ToBeDeleted", "DeletionCandidate", "karpenter.sh/", "capacity.swell/", "aws-node-termination-handler/"} {
-		if strings.Contains(key, part) {
-			return true
-		}
-	}
-	return false
+	return StartupTaint(key) || contains(key, "node.kubernetes.io/", "ToBeDeleted", "DeletionCandidate", "karpenter.sh/", "capacity.swell/", "aws-node-termination-handler/")
+}
+
+// StartupTaint reports whether a taint of this key is on a node until something on it has started, by Kubernetes' own names,
+// cluster-autoscaler's prefixes for such taints, and what network and storage drivers call theirs.
+func StartupTaint(key string) bool {
+	return contains(key, corev1.TaintNodeNotReady, corev1.TaintNodeNetworkUnavailable, "node.cloudprovider.kubernetes.io/", "startup-taint.", "ignore-taint.",
+		"not-ready", "uninitialized")
+}
+
+func contains(key string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(key, part) })
 }
 
 // ready is the node's Ready condition if it is true.

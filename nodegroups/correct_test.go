@@ -1,6 +1,7 @@
 package nodegroups_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -86,10 +87,11 @@ func TestNodesThatDoNotTellAreNotHeard(t *testing.T) {
 }
 
 // A device plugin registers after Ready: a young node's missing GPU is not the template's.
-func TestAGPUIsGivenUpOnlyWhenANodeHasLongBeenReadyWithoutIt(t *testing.T) {
+func TestAGPUIsGivenUpOnlyWhenNodesHaveLongBeenReadyWithoutIt(t *testing.T) {
 	template := nodegroups.Template{Allocatable: resources("nvidia.com/gpu", "4", "cpu", "8"), Labels: map[string]string{"gpu": "yes"}}
 	for ready, want := range map[time.Duration]string{time.Minute: "4", 10 * time.Minute: ""} {
-		got, _ := nodegroups.Correct(oneGroup(template, instance("i-1", "m")), []*corev1.Node{node("i-1", ready, resources("cpu", "8", "nvidia.com/gpu", "0"))})
+		bare := resources("cpu", "8", "nvidia.com/gpu", "0")
+		got, _ := nodegroups.Correct(oneGroup(template, instance("i-1", "m"), instance("i-2", "m")), []*corev1.Node{node("i-1", ready, bare), node("i-2", ready, bare)})
 		has(t, got[0].Template.Allocatable, "nvidia.com/gpu", want)
 		if _, ok := got[0].Template.Labels["gpu"]; ok != (want != "") {
 			t.Errorf("after %s the label is there: %t", ready, ok)
@@ -128,5 +130,34 @@ func TestLeastIsWhatEveryTemplateGives(t *testing.T) {
 	has(t, got.Allocatable, "nvidia.com/gpu", "")
 	if len(got.Labels) != 1 || got.Labels["a"] != "1" {
 		t.Errorf("labels %v", got.Labels)
+	}
+}
+
+// A GPU that fell off one node says nothing of the next node; what two nodes lack, the type or the tag is wrong about.
+func TestASickGPUDoesNotBlockItsGroup(t *testing.T) {
+	for name, c := range map[string]struct {
+		shows []string
+		want  string
+	}{
+		"one of eight is lost":       {[]string{"7"}, "8"},
+		"the driver failed":          {[]string{"0"}, "8"},
+		"one of two nodes is well":   {[]string{"8", "3"}, "8"},
+		"time slicing shows more":    {[]string{"32"}, "32"},
+		"both have four":             {[]string{"4", "4"}, "4"},
+		"the tag is wrong about two": {[]string{"0", "0"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var instances []nodegroups.Instance
+			var nodes []*corev1.Node
+			for i, shows := range c.shows {
+				id := fmt.Sprintf("i-%d", i)
+				instances = append(instances, instance(id, "m"))
+				nodes = append(nodes, node(id, time.Hour, resources("cpu", "95", "nvidia.com/gpu", shows)))
+			}
+			got, _ := nodegroups.Correct(oneGroup(nodegroups.Template{Allocatable: resources("cpu", "96", "nvidia.com/gpu", "8")}, instances...), nodes)
+			if q, ok := got[0].TemplateOf("m").Allocatable["nvidia.com/gpu"]; ok != (c.want != "") || ok && q.String() != c.want {
+				t.Errorf("%s GPUs: want %q", q.String(), c.want)
+			}
+		})
 	}
 }

@@ -51,6 +51,12 @@ type Group struct {
 	// Failed are the group's own launches of late, newest first, while it stays below its desired capacity: those of a raised
 	// desired capacity or of a replacement, of which no call tells.
 	Failed []LaunchFailure
+	// ShortSince is since when the group has had fewer instances than it wants without getting one more; zero is that it has as
+	// many, or that it is not known.
+	ShortSince time.Time
+	// Unusable is why nothing can be bought in the group, such as a suspended Launch process, with the mend; empty is that it can.
+	// Its nodes count and are looked after all the same.
+	Unusable string
 	// HourlyPrice of one instance; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Returning instances were returned and are no longer in Desired, but no reading has shown yet that the group's desired
@@ -76,7 +82,13 @@ const (
 	Pending     Lifecycle = "Pending"   // launched, not in service
 	InService   Lifecycle = "InService" // the service counts it as running
 	Terminating Lifecycle = "Terminating"
+	// Standby is an instance that somebody took out of service for a while: it runs on with its pods, takes no new ones, and is not
+	// counted in its group's desired capacity.
+	Standby Lifecycle = "Standby"
 )
+
+// Counts says whether an instance is one of those that its group's desired capacity asks for.
+func (l Lifecycle) Counts() bool { return l != Terminating && l != Standby }
 
 // Instance is one EC2 instance of a group.
 type Instance struct {
@@ -88,6 +100,8 @@ type Instance struct {
 	LaunchedAt time.Time
 	// Image that it was launched from; empty is unknown.
 	Image string
+	// Found says that it had run for long when it was first seen: whether it ever was to be a node of this cluster is not known.
+	Found bool
 	// Outdated says that the group would launch it otherwise now: another image or launch template version.
 	Outdated bool
 	// ProviderID is what its Node carries in spec.providerID.
@@ -244,7 +258,7 @@ const (
 func (g Group) Alive() int {
 	n := 0
 	for _, i := range g.Instances {
-		if i.Lifecycle != Terminating {
+		if i.Lifecycle.Counts() {
 			n++
 		}
 	}

@@ -92,6 +92,9 @@ func (l *Loop) poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p pl
 	if len(status.Zones) == 0 {
 		condition.Status, condition.Reason = metav1.ConditionFalse, "NoGroups"
 		condition.Message = strings.Join(append([]string{"no Auto Scaling group of this pool is known"}, status.Problems...), "; ")
+	} else if read := world.Snapshot.PoolsAt[pool.Name]; policy.MaxAge > 0 && now.Sub(read) > policy.MaxAge {
+		condition.Status, condition.Reason = metav1.ConditionFalse, "Stale"
+		condition.Message = fmt.Sprintf("its groups were last read at %s; nothing is returned until they are read again", l.clock.RealTime(read).UTC().Format(time.RFC3339))
 	}
 	all := append([]metav1.Condition{condition}, l.handConditions(pool, policy, now)...)
 	status.Conditions = conditions(pool.Status.Conditions, at, all...)

@@ -66,6 +66,10 @@ func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegrou
 			continue
 		}
 		problems = append(problems, c.unknownImage(ctx, g.Name, d)...)
+		if problem := suspended(d); problem != nil {
+			g.Unusable = problem.What
+			problems = append(problems, *problem)
+		}
 		failed, unread := c.failedActivities(ctx, g)
 		problems = append(problems, unread...)
 		zones, problem := c.perZone(ctx, s, g, d)
@@ -213,6 +217,18 @@ func refused(s nodegroups.Selection, name string, d astypes.AutoScalingGroup) *P
 	return nil
 }
 
+// suspended says that a group starts nothing, whatever it is asked for.
+func suspended(d astypes.AutoScalingGroup) *Problem {
+	for _, p := range d.SuspendedProcesses {
+		if awssdk.ToString(p.ProcessName) == "Launch" {
+			name := awssdk.ToString(d.AutoScalingGroupName)
+			return &Problem{name, "its Launch process is suspended (" + awssdk.ToString(p.SuspensionReason) + ")",
+				"resume it: aws autoscaling resume-processes --auto-scaling-group-name " + name + " --scaling-processes Launch; until then nothing is bought in it"}
+		}
+	}
+	return nil
+}
+
 // instances of a group. Those of its warm pool are none: they are stopped, or not part of the group's capacity.
 func (c *Client) instances(d astypes.AutoScalingGroup, t template) []nodegroups.Instance {
 	c.mu.Lock()
@@ -253,8 +269,10 @@ func lifecycle(s astypes.LifecycleState) nodegroups.Lifecycle {
 		return nodegroups.InService
 	case strings.HasPrefix(string(s), "Pending"):
 		return nodegroups.Pending
+	case s == astypes.LifecycleStateEnteringStandby || s == astypes.LifecycleStateStandby:
+		return nodegroups.Standby
 	}
-	return nodegroups.Terminating // terminating, detaching, standing by: no place for new pods
+	return nodegroups.Terminating // terminating, detaching: no place for new pods
 }
 
 // price of one more instance: the highest of the types, since which one comes is not known; zero if any is unknown.

@@ -124,7 +124,7 @@ func (c *Client) desiredByZone(g nodegroups.Group, zones []string) map[string]in
 		desired[z] = 0
 	}
 	for _, i := range g.Instances {
-		if i.Lifecycle != nodegroups.Terminating {
+		if i.Lifecycle.Counts() {
 			desired[i.Zone]++
 		}
 	}

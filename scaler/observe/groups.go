@@ -38,6 +38,9 @@ type Groups struct {
 	replaced    map[string]bool                  // likewise; ended, and replaced by their groups
 	interrupted []nodegroups.Interruption
 	told        map[string]map[nodegroups.InterruptionKind]bool // by instance id: the notices that came
+	short       map[string]shortfall                            // by group, of those that have less than they want
+	seen        map[string]bool                                 // by instance id: whether it had run for long when it was first seen
+	shown       *nodegroups.Shown                               // what nodes showed that are gone
 	prepaid     nodegroups.Prepaid                              // of the whole account
 	// prepaidProblems are what could not be read of it.
 	prepaidProblems []plan.Problem
@@ -80,7 +83,8 @@ type reading struct {
 // NewGroups has read nothing yet.
 func NewGroups(cloud Cloud) *Groups {
 	return &Groups{cloud: cloud, pools: map[string]reading{}, launched: map[string][]nodegroups.Instance{}, raised: map[string][]raise{},
-		returned: map[string]bool{}, replaced: map[string]bool{}, told: map[string]map[nodegroups.InterruptionKind]bool{}}
+		returned: map[string]bool{}, replaced: map[string]bool{}, told: map[string]map[nodegroups.InterruptionKind]bool{},
+		shown: nodegroups.NewShown(), short: map[string]shortfall{}, seen: map[string]bool{}}
 }
 
 // Read reads the groups of the pools, given by name with what they select. A pool that cannot be read keeps its last reading,
@@ -119,6 +123,7 @@ func (g *Groups) keep(now time.Time, fresh map[string]reading) {
 	}
 	g.pools = fresh
 	g.index()
+	g.readAges()
 	g.forgetSeen(now)
 }
 
@@ -381,6 +386,10 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	s.Interrupted = slices.Clone(g.interrupted)
 	for i := range groups {
 		group := g.believed(groups[i].Group)
+		group.ShortSince = g.short[group.Name].since
+		for k := range group.Instances {
+			group.Instances[k].Found = g.seen[group.Instances[k].ID]
+		}
 		// what the reading shows may hold some of what was asked for: counted twice until the answer it buys nothing, counted
 		// once with what the group is about to replace by itself it would buy above a maximum
 		group.Desired = max(group.Desired, group.Alive()) + g.asked[group.Name]

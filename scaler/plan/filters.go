@@ -24,6 +24,9 @@ func (w *world) filter(p *Plan) {
 		if why == "" {
 			why = w.stale // its Node may be there and not seen
 		}
+		if why == "" && t.Found { // no launch that is known to have failed
+			why = cmp.Or(pools[t.Pool].unsold, w.policy.NoSale, pools[t.Pool].NoSale)
+		}
 		return "return " + t.InstanceID + ", which did not join, to " + t.Group, why
 	})
 	p.Replacements = keep(p, p.Replacements, func(t Termination) (string, string) {

@@ -22,9 +22,11 @@ type group struct {
 	neighbours  []*group // the groups that share a subnet, itself included
 	unavailable string   // why it cannot launch for a while; empty is that it can
 	broken      string   // why it is neither bought in nor returned from until somebody has looked at it; empty is that it is not
+	joinsHere   bool     // most of its instances are nodes of this cluster
 	alive       int      // instances that are not terminating
 	size        int      // alive, or as many as were asked for
 	leaving     int      // alive, but about to go
+	missing     int      // asked for so long ago that they are not counted on
 	templates   int64    // nodes made from the template so far
 	base        int64    // those of them that are on their way already
 	bought      int      // by this plan
@@ -136,7 +138,7 @@ func (g *group) total() int { return g.size + g.bought - g.sold }
 func (g *group) most() int { return g.total() + g.Returning }
 
 // staying is what the group has after the plan and the interruptions.
-func (g *group) staying() int { return g.total() - g.leaving }
+func (g *group) staying() int { return g.total() - g.leaving - g.missing }
 
 // zones of the pool's groups and of its holds, sorted.
 func (p *pool) zones(now time.Time) []string {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -34,20 +35,72 @@ func (w *world) findLost(s Snapshot) []Termination {
 	var out []Termination
 	for _, g := range w.groups {
 		for _, i := range g.instances {
-			if i.Lifecycle == nodegroups.Terminating || w.mayJoin(g, i.Instance) || notices[i.ID] != nil {
+			if !i.Lifecycle.Counts() || w.mayJoin(g, i.Instance) || notices[i.ID] != nil {
 				continue
 			}
-			t := Termination{InstanceID: i.ID, Group: g.Name, Pool: g.Pool, DrainTimeout: g.pool.DrainTimeout}
+			t := Termination{InstanceID: i.ID, Group: g.Name, Pool: g.Pool, DrainTimeout: g.pool.DrainTimeout, Found: i.Found}
 			what := "has no Node"
 			if n := nodes[i.ProviderID]; n != nil {
 				if isReady(n) || !slices.Contains(s.NeverReady, i.ID) || n.Annotations[DrainingAnnotation] != "" {
 					continue
 				}
 				t.Node, what = n.Name, "has a Node that never was Ready"
+			} else if i.Found && !g.joinsHere {
+				continue
 			}
 			t.Reason = fmt.Sprintf("it %s %s after its launch; instances of %s are waited for %s", what, w.since(i.Instance), g.Name, w.joinsWithin(g).Round(time.Second))
 			out = append(out, t)
 		}
 	}
 	return out
+}
+
+// readOwner finds the groups whose instances are nodes of this cluster: of those that should have joined by now at least half
+// have. Of a group where none has, and which had run before it was first seen, the instances are another cluster's, or no
+// nodes at all: nothing is bought in it, and none of them is given up.
+func (w *world) readOwner() {
+	for _, g := range w.groups {
+		joined, without, found := 0, 0, 0
+		for _, i := range g.instances {
+			switch {
+			case !i.Lifecycle.Counts():
+			case i.joined:
+				joined++
+			case !w.mayJoin(g, i.Instance):
+				without++
+				if i.Found {
+					found++
+				}
+			}
+		}
+		g.joinsHere = joined >= without
+		if joined == 0 && found > 0 && found == without {
+			g.broken = cmp.Or(g.broken, fmt.Sprintf("of group %s none of %d instances is a node of this cluster, and they had run before they were first seen", g.Name, found))
+			w.problem("group "+g.Name, g.broken, "give each cluster's groups tags of their own, and set clusterName; until then nothing is bought in it, and none of its instances is given up")
+		}
+	}
+}
+
+// sayNotJoined reports an instance that is not counted on.
+func (w *world) sayNotJoined(g *group, i *instance) {
+	mend := "look at its console output; it is not counted on, and is returned and replaced"
+	if i.Found && !g.joinsHere {
+		mend = "it is left alone, as most of its group's instances are no nodes of this cluster: give each cluster's groups tags of their own, or terminate it by hand"
+	}
+	w.problem("instance "+i.ID, fmt.Sprintf("of group %s has no Node %s after its launch", g.Name, w.since(i.Instance)), mend)
+}
+
+// readShortfall ends the waiting for what a group was asked for and does not start.
+func (w *world) readShortfall(g *group) {
+	short := g.size - g.alive
+	switch {
+	case short <= 0:
+	case g.Unusable != "":
+		g.missing = short
+	case !g.ShortSince.IsZero() && w.now.Sub(g.ShortSince) >= w.joinsWithin(g):
+		g.missing = short
+		g.unavailable = cmp.Or(g.unavailable, fmt.Sprintf("it wants %d instances and has had %d since %s", g.size, g.alive, g.ShortSince.UTC().Format("15:04:05")))
+		w.problem("group "+g.Name, fmt.Sprintf("wants %d instances and starts none: it has had %d since %s", g.size, g.alive, g.ShortSince.UTC().Format("15:04:05")),
+			"look at its scaling activities and its suspended processes; until then nothing more is bought in it")
+	}
 }

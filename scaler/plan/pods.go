@@ -79,7 +79,7 @@ func (w *world) liftOff(l *leave) {
 
 func (w *world) readPending(pod *pack.Pod, set *podSet) {
 	switch {
-	case pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0:
+	case pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 || !w.policy.schedules(pod.Pod):
 	case isDaemon(pod.Pod):
 		set.pendingDaemons = append(set.pendingDaemons, pod)
 	default:
@@ -90,6 +90,13 @@ func (w *world) readPending(pod *pack.Pod, set *podSet) {
 	}
 }
 
+// schedules says whether a pod's scheduler is one that is planned for: others place pods by rules of their own, elsewhere (as
+// Fargate's does) or later.
+func (p Policy) schedules(pod *corev1.Pod) bool {
+	name := cmp.Or(pod.Spec.SchedulerName, corev1.DefaultSchedulerName)
+	return slices.Contains(p.Schedulers, name) || len(p.Schedulers) == 0 && name == corev1.DefaultSchedulerName
+}
+
 // addPromised makes up the pods that do not exist yet. A stale snapshot may show them and the promise at once, so
 // there they count for nothing.
 func (w *world) addPromised(s Snapshot) {
@@ -98,7 +105,7 @@ func (w *world) addPromised(s Snapshot) {
 	}
 	seen := map[string]int{}
 	for _, p := range s.Promised {
-		if p.Pod == nil || len(p.Pod.Spec.SchedulingGates) > 0 {
+		if p.Pod == nil || len(p.Pod.Spec.SchedulingGates) > 0 || !w.policy.schedules(p.Pod) {
 			continue
 		}
 		name := p.Pod.Namespace + "/" + p.Pod.Name

@@ -86,6 +86,9 @@ func (s *seller) keep(index int, why string) {
 func (s *seller) unneeded(m Memory) []empty {
 	var out []empty
 	for index, st := range s.r.w.nodes[:s.r.w.baseNodes] {
+		if st.cordoned && st.group != nil {
+			s.keep(index, "it is cordoned, by another hand than swell's; uncordon it, or drain and terminate it")
+		}
 		if st.kind != ready || st.group == nil {
 			continue
 		}

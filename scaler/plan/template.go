@@ -38,23 +38,39 @@ func (w *world) templateNode(g *group, i *nodegroups.Instance, name string) *cor
 	return n
 }
 
-// joining is a Node that has registered and is not Ready, as it will be.
+// joining is a Node that has registered and has not started all of what it will run, as it will be. A resource that it does not
+// show yet is a device plugin's, which registers after kubelet.
 func (w *world) joining(n *corev1.Node, g *group, i *nodegroups.Instance) *corev1.Node {
 	m := w.templateNode(g, i, n.Name)
 	m.Labels = merged(m.Labels, n.Labels)
 	if _, reported := n.Status.Allocatable[corev1.ResourceCPU]; reported {
-		m.Status.Allocatable = n.Status.Allocatable
+		for name, q := range n.Status.Allocatable {
+			if _, promised := m.Status.Allocatable[name]; !q.IsZero() || !promised {
+				m.Status.Allocatable[name] = q
+			}
+		}
 	}
 	m.Spec.ProviderID = n.Spec.ProviderID
 	return m
 }
 
-// withoutStartup leaves out the taints that a node loses when it becomes Ready.
+// starting says whether a Node that is Ready still lacks what its group's nodes give, or carries a taint that it is to lose.
+func (g *group) starting(n *corev1.Node, i *nodegroups.Instance) bool {
+	if slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key != corev1.TaintNodeNotReady && nodegroups.StartupTaint(t.Key) }) {
+		return true
+	}
+	for name, q := range g.TemplateOf(i.Type).Allocatable {
+		// a device plugin's, or huge pages: kubelet shows the others at once
+		if have := n.Status.Allocatable[name]; !q.IsZero() && have.IsZero() && (strings.Contains(string(name), "/") || strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)) {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutStartup leaves out the taints that a node loses when it has started.
 func withoutStartup(taints []corev1.Taint) []corev1.Taint {
-	return slices.DeleteFunc(slices.Clone(taints), func(t corev1.Taint) bool {
-		return t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeNetworkUnavailable ||
-			t.Key == "node.cloudprovider.kubernetes.io/uninitialized"
-	})
+	return slices.DeleteFunc(slices.Clone(taints), func(t corev1.Taint) bool { return nodegroups.StartupTaint(t.Key) })
 }
 
 // addTemplate adds a node that is not there yet, with its daemons, to both packers and gives its index.

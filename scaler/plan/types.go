@@ -94,6 +94,9 @@ type Policy struct {
 	JoinWithin time.Duration
 	// JoinWithinOf a group, by its name, is learned and goes before JoinWithin.
 	JoinWithinOf map[string]time.Duration
+	// Schedulers are the names, in spec.schedulerName, whose pods are planned for; none is default-scheduler alone. Pods of others
+	// count where they are bound.
+	Schedulers []string
 	// Self is the planner's own pod, as namespace/name, whose node is never returned; empty where it runs elsewhere. While no such
 	// pod is there nothing is returned, since its node is not known.
 	Self string
@@ -218,6 +221,8 @@ type Termination struct {
 	Deadline time.Time
 	// Placed says that all it holds has a place on nodes that are up now, so that it may be drained at once.
 	Placed bool
+	// Found says that the instance had run for long when it was first seen, so that it is no launch that is known to have failed.
+	Found bool
 }
 
 // Kept is a node that little enough is on to go, and why it stays. The reason carries no number that changes by itself.

@@ -88,9 +88,12 @@ func (w *world) spreadCapacity(byName map[string]*group, all []nodegroups.Unavai
 	}
 }
 
-// readTemplates marks the groups whose template says nothing of their nodes.
+// readTemplates marks the groups in which nothing can be bought, and those whose template says nothing of their nodes.
 func (w *world) readTemplates() {
 	for _, g := range w.groups {
+		if g.broken == "" && g.Unusable != "" { // which the reading has told of
+			g.broken = "group " + g.Name + " cannot be bought in: " + g.Unusable
+		}
 		if _, known := g.Template.Allocatable[corev1.ResourceCPU]; known || g.broken != "" {
 			continue
 		}

@@ -73,6 +73,7 @@ type node struct {
 	kind       kind
 	group      *group // nil for nodes of no pool
 	instance   *nodegroups.Instance
+	cordoned   bool  // by another hand
 	order      int64 // among those not up yet: by group, then as they came
 }
 
@@ -108,6 +109,7 @@ func (p *Planner) world(now time.Time, s Snapshot, policy Policy) (*world, error
 	w.freeNominated(pods)
 	w.readBalloons(s, pods.balloons)
 	w.addDaemons(pods.pendingDaemons)
+	w.readOwner()
 	w.addBooting(s)
 	w.lost = w.findLost(s)
 	w.findSelf(all)
@@ -170,6 +172,11 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 			w.leaving = append(w.leaving, leave{name: n.Name, group: st.group, inst: st.instance, notice: notice})
 			w.markLeaving(st)
 		case n.Spec.Unschedulable:
+			st.cordoned = true
+		case st.instance != nil && st.instance.Lifecycle == nodegroups.Standby:
+		case isReady(n) && st.group != nil && w.mayJoin(st.group, *st.instance) && st.group.starting(n, st.instance):
+			st.kind = booting
+			n = w.joining(n, st.group, st.instance)
 		case isReady(n):
 			st.kind = ready
 			n = withoutTaints(n, corev1.TaintNodeNotReady)
@@ -189,7 +196,7 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 }
 
 func (w *world) markLeaving(st *node) {
-	if st.group != nil && st.instance.Lifecycle != nodegroups.Terminating {
+	if st.group != nil && st.instance.Lifecycle.Counts() {
 		st.group.leaving++
 	}
 }
@@ -231,7 +238,7 @@ func (w *world) addBooting(s Snapshot) {
 	for _, g := range w.groups {
 		for _, i := range g.instances {
 			switch {
-			case i.joined || i.Lifecycle == nodegroups.Terminating:
+			case i.joined || !i.Lifecycle.Counts():
 			case notices[i.ID] != nil:
 				g.leaving++
 				w.leaving = append(w.leaving, leave{group: g, inst: &i.Instance, notice: notices[i.ID]})
@@ -239,11 +246,10 @@ func (w *world) addBooting(s Snapshot) {
 				w.addTemplate(g, booting, "booting-"+i.ID, &i.Instance)
 			default:
 				g.leaving++
-				w.problem("instance "+i.ID, fmt.Sprintf("of group %s has no Node %s after its launch", g.Name, w.since(i.Instance)),
-					"look at its console output; it is not counted on, and is returned and replaced")
+				w.sayNotJoined(g, i)
 			}
 		}
-		if g.unavailable != "" {
+		if w.readShortfall(g); g.missing > 0 || g.unavailable != "" {
 			continue
 		}
 		for k := range g.size - g.alive {
