@@ -104,7 +104,7 @@ func (k *checker) pool(ctx context.Context, p Checked) {
 	groups, problems, err := k.Select(ctx, p.Selection)
 	if err != nil {
 		status := FindingProblem
-		if codeOf(err) == "" && unsure(err) && !strings.Contains(err.Error(), "no Auto Scaling group") {
+		if codeOf(err) == "" && unsure(err) {
 			status = NotProven
 		}
 		k.add(status, "group", "pool "+p.Pool, err.Error(), "")

@@ -72,7 +72,7 @@ func (w *world) readGroups(s Snapshot) {
 		}
 		slices.SortFunc(h.instances, func(a, b *instance) int { return strings.Compare(a.ID, b.ID) })
 		if g.HourlyPrice <= 0 {
-			w.problem("group "+g.Name, "has no known price", "allow pricing:GetProducts and ec2:DescribeSpotPriceHistory, or give the price; until then it is bought last")
+			w.problem("group "+g.Name, "has no known price", noPrice(g.Market)+"; until then it is bought last")
 		}
 		p.groups = append(p.groups, h)
 		w.groups = append(w.groups, h)
@@ -84,6 +84,14 @@ func (w *world) readGroups(s Snapshot) {
 			w.problem("pool "+p.Name, "has no groups", "tag the Auto Scaling groups with what spec.groups.tags asks for")
 		}
 	}
+}
+
+// noPrice is the mend of a price that is not known: only spot prices are read.
+func noPrice(m nodegroups.Market) string {
+	if m == nodegroups.Spot {
+		return "allow ec2:DescribeSpotPriceHistory, or give the spot price of each of its types in prices of the scaler's configuration"
+	}
+	return "give the on-demand price of each of its types in prices of the scaler's configuration"
 }
 
 // shareGroups finds the groups that are zones of one Auto Scaling group.

@@ -115,6 +115,9 @@ func (s *seller) nodeStays(index int) string {
 
 // frozen is why nothing may be bought in a group until somebody has looked at it; empty is that it may.
 func (g *group) frozen() string {
+	if g.Unusable != "" {
+		return "nothing can be bought in group " + g.Name + ": " + g.Unusable
+	}
 	if g.broken != "" {
 		return "group " + g.Name + " is " + g.broken
 	}
