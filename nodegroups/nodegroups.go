@@ -41,10 +41,14 @@ type Group struct {
 	Prepaid int
 	// FreeAddresses of the group's subnets in its zone; nil is unknown.
 	FreeAddresses *int
+	// AddressesPerNode that one more node may take of them; zero is one.
+	AddressesPerNode int
 	// Subnets of the group in its zone, sorted; groups that share one share its free addresses.
 	Subnets []string
 	// ProtectsNew says that the group protects every new instance from scale-in, so that the protection of one says nothing.
 	ProtectsNew bool
+	// Rebalances says that the group replaces an instance by itself at a rebalance recommendation.
+	Rebalances bool
 	// RecentFailures and RecentInterruptions of the last hour, of what the group offers; a spread launch goes where they are few.
 	RecentFailures, RecentInterruptions int
 	// Failed are the group's own launches of late, newest first, while it stays below its desired capacity: those of a raised
@@ -201,8 +205,11 @@ type Interruption struct {
 	Kind       InterruptionKind
 	// At is when the notice was given; Deadline is when the instance goes, zero if unknown.
 	At, Deadline time.Time
-	// ASG, Hook and HookToken name the lifecycle action that a TerminationHook waits for.
+	// ASG, Hook and HookToken name the lifecycle action that a TerminationHook waits for. An empty Hook is another's, who completes
+	// its action.
 	ASG, Hook, HookToken string
+	// MoreHooks wait besides Hook for the same instance.
+	MoreHooks []LifecycleHook
 }
 
 // InterruptionKind is the sort of notice.

@@ -27,6 +27,8 @@ type noted struct {
 	ASG      string                      `json:"autoScalingGroup,omitempty"`
 	Hook     string                      `json:"lifecycleHook,omitempty"`
 	Token    string                      `json:"lifecycleActionToken,omitempty"`
+	// MoreHooks wait besides Hook, of the same instance.
+	MoreHooks []nodegroups.LifecycleHook `json:"moreLifecycleHooks,omitempty"`
 }
 
 // handlerTaints are put on a Node by aws-node-termination-handler, with how long after it the instance may be gone; zero is not
@@ -75,6 +77,9 @@ func (l *Loop) keepNotice(ctx context.Context, n nodegroups.Interruption) (kept 
 	if n.Kind == nodegroups.InstanceTerminating && l.groups.Ending(n.InstanceID) {
 		return true, nil // swell's own doing, or its group's: counted out already
 	}
+	if n.Kind == nodegroups.RebalanceNotice && l.rebalances(group) {
+		return true, nil // the group launches the replacement, and ends the instance when that is there
+	}
 	var nodes corev1.NodeList
 	var pools v1alpha1.CapacityPoolList
 	for _, list := range []client.ObjectList{&nodes, &pools} {
@@ -98,18 +103,31 @@ func (l *Loop) keepNotice(ctx context.Context, n nodegroups.Interruption) (kept 
 		if !strings.HasSuffix(node.Spec.ProviderID, "/"+n.InstanceID) {
 			continue
 		}
-		if have, ok := l.notedOn(node); ok && !sooner(n, have) {
+		have, ok := l.notedOn(node)
+		switch both, news := have.WithHooks(n); {
+		case !ok:
+		case have.Kind == nodegroups.TerminationHook && n.Kind == have.Kind && news:
+			n = both
+		case !sooner(n, have):
 			return true, nil
 		}
 		return l.annotate(ctx, node.Name, n)
 	}
 	if n.Kind == nodegroups.TerminationHook { // nothing runs there
+		if len(n.Hooks()) == 0 {
+			return true, nil // another's to complete
+		}
 		if h, ok := l.cloud.(lifecycle); ok {
 			err = h.Complete(ctx, n)
 			return err == nil, err
 		}
 	}
 	return false, nil
+}
+
+// rebalances says whether a group replaces by itself what a rebalance recommendation is for.
+func (l *Loop) rebalances(group string) bool {
+	return slices.ContainsFunc(l.groups.List(), func(g nodegroups.Group) bool { return g.Name == group && g.Rebalances })
 }
 
 // sooner says that a notice is to replace another: it ends a wait that the other does not, or ends earlier.
@@ -147,7 +165,7 @@ func (l *Loop) observedOnly(pools []v1alpha1.CapacityPool, groups []nodegroups.G
 }
 
 func (l *Loop) annotate(ctx context.Context, node string, n nodegroups.Interruption) (bool, error) {
-	x := noted{Kind: n.Kind, At: l.clock.RealTime(n.At), ASG: n.ASG, Hook: n.Hook, Token: n.HookToken}
+	x := noted{Kind: n.Kind, At: l.clock.RealTime(n.At), ASG: n.ASG, Hook: n.Hook, Token: n.HookToken, MoreHooks: n.MoreHooks}
 	if !n.Deadline.IsZero() {
 		d := l.clock.RealTime(n.Deadline)
 		x.Deadline = &d
@@ -176,7 +194,7 @@ func (l *Loop) notedOn(node *corev1.Node) (nodegroups.Interruption, bool) {
 	if err := json.Unmarshal([]byte(raw), &x); err != nil || x.Kind == "" {
 		return nodegroups.Interruption{}, false
 	}
-	n := nodegroups.Interruption{InstanceID: instanceID(node), Kind: x.Kind, At: l.clock.At(x.At), ASG: x.ASG, Hook: x.Hook, HookToken: x.Token}
+	n := nodegroups.Interruption{InstanceID: instanceID(node), Kind: x.Kind, At: l.clock.At(x.At), ASG: x.ASG, Hook: x.Hook, HookToken: x.Token, MoreHooks: x.MoreHooks}
 	if x.Deadline != nil {
 		n.Deadline = l.clock.At(*x.Deadline)
 	}

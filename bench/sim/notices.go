@@ -46,7 +46,12 @@ func (s *scaler) keep(ctx context.Context, v *view, n aws.Received) bool {
 		if !strings.HasSuffix(node.Spec.ProviderID, "/"+n.InstanceID) {
 			continue
 		}
-		if have, ok := noticeOn(node); ok && !sooner(n.Interruption, have) {
+		have, ok := noticeOn(node)
+		switch both, news := have.WithHooks(n.Interruption); {
+		case !ok:
+		case have.Kind == nodegroups.TerminationHook && n.Kind == have.Kind && news:
+			n.Interruption = both
+		case !sooner(n.Interruption, have):
 			return true
 		}
 		return s.annotate(ctx, node.Name, n.Interruption) == nil

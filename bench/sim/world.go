@@ -86,7 +86,7 @@ func fleet(seed uint64) emulator.Fleet {
 	f.Groups[0].Min = 1
 	if seed%3 == 0 {
 		for i := range f.Groups {
-			f.Groups[i].Hooks = []emulator.Hook{{Name: "drain", Transition: "terminating", Heartbeat: time.Minute, Result: "CONTINUE"}}
+			f.Groups[i].Hooks = []emulator.Hook{{Name: "swell-drain", Transition: "terminating", Heartbeat: time.Minute, Result: "CONTINUE"}}
 		}
 	}
 	return f

@@ -34,6 +34,8 @@ type Options struct {
 	Endpoint string
 	// QueueURL of the SQS queue with interruption notices; empty: there is none, and Interruptions fails.
 	QueueURL string
+	// LifecycleHooks that are swell's to complete; none is those whose name begins with swell.
+	LifecycleHooks []string
 	// Rate is the budget of Auto Scaling and EC2 calls a second, 10 by default; it halves at every throttle and recovers with
 	// every success. Burst calls may be made at once, 20 by default.
 	Rate  float64

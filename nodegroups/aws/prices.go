@@ -55,6 +55,13 @@ func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Proble
 	return nil
 }
 
+// readsSpotPrices says whether any group that was read needs them.
+func (c *Client) readsSpotPrices() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.spot) > 0
+}
+
 // price of one more instance: the highest of the types, since which one comes is not known; zero if any is unknown. The lock is
 // held.
 func (c *Client) price(g nodegroups.Group) float64 {

@@ -114,6 +114,7 @@ func described(s nodegroups.Selection, d astypes.AutoScalingGroup) nodegroups.Gr
 	g := nodegroups.Group{
 		Name: awssdk.ToString(d.AutoScalingGroupName), Pool: s.Pool, Min: int(awssdk.ToInt32(d.MinSize)), Max: int(awssdk.ToInt32(d.MaxSize)),
 		Desired: int(awssdk.ToInt32(d.DesiredCapacity)), Tags: map[string]string{}, ProtectsNew: awssdk.ToBool(d.NewInstancesProtectedFromScaleIn),
+		Rebalances: awssdk.ToBool(d.CapacityRebalance),
 	}
 	for _, t := range d.Tags {
 		g.Tags[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)

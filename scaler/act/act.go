@@ -55,7 +55,7 @@ type Actor struct {
 
 	// turns are taken by the raises of one Auto Scaling group: its desired capacity is one number.
 	turns sync.Map
-	// completed are instances whose lifecycle action was ended.
+	// completed are the lifecycle actions that were ended, by instance and hook.
 	completed sync.Map
 	// began are the instances that this scaler has begun to drain.
 	began sync.Map

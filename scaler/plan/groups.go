@@ -263,8 +263,8 @@ func (g *group) limit() string {
 		return fmt.Sprintf("pool %s is at its maximum of %d nodes", p.Name, p.MaxNodes)
 	case p.MaxNodesPerZone > 0 && inZone >= p.MaxNodesPerZone:
 		return fmt.Sprintf("pool %s is at its maximum of %d nodes in zone %s", p.Name, p.MaxNodesPerZone, g.Zone)
-	case g.FreeAddresses != nil && g.addressesAsked() >= *g.FreeAddresses:
-		return fmt.Sprintf("its subnets have %d free addresses, and those are taken by nodes on their way", *g.FreeAddresses)
+	case g.FreeAddresses != nil && g.addressesAsked()+g.addresses() > *g.FreeAddresses:
+		return fmt.Sprintf("its subnets have %d free addresses, of which nodes on their way take %d, and one more node may take %d", *g.FreeAddresses, g.addressesAsked(), g.addresses())
 	}
 	return g.costLimit()
 }
@@ -286,11 +286,20 @@ func (g *group) costLimit() string {
 	return ""
 }
 
-// addressesAsked counts the nodes that will still take an address of the group's subnets, one each at least.
+// addresses is what one more node takes of the group's subnets.
+func (g *group) addresses() int { return max(1, g.AddressesPerNode) }
+
+// addressesAsked is what nodes on their way will still take of the group's subnets. A launch takes the first, the others go to
+// the node as it starts.
 func (g *group) addressesAsked() int {
 	n := 0
 	for _, h := range g.neighbours {
-		n += h.size - h.alive + h.bought
+		n += (h.size - h.alive + h.bought) * h.addresses()
+		for _, i := range h.instances {
+			if i.Lifecycle.Counts() && !i.joined {
+				n += h.addresses() - 1
+			}
+		}
 	}
 	return n
 }
