@@ -31,11 +31,14 @@ type noted struct {
 	MoreHooks []nodegroups.LifecycleHook `json:"moreLifecycleHooks,omitempty"`
 }
 
+// rebalanceTaint is that of a rebalance recommendation.
+const rebalanceTaint = "aws-node-termination-handler/rebalance-recommendation"
+
 // handlerTaints are put on a Node by aws-node-termination-handler, with how long after it the instance may be gone; zero is not
 // known.
 var handlerTaints = map[string]time.Duration{
 	"aws-node-termination-handler/spot-itn":                  2 * time.Minute,
-	"aws-node-termination-handler/rebalance-recommendation":  0,
+	rebalanceTaint:                                           0,
 	"aws-node-termination-handler/scheduled-maintenance":     0,
 	"aws-node-termination-handler/asg-lifecycle-termination": 0,
 }
@@ -244,6 +247,9 @@ func (l *Loop) handlers(now time.Time, node *corev1.Node) (nodegroups.Interrupti
 	for _, t := range node.Spec.Taints {
 		within, known := handlerTaints[t.Key]
 		if !known {
+			continue
+		}
+		if group, _, _ := l.groups.Of(instanceID(node)); t.Key == rebalanceTaint && l.rebalances(group) {
 			continue
 		}
 		n := nodegroups.Interruption{InstanceID: instanceID(node), Kind: nodegroups.NodeNotice, At: now}

@@ -224,6 +224,11 @@ func TestARebalanceRecommendationIsLeftToAGroupThatReplacesByItself(t *testing.T
 		if noted := n.node().Annotations[nodegroups.InterruptionAnnotation] != ""; noted == by {
 			t.Errorf("the group replaces by itself: %v, noted on the node: %v", by, noted)
 		}
+		tainted := n.node().DeepCopy()
+		tainted.Spec.Taints = []corev1.Taint{{Key: "aws-node-termination-handler/rebalance-recommendation"}}
+		if _, told := n.handlers(n.now, tainted); told == by {
+			t.Errorf("the group replaces by itself: %v, a handler's taint is a notice: %v", by, told)
+		}
 		if !n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now, Deadline: n.now.Add(2 * time.Minute)}) || n.node().Annotations[nodegroups.InterruptionAnnotation] == "" {
 			t.Error("a spot interruption is no recommendation")
 		}
