@@ -182,9 +182,12 @@ func ofOneNode(key, value string, n *corev1.Node) bool {
 	return key == corev1.LabelHostname || value != "" && (value == n.Name || strings.Contains(value, id))
 }
 
+// updated is the taint that EKS puts on the old nodes of a managed node group during a version update.
+const updated = "eks.amazonaws.com/nodegroup"
+
 // passing reports whether a taint of this key comes and goes in a node's life, so that a new node is not judged by it.
 func passing(key string) bool {
-	return StartupTaint(key) || contains(key, "node.kubernetes.io/", "ToBeDeleted", "DeletionCandidate", "karpenter.sh/", "capacity.swell/", "aws-node-termination-handler/")
+	return key == updated || StartupTaint(key) || contains(key, "node.kubernetes.io/", "ToBeDeleted", "DeletionCandidate", "karpenter.sh/", "capacity.swell/", "aws-node-termination-handler/")
 }
 
 // StartupTaint reports whether a taint of this key is on a node until something on it has started, by Kubernetes' own names,

@@ -104,7 +104,8 @@ func TestLabelsAndTaintsThatAllNodesShareAreTaken(t *testing.T) {
 	for _, n := range []*corev1.Node{a, b} {
 		n.Labels["team"], n.Labels["own"] = "x", n.Name
 		n.Spec.Taints = []corev1.Taint{{Key: "dedicated", Value: "x", Effect: corev1.TaintEffectNoSchedule},
-			{Key: "node.cilium.io/agent-not-ready", Effect: corev1.TaintEffectNoExecute}, {Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule}}
+			{Key: "node.cilium.io/agent-not-ready", Effect: corev1.TaintEffectNoExecute},
+			{Key: "eks.amazonaws.com/nodegroup", Value: "unschedulable", Effect: corev1.TaintEffectNoSchedule}, {Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule}}
 	}
 	b.Labels["only"] = "b"
 	got, _ := nodegroups.Correct(oneGroup(nodegroups.Template{}, instance("i-1", "m"), instance("i-2", "m")), []*corev1.Node{a, b})

@@ -1,6 +1,7 @@
 package nodegroups
 
 import (
+	"reflect"
 	"testing"
 	"time"
 )
@@ -28,7 +29,7 @@ func TestOfTwoNoticesTheHookStandsAndTheEarlierDeadline(t *testing.T) {
 		"a hint after a spot notice":    {notice(RebalanceNotice, 0), notice(SpotInterruption, 2), notice(SpotInterruption, 2), false},
 		"a later maintenance":           {notice(Maintenance, 9), notice(SpotInterruption, 2), notice(SpotInterruption, 2), false},
 	} {
-		if got, news := c.n.Beside(c.have); got != c.want || news != c.news {
+		if got, news := c.n.Beside(c.have); !reflect.DeepEqual(got, c.want) || news != c.news {
 			t.Errorf("%s: %+v, news %t; want %+v, %t", name, got, news, c.want, c.news)
 		}
 	}

@@ -42,10 +42,14 @@ type Group struct {
 	Prepaid int
 	// FreeAddresses of the group's subnets in its zone; nil is unknown.
 	FreeAddresses *int
+	// AddressesPerNode that one more node may take of them; zero is one.
+	AddressesPerNode int
 	// Subnets of the group in its zone, sorted; groups that share one share its free addresses.
 	Subnets []string
 	// ProtectsNew says that the group protects every new instance from scale-in, so that the protection of one says nothing.
 	ProtectsNew bool
+	// Rebalances says that the group replaces an instance by itself at a rebalance recommendation.
+	Rebalances bool
 	// RecentFailures and RecentInterruptions of the last hour, of what the group offers; a spread launch goes where they are few.
 	RecentFailures, RecentInterruptions int
 	// Failed are the group's own launches of late, newest first, while it stays below its desired capacity: those of a raised
@@ -213,24 +217,32 @@ type Interruption struct {
 	Kind       InterruptionKind
 	// At is when the notice was given; Deadline is when the instance goes, zero if unknown.
 	At, Deadline time.Time
-	// ASG, Hook and HookToken name the lifecycle action that a TerminationHook waits for.
+	// ASG, Hook and HookToken name the lifecycle action that a TerminationHook waits for. An empty Hook is another's, who completes
+	// its action.
 	ASG, Hook, HookToken string
+	// MoreHooks wait besides Hook for the same instance.
+	MoreHooks []LifecycleHook
 }
 
-// Beside is what stands for two notices of one instance, of which have stands already: a lifecycle action, which ends a wait
-// that no other notice does, else the one with the earlier deadline; in any case with the earlier deadline of both, as AWS ends
-// a spot instance whatever waits for it. News says that this is not what stands.
+// Beside is what stands for two notices of one instance, of which have stands already: lifecycle actions, which end a wait that no
+// other notice does, all of them together, else the notice with the earlier deadline; in any case with the earlier deadline of
+// both, as AWS ends a spot instance whatever waits for it. News says that this is not what stands.
 func (n Interruption) Beside(have Interruption) (both Interruption, news bool) {
 	sooner := !n.Deadline.IsZero() && (have.Deadline.IsZero() || n.Deadline.Before(have.Deadline))
 	switch {
-	case n.Kind == TerminationHook && have.Kind != TerminationHook:
+	case have.Kind == TerminationHook:
+		if both = have; n.Kind == have.Kind {
+			both, news = have.WithHooks(n)
+		}
+		if sooner {
+			both.Deadline = n.Deadline
+		}
+		return both, news || sooner
+	case n.Kind == TerminationHook:
 		if !sooner {
 			n.Deadline = have.Deadline
 		}
 		return n, true
-	case have.Kind == TerminationHook && sooner:
-		have.Deadline = n.Deadline
-		return have, true
 	case sooner:
 		return n, true
 	}

@@ -3,6 +3,7 @@ package scaler
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -52,13 +53,16 @@ type noticed struct {
 	pool  v1alpha1.CapacityPool
 }
 
-func newNoticed(t *testing.T, mode v1alpha1.Mode) noticed {
+func newNoticed(t *testing.T, mode v1alpha1.Mode, with ...func(*nodegroups.Group)) noticed {
 	t.Helper()
 	now := time.Now().Truncate(time.Second)
 	pool := v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: "general"}, Spec: v1alpha1.CapacityPoolSpec{Mode: mode}}
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: onlyNode}, Spec: corev1.NodeSpec{ProviderID: "aws:///a/i-1"}}
 	cloud := &oneGroup{group: nodegroups.Group{Name: "spot-a", Pool: "general", Zone: "a", Market: nodegroups.Spot, Image: "ami-1", InstanceTypes: []string{"m7g.large"},
 		Instances: []nodegroups.Instance{{ID: "i-1", ProviderID: "aws:///a/i-1", Type: "m7g.large", Zone: "a"}, {ID: "i-2", ProviderID: "aws:///a/i-2", Type: "m7g.large", Zone: "a"}}}}
+	for _, f := range with {
+		f(&cloud.group)
+	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -265,6 +269,54 @@ func TestALifecycleActionWithoutANodeEndsAtOnce(t *testing.T) {
 	n.permit(n.world())
 	if !n.keep(nodegroups.Interruption{InstanceID: "i-2", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "drain"}) || n.cloud.completed.Load() != 1 {
 		t.Errorf("%d actions were completed: want one", n.cloud.completed.Load())
+	}
+}
+
+// Several hooks of an instance are kept, each once, whichever comes first; those of others wait for nobody here.
+func TestEveryHookOfAnInstanceIsKept(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	n.permit(n.world())
+	hook := func(id, name, token string) nodegroups.Interruption {
+		return nodegroups.Interruption{InstanceID: id, Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: name, HookToken: token}
+	}
+	for _, x := range []nodegroups.Interruption{hook("i-1", "", ""), hook("i-1", "swell-a", "1"), hook("i-1", "", ""), hook("i-1", "swell-b", "2"), hook("i-1", "swell-a", "1")} {
+		n.pull()
+		if !n.keep(x) {
+			t.Errorf("%+v comes again", x)
+		}
+	}
+	got, ok := n.notices.On(n.node())
+	if want := []nodegroups.LifecycleHook{{Name: "swell-a", Token: "1"}, {Name: "swell-b", Token: "2"}}; !ok || !slices.Equal(got.Hooks(), want) {
+		t.Errorf("noted are %+v, want %+v", got.Hooks(), want)
+	}
+	if !n.keep(hook("i-2", "", "")) || n.cloud.completed.Load() != 0 {
+		t.Errorf("another's hook was completed %d times, or comes again", n.cloud.completed.Load())
+	}
+}
+
+// A group with Capacity Rebalancing launches the replacement itself.
+func TestARebalanceRecommendationIsLeftToAGroupThatReplacesByItself(t *testing.T) {
+	for _, by := range []bool{false, true} {
+		n := newNoticed(t, v1alpha1.Enforce, func(g *nodegroups.Group) { g.Rebalances = by })
+		n.permit(n.world())
+		if !n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.RebalanceNotice, At: n.now}) {
+			t.Error("the notice comes again")
+		}
+		if noted := n.node().Annotations[nodegroups.InterruptionAnnotation] != ""; noted == by {
+			t.Errorf("the group replaces by itself: %v, noted on the node: %v", by, noted)
+		}
+		tainted := n.node().DeepCopy()
+		tainted.Spec.Taints = []corev1.Taint{{Key: "aws-node-termination-handler/rebalance-recommendation"}}
+		delete(tainted.Annotations, nodegroups.InterruptionAnnotation)
+		w := n.world()
+		w.Snapshot.Nodes, w.Snapshot.Interrupted = []*corev1.Node{tainted}, nil
+		n.readNotices(t.Context(), n.now, &w)
+		if told := len(w.Snapshot.Interrupted) > 0; told == by {
+			t.Errorf("the group replaces by itself: %v, a handler's taint is a notice: %v", by, told)
+		}
+		if !n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now, Deadline: n.now.Add(2 * time.Minute)}) || n.node().Annotations[nodegroups.InterruptionAnnotation] == "" {
+			t.Error("a spot interruption is no recommendation")
+		}
 	}
 }
 

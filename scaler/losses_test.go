@@ -121,7 +121,7 @@ func TestASuccessorActsOnANoticeThatWasAcknowledged(t *testing.T) {
 func TestALifecycleHookIsDrainedBeforeItsInstanceEnds(t *testing.T) {
 	f := fleet(2)
 	for i := range f.Groups {
-		f.Groups[i].Hooks = []aws.Hook{{Name: "drain", Transition: "terminating", Heartbeat: time.Hour, Result: "CONTINUE"}}
+		f.Groups[i].Hooks = []aws.Hook{{Name: "swell-drain", Transition: "terminating", Heartbeat: time.Hour, Result: "CONTINUE"}}
 	}
 	w := start(t, f, 80, 0, 0)
 	w.settled(0)

@@ -15,7 +15,7 @@ func (l *Loop) policy(ctx context.Context, now time.Time, world *observe.World) 
 	unread := world.Budgets(ctx, l.client)
 	policy, problems = world.Policy(l.options.Config.Observe.MaxAge.Duration)
 	problems = append(problems, world.Windows(now, &policy)...)
-	policy.Self = l.options.Self
+	policy.Self, policy.Schedulers = l.options.Self, l.options.Config.Schedulers
 	policy.NoSale = cmp.Or(l.tookOver.Unread(l.groups, world.Pools, *l.apiAt.Load()), unread)
 	problems = append(append(problems, l.applyHands(&policy)...), l.refuse(&policy, *world)...)
 	return policy, problems, l.enforce(&policy, *world)

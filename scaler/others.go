@@ -82,7 +82,7 @@ func (l *Loop) refuse(p *plan.Policy, world observe.World) []plan.Problem {
 	l.guard.mu.Lock()
 	statuses, err := l.guard.statuses, l.guard.err
 	l.guard.mu.Unlock()
-	seen := guard.Look(time.Now(), world.Snapshot.Pods, statuses)
+	seen := guard.Look(time.Now(), world.Snapshot.Pods, world.Snapshot.Nodes, statuses)
 	var problems []plan.Problem
 	if err != nil {
 		problems = append(problems, plan.Problem{Object: "ConfigMap kube-system/" + guard.StatusName, What: "whether cluster-autoscaler runs elsewhere cannot be told: " + err.Error(),

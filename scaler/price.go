@@ -38,7 +38,7 @@ func roomCost(requests corev1.ResourceList, target apply.Target, world *observe.
 	}
 	best := map[string]offer{}
 	for _, g := range world.Snapshot.Groups {
-		if g.HourlyPrice <= 0 || g.Market == nodegroups.Spot && noSpot(world, g.Pool) || !takesPods(target, groupNode(g)) {
+		if g.Unusable != "" || g.HourlyPrice <= 0 || g.Market == nodegroups.Spot && noSpot(world, g.Pool) || !takesPods(target, groupNode(g)) {
 			continue
 		}
 		o := offer{g.Market, shareOf(requests, g.Template.Allocatable) * g.HourlyPrice / 60}

@@ -60,6 +60,7 @@ func (l *Loop) patchStatus(ctx context.Context, object client.Object, status any
 func (l *Loop) poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p plan.Plan, policy plan.Policy, now time.Time) v1alpha1.CapacityPoolStatus {
 	at := l.clock.RealTime(now)
 	var status v1alpha1.CapacityPoolStatus
+	usable := 0
 	nodes := map[string]bool{}
 	for _, n := range world.Snapshot.Nodes {
 		nodes[n.Spec.ProviderID] = true
@@ -67,6 +68,9 @@ func (l *Loop) poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p pl
 	for _, g := range world.Snapshot.Groups {
 		if g.Pool != pool.Name {
 			continue
+		}
+		if g.Unusable == "" {
+			usable++
 		}
 		z := zoneStatus(&status, g.Zone)
 		for _, in := range g.Instances {
@@ -92,6 +96,9 @@ func (l *Loop) poolStatus(pool *v1alpha1.CapacityPool, world observe.World, p pl
 	if len(status.Zones) == 0 {
 		condition.Status, condition.Reason = metav1.ConditionFalse, "NoGroups"
 		condition.Message = strings.Join(append([]string{"no Auto Scaling group of this pool is known"}, status.Problems...), "; ")
+	} else if usable == 0 {
+		condition.Status, condition.Reason = metav1.ConditionFalse, "Unusable"
+		condition.Message = strings.Join(append([]string{"nothing can be bought in any group of this pool"}, status.Problems...), "; ")
 	} else if read := world.Snapshot.PoolsAt[pool.Name]; policy.MaxAge > 0 && now.Sub(read) > policy.MaxAge {
 		condition.Status, condition.Reason = metav1.ConditionFalse, "Stale"
 		condition.Message = fmt.Sprintf("its groups were last read at %s; nothing is returned until they are read again", l.clock.RealTime(read).UTC().Format(time.RFC3339))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,11 +16,13 @@ import (
 // Scaler is the configuration file of swell-scaler. Durations are model time unless said otherwise.
 type Scaler struct {
 	AWS AWS `json:"aws"`
-	// Prices of an instance an hour, by type; a type that is not listed has no known price.
+	// Prices of an instance an hour, by type. A spot price that is left out is read of EC2; an on-demand price is then not known.
 	Prices map[string]Price `json:"prices,omitempty"`
 	// ClusterName is the cluster's, as in its groups' tags kubernetes.io/cluster/NAME or swell/cluster: groups of another are
 	// only observed. Empty is that this is not looked at.
 	ClusterName string `json:"clusterName,omitempty"`
+	// Schedulers are the names, in spec.schedulerName, of those whose pods nodes are bought for; none is default-scheduler alone.
+	Schedulers []string `json:"schedulers,omitempty"`
 	// Mode Observe plans everything and changes nothing, whatever Balloons and CapacityPools say; Enforce by default.
 	Mode v1alpha1.Mode `json:"mode,omitempty"`
 	// LedgerDir is where decisions are recorded as JSON lines.
@@ -42,12 +45,15 @@ type AWS struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	// QueueURL of the SQS queue with interruption notices; empty is none.
 	QueueURL string `json:"queueURL,omitempty"`
+	// LifecycleHooks are the names of the termination hooks that are made for swell, which drains and completes their actions; none
+	// is every hook whose name begins with swell. Those of others are left to complete theirs.
+	LifecycleHooks []string `json:"lifecycleHooks,omitempty"`
 }
 
 // Price of one instance an hour, in one currency throughout.
 type Price struct {
-	OnDemand float64 `json:"onDemand"`
-	Spot     float64 `json:"spot"`
+	OnDemand float64 `json:"onDemand,omitempty"`
+	Spot     float64 `json:"spot,omitempty"`
 }
 
 // LeaderElection is the Lease that replicas hold in turn.
@@ -133,6 +139,11 @@ func (c Scaler) Validate() error {
 	for name, p := range c.Prices {
 		if p.OnDemand < 0 || p.Spot < 0 {
 			say("prices.%s is below zero: give the price of an instance an hour", name)
+		}
+	}
+	for field, names := range map[string][]string{"schedulers": c.Schedulers, "aws.lifecycleHooks": c.AWS.LifecycleHooks} {
+		if slices.Contains(names, "") {
+			say("%s has an empty name: give names, or leave the field out", field)
 		}
 	}
 	for name, d := range map[string]time.Duration{

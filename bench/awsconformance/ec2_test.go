@@ -2,6 +2,7 @@ package awsconformance_test
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -150,6 +151,21 @@ var ec2Cases = []conformanceCase{
 				return "none"
 			}
 			return m{"type": out[0].InstanceType, "zone": out[0].AvailabilityZone, "product": out[0].ProductDescription}
+		}},
+	{op: "ec2:DescribeSpotPriceHistory", docs: ec2Docs + "SpotPriceHistory.html", says: "from a start of now on it tells the price in force, once a type and zone",
+		moto: &difference{says: "only the zone that is asked for is told", want: `["m5.large ap-northeast-1a in force","m5.large ap-northeast-1c in force","m5.large ap-northeast-1d in force"]`},
+		want: `["m5.large ap-northeast-1a in force"]`, run: func(t *target) any {
+			now, out := time.Now(), []string{}
+			for _, p := range must[*ec2.DescribeSpotPriceHistoryOutput](t)(t.ec2.DescribeSpotPriceHistory(ctx, &ec2.DescribeSpotPriceHistoryInput{InstanceTypes: []types.InstanceType{"m5.large"},
+				AvailabilityZone: awssdk.String("ap-northeast-1a"), ProductDescriptions: []string{"Linux/UNIX", "Linux/UNIX (Amazon VPC)"}, StartTime: &now})).SpotPriceHistory {
+				since := "in force"
+				if price, err := strconv.ParseFloat(*p.SpotPrice, 64); err != nil || price <= 0 || p.Timestamp == nil {
+					since = "without a price"
+				}
+				out = append(out, string(p.InstanceType)+" "+*p.AvailabilityZone+" "+since)
+			}
+			slices.Sort(out)
+			return out
 		}},
 	{op: "ec2:DescribeReservedInstances", docs: ec2Docs + "ReservedInstances.html", says: "what is reserved, where, and how many",
 		want: `["active m5.large Region default"]`, run: func(t *target) any {

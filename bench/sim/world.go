@@ -87,7 +87,7 @@ func fleet(seed uint64) emulator.Fleet {
 	}
 	if seed%3 == 0 {
 		for i := range f.Groups {
-			f.Groups[i].Hooks = []emulator.Hook{{Name: "drain", Transition: "terminating", Heartbeat: time.Minute, Result: "CONTINUE"}}
+			f.Groups[i].Hooks = []emulator.Hook{{Name: "swell-drain", Transition: "terminating", Heartbeat: time.Minute, Result: "CONTINUE"}}
 		}
 	}
 	return f

@@ -75,7 +75,8 @@ func runCheckAWS(cmd *cobra.Command, o awsFlags) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
-	client, err := aws.New(ctx, aws.Options{Region: conf.AWS.Region, Endpoint: conf.AWS.Endpoint, QueueURL: conf.AWS.QueueURL, Log: slog.New(slog.DiscardHandler)})
+	client, err := aws.New(ctx, aws.Options{Region: conf.AWS.Region, Endpoint: conf.AWS.Endpoint, QueueURL: conf.AWS.QueueURL, ClusterName: conf.ClusterName, LifecycleHooks: conf.AWS.LifecycleHooks,
+		Prices: pricesOf(conf), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return bad(err)
 	}
@@ -98,6 +99,14 @@ func runCheckAWS(cmd *cobra.Command, o awsFlags) error {
 		err = fmt.Errorf("%s: problems: %d; mend what is marked above", cmd.CommandPath(), out.Problems)
 	}
 	return err
+}
+
+func pricesOf(conf config.Scaler) map[string]aws.Price {
+	prices := map[string]aws.Price{}
+	for name, p := range conf.Prices {
+		prices[name] = aws.Price{OnDemand: p.OnDemand, Spot: p.Spot}
+	}
+	return prices
 }
 
 func (out awsOutput) print(w io.Writer) error {

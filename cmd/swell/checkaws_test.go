@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	emulator "swell/bench/testbed/aws"
 	"swell/nodegroups/aws"
@@ -171,5 +172,76 @@ func TestCheckAWSOfBadUsage(t *testing.T) {
 		if code := run(args, &out, &errs); code != exitUsage {
 			t.Errorf("%v: exit code %d, %s", args, code, &errs)
 		}
+	}
+}
+
+// found is what a check says of an object, with the mend.
+func (a account) found(at string) string {
+	a.t.Helper()
+	_, stdout, _ := a.check("--json")
+	var out awsOutput
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+		a.t.Fatalf("%v in %s", err, stdout)
+	}
+	var words []string
+	for _, f := range out.Findings {
+		if f.At == at {
+			words = append(words, string(f.Status)+": "+f.What+"; "+f.Mend)
+		}
+	}
+	return strings.Join(words, "\n")
+}
+
+func (a account) configure(text string) {
+	a.t.Helper()
+	raw, err := os.ReadFile(a.config)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := os.WriteFile(a.config, append(raw, text...), 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// A group of another cluster with the same tags loses its instances to whoever takes it for its own.
+func TestCheckAWSTellsWhoseAGroupIs(t *testing.T) {
+	for _, c := range []struct{ tag, cluster, says string }{
+		{"kubernetes.io/cluster/blue", "", "not proven: it is of cluster blue by its tags; whether that is this one is not known, as clusterName is empty"},
+		{"kubernetes.io/cluster/blue", "green", "problem: it is of cluster blue by its tags, and clusterName is green"},
+		{"kubernetes.io/cluster/blue", "blue", ""},
+		{"", "", "not proven: no tag says which cluster it is of, and clusterName is empty"},
+		{"", "green", "not proven: no tag says which cluster it is of; tag it swell/cluster=green"},
+	} {
+		a := newAccountOf(t, "other", "", func(f *emulator.Fleet) {
+			if c.tag != "" {
+				f.Groups[3].Tags[c.tag] = "owned"
+			}
+		})
+		if c.cluster != "" {
+			a.configure("clusterName: " + c.cluster + "\n")
+		}
+		got := a.found("group other-1d")
+		if got == "" {
+			got = a.found("other-1d")
+		}
+		if c.says == "" && strings.Contains(got, "cluster") || !strings.Contains(got, c.says) {
+			t.Errorf("tag %q, clusterName %q: %s\nwant %s", c.tag, c.cluster, got, c.says)
+		}
+	}
+}
+
+func TestCheckAWSTellsWhoCompletesTerminationHooks(t *testing.T) {
+	a := newAccountOf(t, "other", "", func(f *emulator.Fleet) {
+		f.Groups[3].Hooks = []emulator.Hook{{Name: "swell-drain", Transition: "terminating", Heartbeat: 5 * time.Minute, Result: "CONTINUE"},
+			{Name: "logs", Transition: "terminating", Heartbeat: time.Hour, Result: "ABANDON"}, {Name: "start", Transition: "launching", Heartbeat: time.Hour, Result: "ABANDON"}}
+	})
+	got := a.found("other-1d")
+	for _, want := range []string{"ok: its termination hook swell-drain (300 s without a heartbeat, then CONTINUE) is completed by swell", "not proven: its termination hook logs (3600 s without a heartbeat, then ABANDON) is not completed by swell"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+	if strings.Contains(got, "start") {
+		t.Errorf("%s\na launch hook holds up no return", got)
 	}
 }

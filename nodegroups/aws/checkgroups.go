@@ -25,11 +25,51 @@ func (k *checker) settings(ctx context.Context, p Checked, usable []nodegroups.G
 		if !slices.ContainsFunc(usable, func(g nodegroups.Group) bool { return g.AutoScalingGroup() == name }) {
 			continue // it was refused with the reason
 		}
+		k.cluster(name, d)
 		k.suspended(name, d)
 		k.replaced(name, d)
+		k.hooks(ctx, name)
 		k.policies(ctx, name)
 		k.scheduled(ctx, name)
 		k.refresh(ctx, name)
+	}
+}
+
+// cluster tells of a group that is another cluster's by its tags.
+func (k *checker) cluster(name string, d astypes.AutoScalingGroup) {
+	own, of := k.options.ClusterName, nodegroups.Clusters(described(nodegroups.Selection{}, d).Tags)
+	switch named := strings.Join(of, ", "); {
+	case own != "" && len(of) > 0 && !slices.Contains(of, own):
+		k.add(FindingProblem, "group", name, fmt.Sprintf("it is of cluster %s by its tags, and clusterName is %s: its pool only observes", named, own), "give each cluster's groups tags of their own")
+	case own == "" && len(of) > 0:
+		k.add(NotProven, "group", name, fmt.Sprintf("it is of cluster %s by its tags; whether that is this one is not known, as clusterName is empty", named), "give clusterName, and each cluster's groups tags of their own")
+	case own == "":
+		k.add(NotProven, "group", name, "no tag says which cluster it is of, and clusterName is empty: a pool of the same tags in another cluster would use it too", "give clusterName and tag it swell/cluster")
+	case len(of) == 0:
+		k.add(NotProven, "group", name, "no tag says which cluster it is of", "tag it swell/cluster="+own)
+	}
+}
+
+// hooks tells of what an instance's end waits for, and who completes it.
+func (k *checker) hooks(ctx context.Context, name string) {
+	out, err := k.autoscaling.DescribeLifecycleHooks(ctx, &autoscaling.DescribeLifecycleHooksInput{AutoScalingGroupName: &name})
+	if err != nil {
+		k.unread("group", name, "its lifecycle hooks", "autoscaling:DescribeLifecycleHooks", err)
+		return
+	}
+	for _, h := range out.LifecycleHooks {
+		if awssdk.ToString(h.LifecycleTransition) != terminating {
+			continue
+		}
+		hook, waits := awssdk.ToString(h.LifecycleHookName), fmt.Sprintf("%d s without a heartbeat, then %s", awssdk.ToInt32(h.HeartbeatTimeout), awssdk.ToString(h.DefaultResult))
+		switch {
+		case !k.ownHook(hook):
+			k.add(NotProven, "group", name, fmt.Sprintf("its termination hook %s (%s) is not completed by swell, and each return waits for whoever does", hook, waits), "if it is swell's, name it in aws.lifecycleHooks")
+		case k.options.QueueURL == "":
+			k.add(FindingProblem, "group", name, fmt.Sprintf("its termination hook %s (%s) is swell's to complete, which hears of it by no queue", hook, waits), "give aws.queueURL, or delete the hook")
+		default:
+			k.add(FindingOK, "group", name, fmt.Sprintf("its termination hook %s (%s) is completed by swell", hook, waits), "")
+		}
 	}
 }
 
@@ -50,11 +90,20 @@ func (k *checker) replaced(name string, d astypes.AutoScalingGroup) {
 		k.add(FindingProblem, "group", name, "its health check is "+t+": nodes that a load balancer finds unhealthy are replaced without a drain", "set the health check type to EC2")
 	}
 	if awssdk.ToBool(d.CapacityRebalance) {
-		k.add(FindingProblem, "group", name, "Capacity Rebalancing launches and ends spot instances by itself", "turn Capacity Rebalancing off: swell replaces them")
+		k.rebalances(name, d)
 	}
 	if awssdk.ToBool(d.NewInstancesProtectedFromScaleIn) {
 		k.add(FindingOK, "group", name, "new instances are protected from scale-in, which holds for Auto Scaling's own and not for swell's", "")
 	}
+}
+
+// rebalances tells of a group that replaces spot instances by itself at a rebalance recommendation.
+func (k *checker) rebalances(name string, d astypes.AutoScalingGroup) {
+	if managed := described(nodegroups.Selection{}, d).Tags[managedTag]; managed != "" {
+		k.add(FindingOK, "group", name, "Capacity Rebalancing is EKS's own for managed node group "+managed+": rebalance recommendations are left to it", "")
+		return
+	}
+	k.add(FindingProblem, "group", name, "Capacity Rebalancing launches and ends spot instances by itself, without a drain unless a termination hook waits for one; rebalance recommendations are left to it", "turn Capacity Rebalancing off: swell replaces them")
 }
 
 func (k *checker) policies(ctx context.Context, name string) {

@@ -39,6 +39,12 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 			return err
 		},
 	}
+	if k.readsSpotPrices() {
+		reads["ec2:DescribeSpotPriceHistory"] = func() error {
+			_, err := k.ec2.DescribeSpotPriceHistory(ctx, &ec2.DescribeSpotPriceHistoryInput{DryRun: dry})
+			return err
+		}
+	}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.Prepaid }) {
 		reads["ec2:DescribeReservedInstances"] = func() error {
 			_, err := k.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{DryRun: dry})

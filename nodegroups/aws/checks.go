@@ -60,10 +60,10 @@ func (k *checker) add(status FindingStatus, check, at, what, mend string) {
 func (c *Client) Check(ctx context.Context, pools []Checked) []Finding {
 	k := &checker{Client: c}
 	k.clock(ctx)
-	k.permissions(ctx, pools)
 	for _, p := range pools {
 		k.pool(ctx, p)
 	}
+	k.permissions(ctx, pools)
 	k.quotas(ctx, pools)
 	k.queue(ctx)
 	order := []string{"clock", "permission", "group", "subnets", "quota", "queue"}
@@ -104,7 +104,7 @@ func (k *checker) pool(ctx context.Context, p Checked) {
 	groups, problems, err := k.Select(ctx, p.Selection)
 	if err != nil {
 		status := FindingProblem
-		if codeOf(err) == "" && unsure(err) && !strings.Contains(err.Error(), "no Auto Scaling group") {
+		if codeOf(err) == "" && unsure(err) {
 			status = NotProven
 		}
 		k.add(status, "group", "pool "+p.Pool, err.Error(), "")
@@ -125,7 +125,13 @@ func (k *checker) pool(ctx context.Context, p Checked) {
 		} else if g.FreeAddresses == nil {
 			k.add(NotProven, "subnets", g.Name, "the free addresses are unknown", "allow ec2:DescribeSubnets")
 		}
+		if g.Unusable != "" {
+			continue
+		}
 		k.add(FindingOK, "group", g.Name, fmt.Sprintf("%s, %s, %s, %d to %d instances", g.Zone, g.Market, strings.Join(g.InstanceTypes, " or "), g.Min, g.Max), "")
+	}
+	if len(groups) == 0 && len(problems) > 0 {
+		return
 	}
 	k.settings(ctx, p, groups)
 	highest := map[string]int{}

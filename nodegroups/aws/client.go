@@ -34,6 +34,8 @@ type Options struct {
 	Endpoint string
 	// QueueURL of the SQS queue with interruption notices; empty: there is none, and Interruptions fails.
 	QueueURL string
+	// LifecycleHooks that are swell's to complete; none is those whose name begins with swell.
+	LifecycleHooks []string
 	// Rate is the budget of Auto Scaling and EC2 calls a second, 10 by default; it halves at every throttle and recovers with
 	// every success. Burst calls may be made at once, 20 by default.
 	Rate  float64
@@ -47,7 +49,7 @@ type Options struct {
 	CallTimeout time.Duration
 	// ClusterName is noted on groups of which a process is suspended, so that it is known whose that is; empty notes none.
 	ClusterName string
-	// Prices by instance type, an hour; a missing one is unknown.
+	// Prices by instance type, an hour. A spot price that is missing is read, an on-demand price is then unknown.
 	Prices map[string]Price
 	// Clock that times are told in.
 	Clock config.Clock
@@ -113,6 +115,9 @@ type Client struct {
 	types     map[string]ec2types.InstanceTypeInfo
 	templates map[string]template
 	subnets   map[string]subnet
+	usable    map[string]usable     // by Auto Scaling group
+	spot      map[string]spotPrices // by instance type
+	spotError string                // why they could not be read last; empty is that they could
 	reserved  reservations
 	plans     plans
 	short     map[string]shortfall            // by Auto Scaling group
@@ -132,6 +137,7 @@ type launch struct {
 	at, seen time.Time
 	image    string
 	pending  bool // when it was last seen
+	spot     bool
 }
 
 // New makes a client. It makes no call yet: a wrong endpoint shows at the first.
@@ -140,7 +146,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, subnets: map[string]subnet{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, subnets: map[string]subnet{}, usable: map[string]usable{}, spot: map[string]spotPrices{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {

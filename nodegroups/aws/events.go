@@ -68,8 +68,22 @@ func (c *Client) hook(at time.Time, h hookNotice) ([]nodegroups.Interruption, er
 	if h.EC2InstanceID == "" || h.AutoScalingGroupName == "" || h.LifecycleHookName == "" {
 		return nil, fmt.Errorf("reading a lifecycle action: EC2InstanceId, AutoScalingGroupName or LifecycleHookName is missing; send Auto Scaling's events to the queue as they are")
 	}
-	return []nodegroups.Interruption{{InstanceID: h.EC2InstanceID, Kind: nodegroups.TerminationHook, At: at,
-		ASG: h.AutoScalingGroupName, Hook: h.LifecycleHookName, HookToken: h.LifecycleActionToken}}, nil
+	n := nodegroups.Interruption{InstanceID: h.EC2InstanceID, Kind: nodegroups.TerminationHook, At: at, ASG: h.AutoScalingGroupName}
+	if c.ownHook(h.LifecycleHookName) {
+		n.Hook, n.HookToken = h.LifecycleHookName, h.LifecycleActionToken
+	}
+	return []nodegroups.Interruption{n}, nil
+}
+
+// hookPrefix is what the name of a lifecycle hook begins with that is made for swell, where none are configured.
+const hookPrefix = "swell"
+
+// ownHook says whether the action of a lifecycle hook is swell's to complete.
+func (c *Client) ownHook(name string) bool {
+	if own := c.options.LifecycleHooks; len(own) > 0 {
+		return slices.Contains(own, name)
+	}
+	return strings.HasPrefix(name, hookPrefix)
 }
 
 // health reads a scheduled change of EC2. Whichever it is, Auto Scaling takes the instance for unhealthy and ends it at the start:

@@ -45,7 +45,7 @@ func TestHooksAndMaintenanceAreNotices(t *testing.T) {
 		"an issue of EC2":     {fmt.Sprintf(health, "issue"), "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t, func(o *aws.Options) { o.LifecycleHooks = []string{"h"} })
 			w.send(x.body)
 			got, err := w.c.Interruptions(ctx)
 			if err != nil || len(got) != x.n {
@@ -72,6 +72,20 @@ func TestHooksAndMaintenanceAreNotices(t *testing.T) {
 				t.Errorf("%d messages are left", left)
 			}
 		})
+	}
+}
+
+// A log shipper's hook, or EKS's own, waits for who made it.
+func TestHooksOfOthersAreNotSwells(t *testing.T) {
+	for name, c := range map[string]struct {
+		configured []string
+		own        bool
+	}{"swell-drain": {nil, true}, "Terminate-LC-Hook": {nil, false}, "drain": {[]string{"drain", "x"}, true}, "swell-logs": {[]string{"drain"}, false}} {
+		w := newWorld(t, func(o *aws.Options) { o.LifecycleHooks = c.configured })
+		n := w.received(`{"LifecycleActionToken":"tok","AutoScalingGroupName":"g","LifecycleHookName":"` + name + `","EC2InstanceId":"i-1","LifecycleTransition":"autoscaling:EC2_INSTANCE_TERMINATING"}`)
+		if n.Kind != nodegroups.TerminationHook || n.ASG != "g" || (len(n.Hooks()) == 1) != c.own || c.own && n.Hooks()[0] != (nodegroups.LifecycleHook{Name: name, Token: "tok"}) {
+			t.Errorf("%s with %v configured: %+v", name, c.configured, n)
+		}
 	}
 }
 

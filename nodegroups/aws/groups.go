@@ -35,8 +35,8 @@ func (c *Client) Groups(ctx context.Context, tags map[string]string, pool string
 }
 
 // Select returns the groups that carry all of the selection's tags, sorted, as the groups of its pool. A group that cannot be
-// planned for, or not yet, is left out and told of as a problem; a problem may also be of a group that is there. That no group
-// matches is an error.
+// bought in has its instances and says why; without instances, and never read while it could be, it is left out. Either is told
+// of as a problem, and so is that no group matches.
 //
 // Calls: one DescribeAutoScalingGroups for 100 groups each time. What it rests on is kept: an instance type for the client's
 // life, an instance from the first sight of it, a launch template for 5 minutes, a subnet for 1 minute. A pool of up to 100 groups read every 10 s so takes 6 calls a minute, one for 200 subnets, one for each launch
@@ -48,8 +48,7 @@ func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegrou
 		return nil, nil, err
 	}
 	if len(described) == 0 {
-		return nil, nil, fmt.Errorf("finding the groups of pool %s: no Auto Scaling group in %s has the tags %s; tag the groups, or correct spec.groups.tags of the CapacityPool",
-			s.Pool, c.options.Region, inWords(s.Tags))
+		return nil, []Problem{{"", fmt.Sprintf("no Auto Scaling group in %s has the tags %s", c.options.Region, inWords(s.Tags)), "tag the groups, or correct spec.groups.tags of the CapacityPool"}}, nil
 	}
 	if err := c.learnLaunchTimes(ctx, described); err != nil {
 		return nil, nil, err
@@ -57,36 +56,47 @@ func (c *Client) Select(ctx context.Context, s nodegroups.Selection) ([]nodegrou
 	var out []nodegroups.Group
 	var problems []Problem
 	for _, d := range described {
-		g, problem, err := c.group(ctx, s, d)
+		zones, wrong, err := c.zones(ctx, s, d)
 		if err != nil {
 			return nil, nil, err
 		}
-		if problem != nil {
-			problems = append(problems, *problem)
-			continue
-		}
-		problems = append(problems, c.unknownImage(ctx, g.Name, d)...)
-		if problem := suspended(d); problem != nil {
-			g.Unusable = problem.What
-			problems = append(problems, *problem)
-		}
-		failed, unread := c.failedActivities(ctx, g)
-		problems = append(problems, unread...)
-		zones, problem := c.perZone(ctx, s, g, d)
-		for i := range zones {
-			zones[i].Failed = failedInZone(failed, zones[i], len(d.AvailabilityZones) > 1)
-		}
-		if problem != nil {
-			problems = append(problems, *problem)
-		}
-		out = append(out, zones...)
+		problems, out = append(problems, wrong...), append(out, zones...)
 	}
+	problems = append(problems, c.prices(ctx, out)...)
 	problems = append(problems, c.addresses(ctx, out, described)...)
 	nodegroups.Sort(out)
 	slices.SortFunc(problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.What, b.What))
 	})
 	return out, problems, nil
+}
+
+// zones are the groups of one Auto Scaling group, and what is wrong with it.
+func (c *Client) zones(ctx context.Context, s nodegroups.Selection, d astypes.AutoScalingGroup) ([]nodegroups.Group, []Problem, error) {
+	g, problem, err := c.group(ctx, s, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	if problem != nil {
+		zones, err := c.unusable(ctx, s, d, problem.What)
+		return zones, []Problem{*problem}, err
+	}
+	c.keepUsable(g)
+	problems := c.unknownImage(ctx, g.Name, d)
+	if problem := suspended(d); problem != nil {
+		g.Unusable = problem.What
+		problems = append(problems, *problem)
+	}
+	failed, unread := c.failedActivities(ctx, g)
+	problems = append(problems, unread...)
+	zones, problem := c.perZone(ctx, s, g, d)
+	for i := range zones {
+		zones[i].Failed = failedInZone(failed, zones[i], len(d.AvailabilityZones) > 1)
+	}
+	if problem != nil {
+		problems = append(problems, *problem)
+	}
+	return zones, problems, nil
 }
 
 func inWords(tags map[string]string) string {
@@ -153,7 +163,8 @@ func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScal
 			for _, r := range page.Reservations {
 				for _, i := range r.Instances {
 					id := awssdk.ToString(i.InstanceId)
-					c.launched[id] = launch{at: awssdk.ToTime(i.LaunchTime), seen: now, image: awssdk.ToString(i.ImageId), pending: pending[id]}
+					c.launched[id] = launch{at: awssdk.ToTime(i.LaunchTime), seen: now, image: awssdk.ToString(i.ImageId), pending: pending[id],
+						spot: i.InstanceLifecycle == ec2types.InstanceLifecycleTypeSpot}
 				}
 			}
 			c.mu.Unlock()
@@ -164,13 +175,7 @@ func (c *Client) learnLaunchTimes(ctx context.Context, groups []astypes.AutoScal
 
 // group is the Auto Scaling group as a whole, its zone left open where it spans several.
 func (c *Client) group(ctx context.Context, s nodegroups.Selection, d astypes.AutoScalingGroup) (nodegroups.Group, *Problem, error) {
-	g := nodegroups.Group{
-		Name: awssdk.ToString(d.AutoScalingGroupName), Pool: s.Pool, Min: int(awssdk.ToInt32(d.MinSize)), Max: int(awssdk.ToInt32(d.MaxSize)),
-		Desired: int(awssdk.ToInt32(d.DesiredCapacity)), Tags: map[string]string{}, ProtectsNew: awssdk.ToBool(d.NewInstancesProtectedFromScaleIn),
-	}
-	for _, t := range d.Tags {
-		g.Tags[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)
-	}
+	g := described(s, d)
 	if problem := refused(s, g.Name, d); problem != nil {
 		return g, problem, nil
 	}
@@ -188,7 +193,6 @@ func (c *Client) group(ctx context.Context, s nodegroups.Selection, d astypes.Au
 	if g.Market, problem = marketOf(g, d, template); problem != nil {
 		return g, problem, nil
 	}
-	g.HourlyPrice = c.price(g)
 	if problem, err = c.nodeTemplates(ctx, &g, template); problem != nil || err != nil {
 		return g, problem, err
 	}
@@ -273,20 +277,4 @@ func lifecycle(s astypes.LifecycleState) nodegroups.Lifecycle {
 		return nodegroups.Standby
 	}
 	return nodegroups.Terminating // terminating, detaching: no place for new pods
-}
-
-// price of one more instance: the highest of the types, since which one comes is not known; zero if any is unknown.
-func (c *Client) price(g nodegroups.Group) float64 {
-	highest := 0.0
-	for _, t := range g.InstanceTypes {
-		p := c.options.Prices[t].OnDemand
-		if g.Market == nodegroups.Spot {
-			p = c.options.Prices[t].Spot
-		}
-		if p == 0 {
-			return 0
-		}
-		highest = max(highest, p)
-	}
-	return highest
 }

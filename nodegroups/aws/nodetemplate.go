@@ -47,6 +47,7 @@ func (c *Client) nodeTemplates(ctx context.Context, g *nodegroups.Group, from te
 		if g.Zone != "" {
 			t = inZone(t, g.Zone)
 		}
+		managed(*g, t.Labels)
 		if problem := byTags(*g, &t); problem != nil {
 			return problem, nil
 		}
@@ -55,6 +56,22 @@ func (c *Client) nodeTemplates(ctx context.Context, g *nodegroups.Group, from te
 	}
 	g.Template = nodegroups.Least(all...)
 	return nil, nil
+}
+
+// managedTag is what EKS gives the groups of its managed node groups, with the node group's name.
+const managedTag = "eks:nodegroup-name"
+
+// managed are the labels that EKS puts on the nodes of a managed node group; those that its API was given are not to be seen here.
+// https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html
+func managed(g nodegroups.Group, labels map[string]string) {
+	name := g.Tags[managedTag]
+	if name == "" {
+		return
+	}
+	labels["eks.amazonaws.com/nodegroup"], labels["eks.amazonaws.com/capacityType"] = name, "ON_DEMAND"
+	if g.Market == nodegroups.Spot {
+		labels["eks.amazonaws.com/capacityType"] = "SPOT"
+	}
 }
 
 // byTags puts cluster-autoscaler's tags into a template.

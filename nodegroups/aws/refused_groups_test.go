@@ -8,7 +8,6 @@ import (
 	"time"
 
 	emulator "swell/bench/testbed/aws"
-	"swell/nodegroups"
 	"swell/nodegroups/aws"
 )
 
@@ -59,7 +58,9 @@ func TestAGroupThatCannotBePlannedForIsRefusedWithTheReason(t *testing.T) {
 			w.altered("DescribeAutoScalingGroups", c.change)
 			groups, problems := w.groups(general)
 			at := slices.IndexFunc(problems, func(p aws.Problem) bool { return p.Group == c.group && strings.Contains(p.What, c.says) })
-			if len(groups) != 2 || slices.ContainsFunc(groups, func(g nodegroups.Group) bool { return g.Name == c.group }) || at < 0 || problems[at].Mend == "" {
+			refused := find(groups, c.group)
+			if len(groups) != 2+min(1, len(refused.Instances)) || (c.group == "general-1a-spot") != (len(refused.Instances) == 2) || at < 0 || problems[at].Mend == "" ||
+				len(refused.Instances) > 0 && refused.Unusable != problems[at].What {
 				t.Errorf("%d groups and the problems %v", len(groups), problems)
 			}
 		})

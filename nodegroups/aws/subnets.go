@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -24,9 +25,8 @@ type subnet struct {
 	read time.Time
 }
 
-// addresses fills in the groups' subnets and free addresses, and tells of groups that run short. A launch takes one address.
-// The VPC CNI by default takes a whole interface's more, so that a group with fewer is told of before a launch fails or pods
-// get none.
+// addresses fills in the groups' subnets, their free addresses and what a node takes of them, and tells of groups that run short,
+// before a launch fails or pods get none.
 func (c *Client) addresses(ctx context.Context, groups []nodegroups.Group, described []astypes.AutoScalingGroup) []Problem {
 	ids := map[string][]string{}
 	for _, d := range described {
@@ -62,16 +62,37 @@ func (c *Client) addresses(ctx context.Context, groups []nodegroups.Group, descr
 			continue
 		}
 		g.FreeAddresses = &free
-		if need := c.addressesOfNode(*g); free < need {
+		need, wrong := c.addressesOfNode(*g)
+		if wrong != nil {
+			problems = append(problems, *wrong)
+		}
+		if g.AddressesPerNode = need; free < need {
 			problems = append(problems, Problem{g.Name, fmt.Sprintf("its subnets have %d free addresses in %s, and one more node may take %d", free, g.Zone, need),
-				"give the group a subnet with free addresses"})
+				"give the group a subnet with free addresses, or, where its nodes take fewer, the tag " + addressesTag})
 		}
 	}
 	return problems
 }
 
-// addressesOfNode is what one more node may take: the addresses of one interface of the type that has the most. The lock is held.
-func (c *Client) addressesOfNode(g nodegroups.Group) int {
+// addressesTag on a group says how many addresses of its subnets one node takes, such as 1 with custom networking or IPv6.
+const addressesTag = "swell/addresses-per-node"
+
+// addressesOfNode is what one more node may take: what the group's tag says, else the addresses of one interface of the type that
+// has the most, as the VPC CNI takes them by default. The lock is held.
+func (c *Client) addressesOfNode(g nodegroups.Group) (int, *Problem) {
+	most := c.addressesOfInterface(g)
+	tag, tagged := g.Tags[addressesTag]
+	if !tagged {
+		return most, nil
+	}
+	n, err := strconv.Atoi(tag)
+	if err != nil || n < 1 {
+		return most, &Problem{g.Name, fmt.Sprintf("its tag %s is %q", addressesTag, tag), "write how many addresses of its subnets one node takes, at least 1"}
+	}
+	return n, nil
+}
+
+func (c *Client) addressesOfInterface(g nodegroups.Group) int {
 	most := 1
 	for _, name := range g.InstanceTypes {
 		if n := c.types[name].NetworkInfo; n != nil {

@@ -1,6 +1,7 @@
 package aws_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,4 +159,42 @@ func (w *world) another() *aws.Client {
 		w.t.Fatal(err)
 	}
 	return c
+}
+
+// EKS puts these labels on each node of a managed node group; the group's tags say which it is.
+func TestAManagedNodeGroupsLabelsAreThoseOfItsNodes(t *testing.T) {
+	w := newWorldOf(t, func(f *emulator.Fleet) {
+		for i := range f.Groups[:2] {
+			f.Groups[i].Tags["eks:nodegroup-name"], f.Groups[i].Tags["eks:cluster-name"] = "workers", "green"
+		}
+	})
+	groups, _ := w.groups(general)
+	for name, want := range map[string]string{"general-1a-spot": "SPOT", "general-1a-on-demand": "ON_DEMAND"} {
+		l := find(groups, name).Template.Labels
+		if l["eks.amazonaws.com/capacityType"] != want || l["eks.amazonaws.com/nodegroup"] != "workers" {
+			t.Errorf("%s: %v", name, l)
+		}
+	}
+	if l := find(groups, "general-1c-spot").Template.Labels; l["eks.amazonaws.com/capacityType"] != "" {
+		t.Errorf("a group of nobody's node group has %v", l)
+	}
+}
+
+// What a node takes of its subnets is an interface's addresses, or what the group's tag says.
+func TestAddressesOfANode(t *testing.T) {
+	for tag, want := range map[string]int{"": 30, "1": 1, "none": 30} {
+		w := newWorldOf(t, func(f *emulator.Fleet) {
+			if tag != "" {
+				f.Groups[2].Tags["swell/addresses-per-node"] = tag
+			}
+		})
+		groups, problems := w.groups(general)
+		if g := find(groups, "general-1c-spot"); g.AddressesPerNode != want || g.FreeAddresses == nil || *g.FreeAddresses != 8 {
+			t.Errorf("tag %q: a node takes %d of %v, want %d of 8", tag, g.AddressesPerNode, g.FreeAddresses, want)
+		}
+		told := slices.ContainsFunc(problems, func(p aws.Problem) bool { return strings.Contains(p.What, `swell/addresses-per-node is "none"`) })
+		if short := slices.ContainsFunc(problems, func(p aws.Problem) bool { return strings.Contains(p.What, "8 free addresses") }); short != (want > 8) || told != (tag == "none") {
+			t.Errorf("tag %q: problems %v", tag, problems)
+		}
+	}
 }

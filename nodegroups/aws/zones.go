@@ -36,11 +36,17 @@ func (c *Client) perZone(ctx context.Context, s nodegroups.Selection, g nodegrou
 	if !rebalanceSuspended(d) {
 		problem = c.suspendRebalance(ctx, s, g.Name)
 		if problem != nil && s.MayChange {
-			return nil, problem
+			if g.Unusable = problem.What; len(g.Instances) == 0 {
+				return nil, problem
+			}
 		}
 	}
+	return c.inZones(g, d, slices.Sorted(slices.Values(d.AvailabilityZones))), problem
+}
+
+// inZones makes one group of each of the zones.
+func (c *Client) inZones(g nodegroups.Group, d astypes.AutoScalingGroup, zones []string) []nodegroups.Group {
 	var out []nodegroups.Group
-	zones := slices.Sorted(slices.Values(d.AvailabilityZones))
 	desired := c.desiredByZone(g, zones)
 	for _, zone := range zones {
 		z := g
@@ -55,10 +61,14 @@ func (c *Client) perZone(ctx context.Context, s nodegroups.Selection, g nodegrou
 		}
 		out = append(out, z)
 	}
-	return out, problem
+	return out
 }
 
+// inZone is a template of one zone; of one that is not known nothing is made up.
 func inZone(t nodegroups.Template, zone string) nodegroups.Template {
+	if t.Labels == nil {
+		return t
+	}
 	t.Labels = maps.Clone(t.Labels)
 	t.Labels[corev1.LabelTopologyZone], t.Labels[ebsZone] = zone, zone
 	return t

@@ -6,13 +6,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"swell/nodegroups"
 	"swell/scaler/plan"
 )
 
 // begun is an instance whose drain this scaler began, by which its Node is told from one that a predecessor cordoned.
 type begun struct {
-	// returned says that the instance was returned, completed that its lifecycle action was ended: its Node stays cordoned.
-	returned, completed bool
+	// returned says that the instance was returned; its Node stays cordoned then, as it does with a lifecycle action that was ended.
+	returned bool
+	// completed are the hooks whose lifecycle actions were ended; one without a name stands for others' hooks, of an empty node.
+	completed map[string]bool
 	// seen says that a reading of the Nodes has shown its Node.
 	seen bool
 }
@@ -25,6 +28,16 @@ func (a *Actor) noteBegun(instanceID string, change func(*begun)) {
 		a.began[instanceID] = &begun{}
 	}
 	change(a.began[instanceID])
+}
+
+// noteCompleted keeps that the action of a notice's one hook was ended.
+func (a *Actor) noteCompleted(n nodegroups.Interruption) {
+	a.noteBegun(n.InstanceID, func(b *begun) {
+		if b.completed == nil {
+			b.completed = map[string]bool{}
+		}
+		b.completed[n.Hook] = true
+	})
 }
 
 // forsake forgets the drains that have ended without a return and that neither the plan nor a lifecycle action asks for any more:
@@ -45,7 +58,7 @@ func (a *Actor) forsake(p plan.Plan) {
 	defer a.mu.Unlock()
 	maps.DeleteFunc(a.began, func(id string, b *begun) bool {
 		_, held := a.held[id]
-		return !b.returned && !b.completed && !asked[id] && !held && a.draining[id] == nil
+		return !b.returned && len(b.completed) == 0 && !asked[id] && !held && a.draining[id] == nil
 	})
 	clear(a.held)
 }
@@ -60,7 +73,7 @@ func (a *Actor) forgetGone(nodes []*corev1.Node) {
 	defer a.mu.Unlock()
 	maps.DeleteFunc(a.began, func(id string, b *begun) bool {
 		b.seen = b.seen || there[id]
-		return (b.returned || b.completed) && b.seen && !there[id]
+		return (b.returned || len(b.completed) > 0) && b.seen && !there[id]
 	})
 }
 

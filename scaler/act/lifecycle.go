@@ -2,7 +2,9 @@ package act
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"swell/nodegroups"
@@ -22,15 +24,16 @@ type Lifecycle interface {
 const heartbeatEvery = 20 * time.Second
 
 // EndLifecycle drains the node of an instance that its group is about to end, and lets the group go on when it is empty, once
-// at a time. The group has counted the instance out by itself, so it is not terminated here: that would lower the desired
-// capacity again. A drain that a disruption budget holds up is tried again while Auto Scaling waits, 48 hours at most, or until
-// the notice's deadline, at which EC2 ends the instance whoever waits for it.
+// at a time; what waits by hooks of others is left for them to complete. The group has counted the instance out by itself, so it
+// is not terminated here: that would lower the desired capacity again. A drain that a disruption budget holds up is tried again
+// while Auto Scaling waits, 48 hours at most, or until the notice's deadline, at which EC2 ends the instance whoever waits for it.
 func (a *Actor) EndLifecycle(ctx context.Context, tick int64, node string, n nodegroups.Interruption) {
 	cloud, ok := a.cloud.(Lifecycle)
-	if !ok || a.hold(n) {
+	open := a.hold(n)
+	if !ok || len(open) == 0 {
 		return
 	}
-	t := plan.Termination{Node: node, InstanceID: n.InstanceID, Deadline: n.Deadline, Reason: fmt.Sprintf("group %s ends it and waits by its lifecycle hook %s", n.ASG, n.Hook)}
+	t := plan.Termination{Node: node, InstanceID: n.InstanceID, Deadline: n.Deadline, Reason: fmt.Sprintf("group %s ends it and waits by a lifecycle hook", n.ASG)}
 	a.inBackground(ctx, t, true, func(until context.Context) error {
 		if err := a.intents.Check(ctx); err != nil {
 			a.options.Log.Warn("drain", "node", node, "error", err)
@@ -40,7 +43,10 @@ func (a *Actor) EndLifecycle(ctx context.Context, tick int64, node string, n nod
 			return err
 		}
 		gone := going(until)
-		err := a.complete(ctx, tick, t, cloud, n)
+		var err error
+		for _, h := range open {
+			err = errors.Join(err, a.complete(ctx, tick, t, cloud, h.Of(n)))
+		}
 		if err == nil && gone {
 			a.drainAfterwards(ctx, tick, t)
 		}
@@ -48,38 +54,50 @@ func (a *Actor) EndLifecycle(ctx context.Context, tick int64, node string, n nod
 	})
 }
 
-// hold notes that an instance's lifecycle action is to be ended, and says whether that was done.
-func (a *Actor) hold(n nodegroups.Interruption) (completed bool) {
+// hold notes that an instance's lifecycle actions are to be ended, and gives the hooks of which that was not done yet; where all
+// are others', one without a name until the node is empty.
+func (a *Actor) hold(n nodegroups.Interruption) []nodegroups.LifecycleHook {
+	hooks := n.Hooks()
+	if len(hooks) == 0 {
+		hooks = []nodegroups.LifecycleHook{{}}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.held[n.InstanceID] = n.Deadline
 	b := a.began[n.InstanceID]
-	return b != nil && b.completed
+	return slices.DeleteFunc(slices.Clone(hooks), func(h nodegroups.LifecycleHook) bool { return b != nil && b.completed[h.Name] })
 }
 
-// drainHeld drains the node of an instance whose lifecycle action is kept waiting meanwhile.
+// drainHeld drains the node of an instance whose lifecycle actions are kept waiting meanwhile.
 func (a *Actor) drainHeld(until context.Context, tick int64, t plan.Termination, cloud Lifecycle, n nodegroups.Interruption) error {
 	if going(until) {
 		return nil
 	}
 	beating, stop := context.WithCancel(until)
 	defer stop()
-	go a.beat(beating, cloud, n)
+	for _, h := range n.Hooks() {
+		go a.beat(beating, cloud, h.Of(n))
+	}
 	return a.drainUntil(until, tick, t, true)
 }
 
-// complete ends a lifecycle action.
+// complete ends the action of the one hook of a notice, if it is swell's.
 func (a *Actor) complete(ctx context.Context, tick int64, t plan.Termination, cloud Lifecycle, n nodegroups.Interruption) error {
-	intent := ledger.Entry{Phase: ledger.Intent, Action: "complete-lifecycle", Object: n.InstanceID, Reason: t.Reason}
+	if n.Hook == "" {
+		a.noteCompleted(n)
+		a.options.Log.Info("the node is empty; its lifecycle hook is another's to complete", "node", t.Node, "instance", n.InstanceID)
+		return nil
+	}
+	intent := ledger.Entry{Phase: ledger.Intent, Action: "complete-lifecycle", Object: n.InstanceID, Reason: fmt.Sprintf("group %s waits by its lifecycle hook %s", n.ASG, n.Hook)}
 	a.record(tick, intent)
 	call, done := context.WithTimeout(ctx, callTimeout)
 	defer done()
 	err := cloud.Complete(call, n)
 	a.record(tick, outcome(intent, err))
 	if err == nil {
-		a.noteBegun(n.InstanceID, func(b *begun) { b.completed = true })
+		a.noteCompleted(n)
 	}
-	a.options.Log.Info("lifecycle action completed", "node", t.Node, "instance", n.InstanceID, "error", err)
+	a.options.Log.Info("lifecycle action completed", "node", t.Node, "instance", n.InstanceID, "hook", n.Hook, "error", err)
 	return err
 }
 

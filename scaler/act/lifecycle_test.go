@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 type waiting struct {
 	*aws.Client
 	beats, completed *atomic.Int32
+	hooks            *sync.Map // tokens by name, of those that were completed; nil counts alone
 }
 
 func (w waiting) Heartbeat(context.Context, nodegroups.Interruption) error {
@@ -26,9 +28,39 @@ func (w waiting) Heartbeat(context.Context, nodegroups.Interruption) error {
 	return nil
 }
 
-func (w waiting) Complete(context.Context, nodegroups.Interruption) error {
+func (w waiting) Complete(_ context.Context, n nodegroups.Interruption) error {
 	w.completed.Add(1)
+	if w.hooks != nil {
+		w.hooks.Store(n.Hook, n.HookToken)
+	}
 	return nil
+}
+
+// Each of swell's hooks is completed, those of others are not, and the node is drained for either.
+func TestEachHookIsCompletedByItsOwner(t *testing.T) {
+	for name, n := range map[string]nodegroups.Interruption{"two": {Hook: "a", HookToken: "1", MoreHooks: []nodegroups.LifecycleHook{{Name: "b", Token: "2"}}}, "another's": {}} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.deploy(1)
+			w := waiting{Client: p.aws.client(), beats: &atomic.Int32{}, completed: &atomic.Int32{}, hooks: &sync.Map{}}
+			p.scaler.cloud = w
+			n.InstanceID, n.Kind, n.ASG = p.termination(0).InstanceID, nodegroups.TerminationHook, group
+			until(t, "the node is empty and its hooks are completed", func() (bool, string) {
+				p.scaler.EndLifecycle(t.Context(), 1, p.node, n)
+				on, _ := p.pods()
+				return on == 0 && len(p.scaler.hold(n)) == 0, ""
+			})
+			p.ended()
+			if int(w.completed.Load()) != len(n.Hooks()) {
+				t.Errorf("completed %d times, want %d", w.completed.Load(), len(n.Hooks()))
+			}
+			for _, h := range n.Hooks() {
+				if token, _ := w.hooks.Load(h.Name); token != h.Token {
+					t.Errorf("hook %s was completed by token %v, want %s", h.Name, token, h.Token)
+				}
+			}
+		})
+	}
 }
 
 // A group that ends an instance by itself and waits with a hook goes on only when the node is empty: its pods went as their
@@ -38,7 +70,7 @@ func TestALifecycleActionEndsWhenTheNodeIsEmpty(t *testing.T) {
 	p.deploy(2)
 	none, one := intstr.FromInt32(0), intstr.FromInt32(1)
 	p.budget(policyv1.PodDisruptionBudgetSpec{MaxUnavailable: &none}, 0)
-	w := waiting{p.aws.client(), &atomic.Int32{}, &atomic.Int32{}}
+	w := waiting{Client: p.aws.client(), beats: &atomic.Int32{}, completed: &atomic.Int32{}}
 	p.scaler.cloud = w
 	n := nodegroups.Interruption{InstanceID: p.termination(0).InstanceID, Kind: nodegroups.TerminationHook, ASG: group, Hook: "h"}
 	end := func() { p.scaler.EndLifecycle(t.Context(), 1, p.node, n) }

@@ -24,8 +24,6 @@ const (
 	updatedKey     = "cluster-autoscaler.kubernetes.io/last-updated"
 	updatedForm    = "2006-01-02 15:04:05.999999999 -0700 MST"
 	enabledTag     = "k8s.io/cluster-autoscaler/enabled"
-	ownedTag       = "kubernetes.io/cluster/"
-	clusterTag     = "swell/cluster"
 	discoverPrefix = "asg:tag="
 )
 
@@ -37,13 +35,22 @@ type Seen struct {
 	Known  bool
 	Groups map[string]bool
 	Tags   [][]string
-	// Karpenter is where Karpenter runs, in words.
+	// Karpenter is where Karpenter runs, in words, EKS Auto Mode's included, which runs it outside the cluster.
 	Karpenter string
 }
 
-// Look finds other scalers by their pods and by the status that cluster-autoscaler writes. Now is the machine's time.
-func Look(now time.Time, pods []*corev1.Pod, statuses []corev1.ConfigMap) Seen {
+// autoMode is the label, with the value auto, of the nodes that EKS Auto Mode launches.
+const autoMode = "eks.amazonaws.com/compute-type"
+
+// Look finds other scalers by their pods, by the nodes that they launch, and by the status that cluster-autoscaler writes. Now is
+// the machine's time.
+func Look(now time.Time, pods []*corev1.Pod, nodes []*corev1.Node, statuses []corev1.ConfigMap) Seen {
 	s := Seen{Groups: map[string]bool{}}
+	for _, n := range nodes {
+		if at := fmt.Sprintf("node %s of EKS Auto Mode", n.Name); n.Labels[autoMode] == "auto" && (s.Karpenter == "" || at < s.Karpenter) {
+			s.Karpenter = at
+		}
+	}
 	for _, p := range pods {
 		for _, c := range p.Spec.Containers {
 			at := fmt.Sprintf("pod %s/%s", p.Namespace, p.Name)
@@ -153,24 +160,9 @@ func (s Seen) acts(asg string, tags map[string]string) bool {
 
 // foreign is the other cluster whose tags a group carries; empty is none, or that it cannot be told.
 func foreign(tags map[string]string, cluster string) string {
-	if cluster == "" {
+	of := nodegroups.Clusters(tags)
+	if cluster == "" || slices.Contains(of, cluster) {
 		return ""
 	}
-	if of := tags[clusterTag]; of != "" {
-		if of == cluster {
-			return ""
-		}
-		return of
-	}
-	var others []string
-	for key := range tags {
-		switch name, ok := strings.CutPrefix(key, ownedTag); {
-		case ok && name == cluster:
-			return ""
-		case ok:
-			others = append(others, name)
-		}
-	}
-	slices.Sort(others)
-	return strings.Join(others, ", ")
+	return strings.Join(of, ", ")
 }

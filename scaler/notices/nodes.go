@@ -24,19 +24,24 @@ type noted struct {
 	ASG      string                      `json:"autoScalingGroup,omitempty"`
 	Hook     string                      `json:"lifecycleHook,omitempty"`
 	Token    string                      `json:"lifecycleActionToken,omitempty"`
+	// MoreHooks wait besides Hook, of the same instance.
+	MoreHooks []nodegroups.LifecycleHook `json:"moreLifecycleHooks,omitempty"`
 }
+
+// rebalanceTaint is that of a rebalance recommendation.
+const rebalanceTaint = "aws-node-termination-handler/rebalance-recommendation"
 
 // handlerTaints are put on a Node by aws-node-termination-handler, with how long after it the instance may be gone; zero is not
 // known.
 var handlerTaints = map[string]time.Duration{
 	"aws-node-termination-handler/spot-itn":                  2 * time.Minute,
-	"aws-node-termination-handler/rebalance-recommendation":  0,
+	rebalanceTaint:                                           0,
 	"aws-node-termination-handler/scheduled-maintenance":     0,
 	"aws-node-termination-handler/asg-lifecycle-termination": 0,
 }
 
 func (k *Keeper) annotate(ctx context.Context, node string, n nodegroups.Interruption) error {
-	x := noted{Kind: n.Kind, At: k.options.Clock.RealTime(n.At), ASG: n.ASG, Hook: n.Hook, Token: n.HookToken}
+	x := noted{Kind: n.Kind, At: k.options.Clock.RealTime(n.At), ASG: n.ASG, Hook: n.Hook, Token: n.HookToken, MoreHooks: n.MoreHooks}
 	if !n.Deadline.IsZero() {
 		d := k.options.Clock.RealTime(n.Deadline)
 		x.Deadline = &d
@@ -65,7 +70,7 @@ func (k *Keeper) On(node *corev1.Node) (nodegroups.Interruption, bool) {
 	if err := json.Unmarshal([]byte(raw), &x); err != nil || x.Kind == "" {
 		return nodegroups.Interruption{}, false
 	}
-	n := nodegroups.Interruption{InstanceID: instanceID(node), Kind: x.Kind, At: k.options.Clock.At(x.At), ASG: x.ASG, Hook: x.Hook, HookToken: x.Token}
+	n := nodegroups.Interruption{InstanceID: instanceID(node), Kind: x.Kind, At: k.options.Clock.At(x.At), ASG: x.ASG, Hook: x.Hook, HookToken: x.Token, MoreHooks: x.MoreHooks}
 	if x.Deadline != nil {
 		n.Deadline = k.options.Clock.At(*x.Deadline)
 	}
@@ -87,7 +92,7 @@ func (k *Keeper) Read(ctx context.Context, now time.Time, world *observe.World, 
 			k.options.Groups.Noted(n)
 		} else {
 			var ok bool
-			if n, ok = handlers(now, node); !ok {
+			if n, ok = k.handlers(now, node); !ok {
 				continue
 			}
 		}
@@ -113,10 +118,13 @@ func (k *Keeper) Read(ctx context.Context, now time.Time, world *observe.World, 
 }
 
 // handlers is what a notice handler's taint says.
-func handlers(now time.Time, node *corev1.Node) (nodegroups.Interruption, bool) {
+func (k *Keeper) handlers(now time.Time, node *corev1.Node) (nodegroups.Interruption, bool) {
 	for _, t := range node.Spec.Taints {
 		within, known := handlerTaints[t.Key]
 		if !known {
+			continue
+		}
+		if group, _, _ := k.options.Groups.Of(instanceID(node)); t.Key == rebalanceTaint && k.rebalances(group) {
 			continue
 		}
 		n := nodegroups.Interruption{InstanceID: instanceID(node), Kind: nodegroups.NodeNotice, At: now}

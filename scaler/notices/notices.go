@@ -73,6 +73,9 @@ func (k *Keeper) Keep(ctx context.Context, cache client.Reader, n nodegroups.Int
 	if !known {
 		return readAt.After(n.At), nil // another's, or gone, unless it is too new to be read
 	}
+	if n.Kind == nodegroups.RebalanceNotice && k.rebalances(group) {
+		return true, nil // the group launches the replacement, and ends the instance when that is there
+	}
 	var nodes corev1.NodeList
 	var pools v1alpha1.CapacityPoolList
 	for _, list := range []client.ObjectList{&nodes, &pools} {
@@ -96,11 +99,19 @@ func (k *Keeper) Keep(ctx context.Context, cache client.Reader, n nodegroups.Int
 			return err == nil, err
 		}
 	}
+	if n.Kind == nodegroups.TerminationHook && len(n.Hooks()) == 0 {
+		return true, nil // another's to complete
+	}
 	if n.Kind == nodegroups.TerminationHook && k.options.Complete != nil { // nothing runs there
 		err := k.options.Complete(ctx, n)
 		return err == nil, err
 	}
 	return false, nil
+}
+
+// rebalances says whether a group replaces by itself what a rebalance recommendation is for.
+func (k *Keeper) rebalances(group string) bool {
+	return slices.ContainsFunc(k.options.Groups.List(), func(g nodegroups.Group) bool { return g.Name == group && g.Rebalances })
 }
 
 // noteOn writes a notice on a Node, with what stands there already. That is read afresh, since notices may come at once.

@@ -162,10 +162,15 @@ func (g *Groups) all() (groups []shown, problems []plan.Problem) {
 	return groups, problems
 }
 
-// ages are when the oldest and the newest of the pools' readings began; those without groups show nothing that ages.
+// ages are when the oldest and the newest of the pools' readings began. Those without groups show nothing that ages, and count
+// only where no pool has any.
 func (g *Groups) ages() (oldest, newest time.Time) {
+	empty := true
 	for _, r := range g.pools {
-		if len(r.groups) == 0 {
+		empty = empty && len(r.groups) == 0
+	}
+	for _, r := range g.pools {
+		if r.at.IsZero() || len(r.groups) == 0 && !empty {
 			continue
 		}
 		if oldest.IsZero() || r.at.Before(oldest) {

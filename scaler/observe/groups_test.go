@@ -365,3 +365,21 @@ func TestAnInstanceThatItsGroupReplacesLeavesTheDesiredCapacity(t *testing.T) {
 		t.Errorf("desired %d, alive %d, remembered %v: want 2 of 2, and nothing", x.Desired, x.Alive(), g.replaced)
 	}
 }
+
+// A pool whose groups were taken from it has none; it was read all the same.
+func TestAnEmptyReadingReplacesTheGroupsAndIsCurrent(t *testing.T) {
+	cloud := answers{"pool": []nodegroups.Group{group("g", 1, "i-1")}}
+	g := NewGroups(cloud)
+	pools := map[string]nodegroups.Selection{"pool": {Pool: "pool", Tags: map[string]string{"k": "pool"}}}
+	at := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
+	if err := g.Read(context.Background(), at, pools); err != nil {
+		t.Fatal(err)
+	}
+	cloud["pool"] = []nodegroups.Group{}
+	if err := g.Read(context.Background(), at.Add(10*time.Second), pools); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := snapshot(g); len(s.Groups) != 0 || !s.GroupsAt.Equal(at.Add(10*time.Second)) {
+		t.Errorf("groups %v at %s: want none, read at %s", s.Groups, s.GroupsAt, at.Add(10*time.Second))
+	}
+}

@@ -77,7 +77,7 @@ func (w *world) readGroups(s Snapshot) {
 		}
 		slices.SortFunc(h.instances, func(a, b *instance) int { return strings.Compare(a.ID, b.ID) })
 		if g.HourlyPrice <= 0 {
-			w.problem("group "+g.Name, "has no known price", "allow pricing:GetProducts and ec2:DescribeSpotPriceHistory, or give the price; until then it is bought last")
+			w.problem("group "+g.Name, "has no known price", noPrice(g.Market)+"; until then it is bought last")
 		}
 		p.groups = append(p.groups, h)
 		w.groups = append(w.groups, h)
@@ -90,6 +90,14 @@ func (w *world) readGroups(s Snapshot) {
 			w.problem("pool "+p.Name, "has no groups", "tag the Auto Scaling groups with what spec.groups.tags asks for")
 		}
 	}
+}
+
+// noPrice is the mend of a price that is not known: only spot prices are read.
+func noPrice(m nodegroups.Market) string {
+	if m == nodegroups.Spot {
+		return "allow ec2:DescribeSpotPriceHistory, or give the spot price of each of its types in prices of the scaler's configuration"
+	}
+	return "give the on-demand price of each of its types in prices of the scaler's configuration"
 }
 
 // shareGroups finds the groups that are zones of one Auto Scaling group, and those that take addresses of the same subnets.
@@ -266,8 +274,8 @@ func (g *group) limit() string {
 		return fmt.Sprintf("pool %s is at its maximum of %d nodes", p.Name, p.MaxNodes)
 	case p.MaxNodesPerZone > 0 && inZone >= p.MaxNodesPerZone:
 		return fmt.Sprintf("pool %s is at its maximum of %d nodes in zone %s", p.Name, p.MaxNodesPerZone, g.Zone)
-	case g.FreeAddresses != nil && g.addressesAsked() >= *g.FreeAddresses:
-		return fmt.Sprintf("its subnets have %d free addresses, and those are taken by nodes on their way", *g.FreeAddresses)
+	case g.FreeAddresses != nil && g.addressesAsked()+g.addresses() > *g.FreeAddresses:
+		return fmt.Sprintf("its subnets have %d free addresses, of which nodes on their way take %d, and one more node may take %d", *g.FreeAddresses, g.addressesAsked(), g.addresses())
 	}
 	return g.costLimit()
 }
@@ -289,11 +297,20 @@ func (g *group) costLimit() string {
 	return ""
 }
 
-// addressesAsked counts the nodes that will still take an address of the group's subnets, one each at least.
+// addresses is what one more node takes of the group's subnets.
+func (g *group) addresses() int { return max(1, g.AddressesPerNode) }
+
+// addressesAsked is what nodes on their way will still take of the group's subnets. A launch takes the first, the others go to
+// the node as it starts.
 func (g *group) addressesAsked() int {
 	n := 0
 	for _, h := range g.neighbours {
-		n += h.size - h.alive + h.bought
+		n += (h.size - h.alive + h.bought) * h.addresses()
+		for _, i := range h.instances {
+			if i.Lifecycle.Counts() && !i.joined {
+				n += h.addresses() - 1
+			}
+		}
 	}
 	return n
 }

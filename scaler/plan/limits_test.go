@@ -26,6 +26,19 @@ func TestLimitsByZoneAndByAddresses(t *testing.T) {
 	expect(t, p, launched(p)[spotA]+launched(p)[odA] <= 1, "both groups take their addresses from one subnet")
 }
 
+// The CNI gives a node a whole interface's addresses, those of a node that boots come out of the free ones too.
+func TestANodeTakesMoreThanOneAddress(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).group("1c", nodegroups.Spot, 0.2).pods("web", 75, "1", "")
+	free := 40
+	g := c.byName(spotA)
+	g.FreeAddresses, g.AddressesPerNode = &free, 15
+	p := c.plan()
+	expect(t, p, launched(p)[spotA] == 2 && launched(p)[spotC] == 3, "a third node of 1a would have ten of its fifteen addresses")
+	c.launch(spotA, 1)
+	p = c.plan()
+	expect(t, p, launched(p)[spotA] == 1, "the one that boots still takes fourteen")
+}
+
 func TestZonesOfOneASGShareItsLimits(t *testing.T) {
 	zone := func(name string, limit int) func(*nodegroups.Group) {
 		return func(g *nodegroups.Group) { g.Name, g.ASG, g.Min, g.Max = name, "all", limit, 3 }

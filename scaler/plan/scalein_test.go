@@ -149,6 +149,7 @@ func TestAGroupWhoseInstancesDoNotJoinKeepsItsNodesAndBuysNone(t *testing.T) {
 			c.s.Unavailable = []nodegroups.Unavailable{{Group: spotA, Class: nodegroups.BadTemplate, Until: c.now.Add(24 * time.Hour), Reason: "its last 3 instances never became Ready nodes"}}
 		},
 		"the template cannot be read": func(c *cluster) { c.byName(spotA).Template = nodegroups.Template{} },
+		"nothing can be bought in it": func(c *cluster) { c.byName(spotA).Unusable = "its Launch process is suspended" },
 	} {
 		c := twoSlack()
 		broken(c)

@@ -92,7 +92,7 @@ func (w *world) spreadCapacity(byName map[string]*group, all []nodegroups.Unavai
 func (w *world) readTemplates() {
 	for _, g := range w.groups {
 		if g.broken == "" && g.Unusable != "" { // which the reading has told of
-			g.broken = "group " + g.Name + " cannot be bought in: " + g.Unusable
+			g.broken = "nothing can be bought in group " + g.Name + ": " + g.Unusable
 		}
 		if _, known := g.Template.Allocatable[corev1.ResourceCPU]; known || g.broken != "" {
 			continue

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -236,17 +237,37 @@ func (e *Emulator) describeSubnets(r *request) (any, *apiError) {
 	return subnetsXML{Subnets: found, NextToken: next}, bad
 }
 
+// linux is the product of a Linux instance's price; EC2 says the same of those in a VPC under a second name.
+const linux = "Linux/UNIX"
+
+// describeSpotPrices gives the prices in force, each since the start of the fleet: they do not change.
 func (e *Emulator) describeSpotPrices(r *request) (any, *apiError) {
-	zone, types := r.form.Get("AvailabilityZone"), r.list("InstanceType.")
-	out := spotPricesXML{}
-	seen := map[string]bool{}
+	zone, types, products := r.form.Get("AvailabilityZone"), r.list("InstanceType."), r.list("ProductDescription.")
+	var all []spotPriceXML
 	for _, g := range e.fleet.Groups {
-		for _, t := range g.InstanceTypes {
-			if key := g.Zone + t; !seen[key] && matches(zone, g.Zone) && (len(types) == 0 || slices.Contains(types, t)) {
-				seen[key] = true
-				out.Prices = append(out.Prices, spotPriceXML{Type: t, Zone: g.Zone, Price: fmt.Sprintf("%.6f", e.fleet.Prices[t].Spot), Product: "Linux/UNIX", At: timestamp(r.now)})
+		for _, z := range append([]string{g.Zone}, g.MoreZones...) {
+			for _, t := range g.InstanceTypes {
+				p := spotPriceXML{Type: t, Zone: z, Price: fmt.Sprintf("%.6f", cmp.Or(e.fleet.Prices[t].SpotIn[z], e.fleet.Prices[t].Spot)), Product: linux, At: timestamp(e.started)}
+				if matches(zone, z) && (len(types) == 0 || slices.Contains(types, t)) && (len(products) == 0 || slices.Contains(products, linux)) && !slices.Contains(all, p) {
+					all = append(all, p)
+				}
 			}
 		}
+	}
+	size := 1000
+	if text := r.form.Get("MaxResults"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 1000 {
+			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "Value ( %s ) for parameter maxResults is invalid. Expecting a value between 1 and 1000.", text)
+		}
+		size = n
+	}
+	out := spotPricesXML{}
+	var bad *apiError
+	slices.SortFunc(all, func(a, b spotPriceXML) int { return strings.Compare(a.Zone+a.Type, b.Zone+b.Type) })
+	out.Prices, out.NextToken, bad = page(all, func(p spotPriceXML) string { return p.Zone + p.Type }, "DescribeSpotPriceHistory", r.form.Get("NextToken"), size)
+	if bad != nil {
+		return nil, bad
 	}
 	return out, nil
 }

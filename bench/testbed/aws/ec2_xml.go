@@ -94,7 +94,8 @@ type subnetXML struct {
 }
 
 type spotPricesXML struct {
-	Prices []spotPriceXML `xml:"spotPriceHistorySet>item"`
+	Prices    []spotPriceXML `xml:"spotPriceHistorySet>item"`
+	NextToken string         `xml:"nextToken"`
 }
 
 type spotPriceXML struct {

@@ -99,6 +99,8 @@ type InstanceType struct {
 type Price struct {
 	OnDemand float64 `yaml:"onDemand"`
 	Spot     float64 `yaml:"spot"`
+	// SpotIn is the spot price by zone, where it is not Spot.
+	SpotIn map[string]float64 `yaml:"spotIn"`
 }
 
 // Boot is the lognormal distribution of the time from launch to Ready.
