@@ -104,7 +104,7 @@ func TestALifecycleActionEndsWhenTheNodeIsEmpty(t *testing.T) {
 func TestALifecycleActionEndsAtTheDeadlineOfANoticeBesideIt(t *testing.T) {
 	e := newEmptied(t)
 	e.unread = true // no drain ends
-	w := waiting{e.aws.client(), &atomic.Int32{}, &atomic.Int32{}}
+	w := waiting{Client: e.aws.client(), beats: &atomic.Int32{}, completed: &atomic.Int32{}}
 	e.cloud = w
 	n := nodegroups.Interruption{InstanceID: e.lost.InstanceID, Kind: nodegroups.TerminationHook, ASG: group, Hook: "h"}
 	turn := func() {
