@@ -3,6 +3,7 @@ package act
 import (
 	"maps"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -15,6 +16,9 @@ type begun struct {
 	returned, completed bool
 	// seen says that a reading of the Nodes has shown its Node.
 	seen bool
+	// heldSince is when its lifecycle action was first held, and patience how long its pods' grace asks a drain to take; machine time.
+	heldSince time.Time
+	patience  time.Duration
 }
 
 // noteBegun changes what is known of an instance's drain.
@@ -74,4 +78,10 @@ func (a *Actor) ours(instanceID string) bool {
 // instanceOf is the id of the instance that a Node is; empty is that it is none.
 func instanceOf(n *corev1.Node) string {
 	return n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]
+}
+
+// isOf says whether a Node may be an instance's: one without a provider ID may be anybody's.
+func isOf(n *corev1.Node, instanceID string) bool {
+	id := instanceOf(n)
+	return id == "" || id == instanceID
 }
