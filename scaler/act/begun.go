@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"swell/nodegroups"
 	"swell/scaler/plan"
 )
 
@@ -14,6 +15,8 @@ import (
 type begun struct {
 	// returned says that the instance was returned, completed that its lifecycle action was ended: its Node stays cordoned.
 	returned, completed bool
+	// completedAt is when its lifecycle action was ended; machine time.
+	completedAt time.Time
 	// seen says that a reading of the Nodes has shown its Node.
 	seen bool
 	// heldSince is when its lifecycle action was first held, and patience how long its pods' grace asks a drain to take; machine time.
@@ -64,8 +67,17 @@ func (a *Actor) forgetGone(nodes []*corev1.Node) {
 	defer a.mu.Unlock()
 	maps.DeleteFunc(a.began, func(id string, b *begun) bool {
 		b.seen = b.seen || there[id]
-		return (b.returned || b.completed) && b.seen && !there[id]
+		return (b.returned || b.completed) && b.seen && !there[id] && time.Since(b.completedAt) > nodegroups.ListedWithin
 	})
+}
+
+// countedOut says that an instance's lifecycle action was ended: its group has counted it out by itself, which a reading of the group
+// may not show yet. To return it too would lower the group twice.
+func (a *Actor) countedOut(instanceID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b := a.began[instanceID]
+	return b != nil && b.completed
 }
 
 // ours says whether this scaler has begun to drain an instance, or is about to cordon it.

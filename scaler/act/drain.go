@@ -40,6 +40,9 @@ type returning struct {
 
 // startDrain drains a node and returns its instance in the background, once.
 func (a *Actor) startDrain(ctx context.Context, tick int64, t returning) {
+	if a.countedOut(t.InstanceID) {
+		return
+	}
 	a.inBackground(ctx, t.Termination, t.lost, func(until context.Context) error { return a.drainAndTerminate(ctx, until, tick, t) })
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"swell/nodegroups"
@@ -53,6 +54,24 @@ func TestALifecycleActionOfADeadNodeIsCompleted(t *testing.T) {
 				t.Errorf("%d evictions: want all three pods asked to go first", e.count("evict"))
 			}
 		})
+	}
+}
+
+// A reading of its group may be older than the end of an instance's lifecycle action, and its Node gone already.
+func TestAnInstanceWhoseActionWasEndedIsNotReturnedToo(t *testing.T) {
+	e, c := &endless{}, &ending{}
+	a := e.against(t, c, 10)
+	a.EndLifecycle(t.Context(), 1, "node-1", 0, heldAction)
+	until(t, "the action is completed", func() (bool, string) { return c.completed.Load() == 1 && len(a.Draining()) == 0, "" })
+	for _, nodes := range [][]*corev1.Node{{{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}, Spec: corev1.NodeSpec{ProviderID: nodegroups.ProviderID(zone, "i-1")}}}, nil} {
+		if err := a.UncordonLeftovers(t.Context(), nodes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.Carry(t.Context(), 1, plan.Plan{Replacements: []plan.Termination{unneeded(0)}})
+	until(t, "nothing is under way", func() (bool, string) { return scaler{Actor: a}.idle(), "" })
+	if c.terminated.Load() != 0 {
+		t.Error("it was returned, which lowers its group a second time")
 	}
 }
 

@@ -79,7 +79,7 @@ func (a *Actor) complete(ctx context.Context, tick int64, t plan.Termination, cl
 	err := cloud.Complete(call, n)
 	a.record(tick, outcome(intent, err))
 	if err == nil {
-		a.noteBegun(n.InstanceID, func(b *begun) { b.completed = true })
+		a.noteBegun(n.InstanceID, func(b *begun) { b.completed, b.completedAt = true, time.Now() })
 	}
 	a.options.Log.Info("lifecycle action completed", "node", t.Node, "instance", n.InstanceID, "error", err)
 	return err
