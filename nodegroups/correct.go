@@ -176,10 +176,10 @@ func correctLabels(template map[string]string, nodes []*corev1.Node, isSettled b
 	return what
 }
 
-// ofOneNode reports whether a label names the node or its instance.
+// ofOneNode reports whether a label names the node or its instance, or is on it while it is drained.
 func ofOneNode(key, value string, n *corev1.Node) bool {
 	id := n.Spec.ProviderID[strings.LastIndexByte(n.Spec.ProviderID, '/')+1:]
-	return key == corev1.LabelHostname || value != "" && (value == n.Name || strings.Contains(value, id))
+	return key == corev1.LabelHostname || key == corev1.LabelNodeExcludeBalancers || value != "" && (value == n.Name || strings.Contains(value, id))
 }
 
 // updated is the taint that EKS puts on the old nodes of a managed node group during a version update.

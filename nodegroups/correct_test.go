@@ -102,7 +102,7 @@ func TestAGPUIsGivenUpOnlyWhenNodesHaveLongBeenReadyWithoutIt(t *testing.T) {
 func TestLabelsAndTaintsThatAllNodesShareAreTaken(t *testing.T) {
 	a, b := node("i-1", time.Hour, nil), node("i-2", time.Hour, nil)
 	for _, n := range []*corev1.Node{a, b} {
-		n.Labels["team"], n.Labels["own"] = "x", n.Name
+		n.Labels["team"], n.Labels["own"], n.Labels[corev1.LabelNodeExcludeBalancers] = "x", n.Name, "true" // it is drained
 		n.Spec.Taints = []corev1.Taint{{Key: "dedicated", Value: "x", Effect: corev1.TaintEffectNoSchedule},
 			{Key: "node.cilium.io/agent-not-ready", Effect: corev1.TaintEffectNoExecute},
 			{Key: "eks.amazonaws.com/nodegroup", Value: "unschedulable", Effect: corev1.TaintEffectNoSchedule}, {Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule}}

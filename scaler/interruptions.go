@@ -2,6 +2,7 @@ package scaler
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"swell/api/v1alpha1"
@@ -46,5 +47,22 @@ func (l *Loop) interrupted(n nodegroups.Interruption, group string) {
 
 // readNotices puts what stands on Nodes into the snapshot, and has lifecycle actions ended.
 func (l *Loop) readNotices(ctx context.Context, now time.Time, world *observe.World) {
-	l.notices.Read(ctx, now, world, func(node string, n nodegroups.Interruption) { l.actor.EndLifecycle(ctx, l.tick, node, n) })
+	l.notices.Read(ctx, now, world, func(node string, n nodegroups.Interruption) {
+		l.actor.EndLifecycle(ctx, l.tick, node, drainTimeoutOf(world, n.InstanceID), n)
+	})
+}
+
+// drainTimeoutOf is that of an instance's pool; zero is not known.
+func drainTimeoutOf(w *observe.World, instanceID string) time.Duration {
+	for _, g := range w.Snapshot.Groups {
+		if !slices.ContainsFunc(g.Instances, func(i nodegroups.Instance) bool { return i.ID == instanceID }) {
+			continue
+		}
+		for _, p := range w.Pools {
+			if p.Name == g.Pool {
+				return max(0, p.Spec.ScaleIn.DrainTimeout.Duration)
+			}
+		}
+	}
+	return 0
 }

@@ -43,7 +43,10 @@ type Options struct {
 	Identity string
 	// Self is the pod that this process runs in, as namespace/name, whose node is never returned; empty is none of the cluster's.
 	Self string
-	Log  *slog.Logger
+	// Drains and Fence are clients with rate limits of their own: for drains, and for the fence of launches and the probe of the API
+	// server, which must not wait behind other calls. nil is New's.
+	Drains, Fence kubernetes.Interface
+	Log           *slog.Logger
 	// Prometheus that Config.History names; nil where it names none.
 	Prometheus *backfill.Prometheus
 }
@@ -130,6 +133,11 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	registerDemand()
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	for _, own := range []*kubernetes.Interface{&o.Drains, &o.Fence} {
+		if *own == nil {
+			*own = kube
+		}
 	}
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
@@ -230,11 +238,12 @@ func (l *Loop) takeOver(ctx context.Context) error {
 			return fmt.Errorf("reading the configuration's history.holidays: %w", err)
 		}
 	}
-	intents, open, err := act.TakeOver(ctx, l.kube, l.namespace(), "swell-scaler-intents", l.options.Identity)
+	intents, open, err := act.TakeOver(ctx, l.options.Fence, l.namespace(), "swell-scaler-intents", l.options.Identity)
 	if err != nil {
 		return err
 	}
-	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Replaced: l.groups.Replaced, Ending: l.groups.Ending, Log: l.options.Log})
+	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Replaced: l.groups.Replaced, Ending: l.groups.Ending,
+		Drains: l.options.Drains, Log: l.options.Log})
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
 	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
 		l.groups.Launched(late.At, late.Launched)

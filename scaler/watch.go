@@ -154,7 +154,7 @@ func (l *Loop) watchAPIServer(ctx context.Context) {
 	for sleep(ctx, every) {
 		asked := l.clock.Now()
 		call, cancel := context.WithTimeout(ctx, max(every, time.Second))
-		_, err := l.kube.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(call)
+		_, err := l.options.Fence.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(call)
 		cancel()
 		if err == nil {
 			l.apiAt.Store(&asked)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"swell/nodegroups"
 	"swell/scaler/act"
 	"swell/scaler/plan"
 )
@@ -13,13 +14,13 @@ import (
 const leftFor = 5
 
 // checkLeft is made after each turn of the scaler that acts, where that saw the cluster as it was: a drain that another began
-// is taken back, and a launch that was answered is open no more.
+// is taken back, unless a notice stands on its node, and a launch that was answered is open no more.
 func (w *world) checkLeft(by string) {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	left := map[string]string{}
 	for _, n := range w.store.sortedNodes() {
-		if began := w.cordoned[n.Name]; n.Annotations[plan.DrainingAnnotation] != "" && began != by {
+		if began := w.cordoned[n.Name]; n.Annotations[plan.DrainingAnnotation] != "" && n.Annotations[nodegroups.InterruptionAnnotation] == "" && began != by {
 			left[by+" leaves behind: node "+n.Name] = "is still being drained as " + began + " began, which acts no more"
 		}
 	}

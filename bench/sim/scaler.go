@@ -262,7 +262,9 @@ func (s *scaler) plan(ctx context.Context, v *view, world *observe.World) (plan.
 		return plan.Plan{}, fmt.Errorf("reading the pool: %v", problems)
 	}
 	s.notices.Permit(policy)
-	s.notices.Read(ctx, now, world, func(node string, n nodegroups.Interruption) { s.actor.EndLifecycle(ctx, s.tick, node, n) })
+	s.notices.Read(ctx, now, world, func(node string, n nodegroups.Interruption) {
+		s.actor.EndLifecycle(ctx, s.tick, node, s.w.store.pool.Spec.ScaleIn.DrainTimeout.Duration, n)
+	})
 	news := s.known.Observe(now, &world.Snapshot)
 	policy.JoinWithinOf = s.known.JoinWithin(world.Snapshot.Groups)
 	p, memory, never := s.known.Plan(now, &s.planner, &world.Snapshot, policy, s.memory)

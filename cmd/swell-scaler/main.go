@@ -12,7 +12,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -62,7 +61,7 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w; give --kubeconfig or run in a pod", err)
 	}
-	rest.QPS, rest.Burst = 100, 200
+	rest.QPS, rest.Burst = usualRate, 2*usualRate
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return err
@@ -74,17 +73,17 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	kube, err := kubernetes.NewForConfig(rest)
+	kube, err := newClients(rest)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	options := scaler.Options{Config: c, Identity: identity(), Self: self(rest), Log: log}
+	options := scaler.Options{Config: c, Identity: identity(), Self: self(rest), Drains: kube.drains, Fence: kube.fence, Log: log}
 	if p := c.History.Prometheus; p != nil {
 		if options.Prometheus, err = backfill.NewPrometheus(ctx, *p); err != nil {
 			return err
 		}
 	}
-	loop := scaler.New(manager.GetClient(), kube, cloud, book, options)
+	loop := scaler.New(manager.GetClient(), kube.usual, cloud, book, options)
 	if err := loop.Watch(ctx, manager.GetCache()); err != nil {
 		return err
 	}

@@ -50,6 +50,9 @@ type Options struct {
 	Replaced func(instanceID string)
 	// Ending says that an instance is about to go, so that its Node is not taken back. Optional.
 	Ending func(instanceID string) bool
+	// Drains is a client of its own for the calls of drains, which come by the hundred and would hold up the launches' where both
+	// share a rate limit; nil is New's.
+	Drains kubernetes.Interface
 	Log    *slog.Logger
 }
 
@@ -57,6 +60,7 @@ type Options struct {
 type Actor struct {
 	client  client.Client
 	kube    kubernetes.Interface
+	drains  kubernetes.Interface
 	cloud   Cloud
 	intents *Intents
 	ledger  *ledger.Ledger
@@ -74,9 +78,9 @@ type Actor struct {
 	open []Intent
 
 	mu sync.Mutex
-	// draining are the instances that are being returned; blocked are those whose drain failed, with the model time to try again.
+	// draining are the instances that are being returned; blocked are those whose drain failed, with when to try again.
 	draining map[string]*task
-	blocked  map[string]time.Time
+	blocked  map[string]retry
 	// began are the instances whose drain this scaler began; held are those whose lifecycle action it was told to end since the
 	// last plan, with when they go by themselves, zero if unknown.
 	began map[string]*begun
@@ -98,8 +102,11 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Inten
 	if o.Ending == nil {
 		o.Ending = func(string) bool { return false }
 	}
-	return &Actor{client: c, kube: kube, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]*task{},
-		blocked: map[string]time.Time{}, began: map[string]*begun{}, held: map[string]time.Time{}, changed: map[string]changes{}}
+	if o.Drains == nil {
+		o.Drains = kube
+	}
+	return &Actor{client: c, kube: kube, drains: o.Drains, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]*task{},
+		blocked: map[string]retry{}, began: map[string]*begun{}, held: map[string]time.Time{}, changed: map[string]changes{}}
 }
 
 // lastCall is how long before an instance goes it is drained even though its pods have no other place yet; model time.

@@ -3,6 +3,7 @@ package act
 import (
 	"maps"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -14,10 +15,14 @@ import (
 type begun struct {
 	// returned says that the instance was returned; its Node stays cordoned then, as it does with a lifecycle action that was ended.
 	returned bool
-	// completed are the hooks whose lifecycle actions were ended; one without a name stands for others' hooks, of an empty node.
-	completed map[string]bool
+	// completed are the hooks whose lifecycle actions were ended, with when, machine time; one without a name stands for others'
+	// hooks, of an empty node.
+	completed map[string]time.Time
 	// seen says that a reading of the Nodes has shown its Node.
 	seen bool
+	// heldSince is when its lifecycle action was first held, and patience how long its pods' grace asks a drain to take; machine time.
+	heldSince time.Time
+	patience  time.Duration
 }
 
 // noteBegun changes what is known of an instance's drain.
@@ -34,10 +39,21 @@ func (a *Actor) noteBegun(instanceID string, change func(*begun)) {
 func (a *Actor) noteCompleted(n nodegroups.Interruption) {
 	a.noteBegun(n.InstanceID, func(b *begun) {
 		if b.completed == nil {
-			b.completed = map[string]bool{}
+			b.completed = map[string]time.Time{}
 		}
-		b.completed[n.Hook] = true
+		b.completed[n.Hook] = time.Now()
 	})
+}
+
+// lastCompleted is when the last lifecycle action was ended; zero is none.
+func (b *begun) lastCompleted() time.Time {
+	var last time.Time
+	for _, at := range b.completed {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // forsake forgets the drains that have ended without a return and that neither the plan nor a lifecycle action asks for any more:
@@ -73,8 +89,17 @@ func (a *Actor) forgetGone(nodes []*corev1.Node) {
 	defer a.mu.Unlock()
 	maps.DeleteFunc(a.began, func(id string, b *begun) bool {
 		b.seen = b.seen || there[id]
-		return (b.returned || len(b.completed) > 0) && b.seen && !there[id]
+		return (b.returned || len(b.completed) > 0) && b.seen && !there[id] && time.Since(b.lastCompleted()) > nodegroups.ListedWithin
 	})
+}
+
+// countedOut says that an instance's lifecycle action was ended: its group has counted it out by itself, which a reading of the group
+// may not show yet. To return it too would lower the group twice.
+func (a *Actor) countedOut(instanceID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b := a.began[instanceID]
+	return b != nil && len(b.completed) > 0
 }
 
 // ours says whether this scaler has begun to drain an instance, or is about to cordon it.
@@ -87,4 +112,10 @@ func (a *Actor) ours(instanceID string) bool {
 // instanceOf is the id of the instance that a Node is; empty is that it is none.
 func instanceOf(n *corev1.Node) string {
 	return n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]
+}
+
+// isOf says whether a Node may be an instance's: one without a provider ID may be anybody's.
+func isOf(n *corev1.Node, instanceID string) bool {
+	id := instanceOf(n)
+	return id == "" || id == instanceID
 }

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/kubectl/pkg/drain"
 
 	"swell/nodegroups"
 	"swell/scaler/ledger"
@@ -22,12 +19,12 @@ import (
 )
 
 const (
-	// retryDrain is how long a node whose drain failed is left alone; model time.
-	retryDrain = 2 * time.Minute
+	// retryDrain is how long a node whose drain failed is left alone; it doubles with each failure in a row, up to retryDrainMost.
+	// Model time.
+	retryDrain     = 2 * time.Minute
+	retryDrainMost = time.Hour
 	// retryCall is the wait between two tries of a call that failed; model time.
 	retryCall = 10 * time.Second
-	// retryEviction is the wait after an eviction that a disruption budget refused; machine time, as it spares the API server.
-	retryEviction = time.Second
 	// callTimeout bounds one call to AWS; machine time.
 	callTimeout = 15 * time.Second
 )
@@ -43,6 +40,9 @@ type returning struct {
 
 // startDrain drains a node and returns its instance in the background, once.
 func (a *Actor) startDrain(ctx context.Context, tick int64, t returning) {
+	if a.countedOut(t.InstanceID) {
+		return
+	}
 	a.inBackground(ctx, t.Termination, t.lost, func(until context.Context) error { return a.drainAndTerminate(ctx, until, tick, t) })
 }
 
@@ -51,7 +51,7 @@ func (a *Actor) startDrain(ctx context.Context, tick int64, t returning) {
 func (a *Actor) inBackground(ctx context.Context, t plan.Termination, lost bool, do func(until context.Context) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	wait := a.blocked[t.InstanceID].Sub(a.options.Clock.Now())
+	wait := a.blocked[t.InstanceID].at.Sub(a.options.Clock.Now())
 	if lost && wait > retryCall {
 		wait = 0 // its drain failed when nobody knew yet that it is lost
 	}
@@ -69,15 +69,29 @@ func (a *Actor) inBackground(ctx context.Context, t plan.Termination, lost bool,
 		a.aim(under, time.Time{})
 		cut(nil)
 		delete(a.draining, t.InstanceID)
-		delete(a.blocked, t.InstanceID)
-		if err != nil {
-			wait := retryDrain
-			if lost {
-				wait = retryCall // it has minutes at most
-			}
-			a.blocked[t.InstanceID] = a.options.Clock.Now().Add(wait)
-		}
+		a.block(t.InstanceID, lost, err)
 	}()
+}
+
+// retry is when a drain that failed is tried again, model time, and what it waits then if it fails again.
+type retry struct {
+	at   time.Time
+	wait time.Duration
+}
+
+// block leaves an instance alone for a while if its drain failed. The lock is held.
+func (a *Actor) block(instanceID string, lost bool, err error) {
+	now := a.options.Clock.Now()
+	maps.DeleteFunc(a.blocked, func(_ string, r retry) bool { return now.Sub(r.at) > retryDrainMost }) // nobody asked for it since
+	wait := max(retryDrain, min(a.blocked[instanceID].wait, retryDrainMost))
+	delete(a.blocked, instanceID)
+	switch {
+	case err == nil:
+	case lost:
+		a.blocked[instanceID] = retry{at: now.Add(retryCall)} // it has minutes at most
+	default:
+		a.blocked[instanceID] = retry{at: now.Add(wait), wait: 2 * wait}
+	}
 }
 
 // Draining are the names of the nodes that are being emptied now, sorted.
@@ -108,7 +122,7 @@ func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t retu
 	if t.Node != "" && !going(until) {
 		if err := a.drainUntil(until, tick, t.Termination, t.lost); err != nil && !going(until) {
 			if !t.lost {
-				a.takeBack(ctx, t.Node)
+				a.takeBack(ctx, t.Termination)
 			}
 			return err
 		}
@@ -133,7 +147,7 @@ func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t retu
 			a.drainAfterwards(ctx, tick, t.Termination)
 		}
 	case t.Node != "" && !t.lost && !gone:
-		a.takeBack(ctx, t.Node)
+		a.takeBack(ctx, t.Termination)
 	}
 	return err
 }
@@ -204,54 +218,43 @@ func (a *Actor) end(ctx context.Context, t returning) (replaced bool, err error)
 // drain cordons a node and evicts its pods as their disruption budgets allow, until none is left that would move.
 func (a *Actor) drain(ctx context.Context, t plan.Termination, lost bool) error {
 	a.noteBegun(t.InstanceID, func(*begun) {})
-	if err := a.setCordon(ctx, t.Node, true); apierrors.IsNotFound(err) {
-		return nil
-	} else if err != nil {
+	node, err := a.cordon(ctx, t)
+	if node == nil || err != nil {
 		return err
 	}
-	timeout := t.DrainTimeout
-	if timeout == 0 {
-		timeout = 10 * time.Minute
+	return a.newEmptying(t, lost, node).run(ctx)
+}
+
+// cordon keeps pods off the Node of an instance, and gives it; nil is that there is none any more. Its name may be another's by now.
+func (a *Actor) cordon(ctx context.Context, t plan.Termination) (*corev1.Node, error) {
+	n, err := a.kube.CoreV1().Nodes().Get(ctx, t.Node, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && !isOf(n, t.InstanceID) {
+		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.options.Clock.Wait(timeout))
-	defer cancel()
-	h := &drain.Helper{
-		Ctx: ctx, Client: a.kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true, Force: lost,
-		EvictErrorRetryDelay: retryEviction, Timeout: a.options.Clock.Wait(timeout), Out: io.Discard, ErrOut: logWriter{log: a.options.Log.With("node", t.Node)},
+	if err == nil {
+		err = a.patchNode(ctx, n.Name, plan.Cordon(n))
 	}
-	go a.tell(ctx, t.Node, func() []corev1.Pod {
-		pods, errs := h.GetPodsForDeletion(t.Node)
-		if len(errs) > 0 {
-			return nil
-		}
-		return pods.Pods()
-	})
-	for {
-		pods, errs := h.GetPodsForDeletion(t.Node)
-		if len(errs) > 0 {
-			return fmt.Errorf("draining node %s: %w; pods without a controller stay where they are", t.Node, errs[0])
-		}
-		if len(pods.Pods()) == 0 {
-			return nil // a pod that was bound while the cordon was on its way has gone too
-		}
-		if err := h.DeleteOrEvictPods(pods.Pods()); err != nil {
-			return fmt.Errorf("draining node %s: %w; a PodDisruptionBudget may not allow it yet", t.Node, err)
-		}
+	if apierrors.IsNotFound(err) {
+		return nil, nil
 	}
+	if err != nil {
+		return nil, fmt.Errorf("cordoning node %s: %w; let swell-scaler get and patch nodes", t.Node, err)
+	}
+	return n, nil
 }
 
 // takeBack uncordons a node whose drain failed, and tries until it is done: a node that stays cordoned is paid for and of
 // no use. A scaler that was overtaken leaves the node to its successor, which may be draining it by now.
-func (a *Actor) takeBack(ctx context.Context, node string) {
+func (a *Actor) takeBack(ctx context.Context, t plan.Termination) {
 	for {
 		err := a.intents.Check(ctx)
 		if err == nil {
-			err = a.Uncordon(ctx, node)
+			err = a.uncordon(ctx, t.Node, t.InstanceID)
 		}
 		if err == nil || apierrors.IsNotFound(err) || ctx.Err() != nil {
 			return
 		}
-		a.options.Log.Warn("uncordon", "node", node, "error", err)
+		a.options.Log.Warn("uncordon", "node", t.Node, "error", err)
 		if errors.Is(err, ErrNotLeader) {
 			return
 		}
@@ -267,47 +270,42 @@ func (a *Actor) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Uncordon takes a drain back.
-func (a *Actor) Uncordon(ctx context.Context, node string) error {
-	return a.setCordon(ctx, node, false)
-}
-
-func (a *Actor) setCordon(ctx context.Context, node string, cordon bool) error {
-	annotation := "null"
-	if cordon {
-		annotation = `"true"`
+// uncordon takes a drain back, unless the Node's name is another instance's by now.
+func (a *Actor) uncordon(ctx context.Context, node, instanceID string) error {
+	n, err := a.kube.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err == nil && !isOf(n, instanceID) {
+		return nil
 	}
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}},"spec":{"unschedulable":%t}}`, plan.DrainingAnnotation, annotation, cordon)
-	_, err := a.kube.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "swell-scaler"})
+	if err == nil {
+		err = a.patchNode(ctx, node, plan.Uncordon(n))
+	}
 	if err != nil {
-		return fmt.Errorf("setting the cordon of node %s to %t: %w; let swell-scaler patch nodes", node, cordon, err)
+		return fmt.Errorf("uncordoning node %s: %w; let swell-scaler get and patch nodes", node, err)
 	}
 	return nil
 }
 
+func (a *Actor) patchNode(ctx context.Context, node string, patch []byte) error {
+	_, err := a.kube.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "swell-scaler"})
+	return err
+}
+
 // UncordonLeftovers takes back the drains that this scaler did not begin: a predecessor's, which may have cordoned more after it
-// was overtaken; and its own that nobody asks for any more. The next plan decides anew. An error names what is to be tried again.
+// was overtaken; and its own that nobody asks for any more. The next plan decides anew. A node that a notice stands on is closed
+// until that is withdrawn: the scheduler would bind to it first, as it is the emptiest. An error names what is to be tried again.
 func (a *Actor) UncordonLeftovers(ctx context.Context, nodes []*corev1.Node) error {
 	var errs []error
 	for _, n := range nodes {
-		if n.Annotations[plan.DrainingAnnotation] == "" || a.ours(instanceOf(n)) || a.options.Ending(instanceOf(n)) {
+		if n.Annotations[plan.DrainingAnnotation] == "" || n.Annotations[nodegroups.InterruptionAnnotation] != "" || a.ours(instanceOf(n)) || a.options.Ending(instanceOf(n)) {
 			continue
 		}
 		if err := a.intents.Check(ctx); err != nil {
 			return fmt.Errorf("taking back the drain of node %s: %w", n.Name, err)
 		}
-		if err := a.Uncordon(ctx, n.Name); err != nil && !apierrors.IsNotFound(err) {
+		if err := a.uncordon(ctx, n.Name, instanceOf(n)); err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, err)
 		}
 	}
 	a.forgetGone(nodes)
 	return errors.Join(errs...)
-}
-
-// logWriter makes log lines of what the drain library prints.
-type logWriter struct{ log *slog.Logger }
-
-func (w logWriter) Write(b []byte) (int, error) {
-	w.log.Debug("drain", "message", strings.TrimSpace(string(b)))
-	return len(b), nil
 }

@@ -1,6 +1,7 @@
 package act
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,14 +27,15 @@ const heartbeatEvery = 20 * time.Second
 // EndLifecycle drains the node of an instance that its group is about to end, and lets the group go on when it is empty, once
 // at a time; what waits by hooks of others is left for them to complete. The group has counted the instance out by itself, so it
 // is not terminated here: that would lower the desired capacity again. A drain that a disruption budget holds up is tried again
-// while Auto Scaling waits, 48 hours at most, or until the notice's deadline, at which EC2 ends the instance whoever waits for it.
-func (a *Actor) EndLifecycle(ctx context.Context, tick int64, node string, n nodegroups.Interruption) {
+// while Auto Scaling waits, which it is asked to for as long as a drain may take (zero is ten minutes), and then its hook's
+// timeout; or until the notice's deadline, at which EC2 ends the instance whoever waits for it.
+func (a *Actor) EndLifecycle(ctx context.Context, tick int64, node string, drainTimeout time.Duration, n nodegroups.Interruption) {
 	cloud, ok := a.cloud.(Lifecycle)
 	open := a.hold(n)
 	if !ok || len(open) == 0 {
 		return
 	}
-	t := plan.Termination{Node: node, InstanceID: n.InstanceID, Deadline: n.Deadline, Reason: fmt.Sprintf("group %s ends it and waits by a lifecycle hook", n.ASG)}
+	t := plan.Termination{Node: node, InstanceID: n.InstanceID, Deadline: n.Deadline, DrainTimeout: drainTimeout, Reason: fmt.Sprintf("group %s ends it and waits by a lifecycle hook", n.ASG)}
 	a.inBackground(ctx, t, true, func(until context.Context) error {
 		if err := a.intents.Check(ctx); err != nil {
 			a.options.Log.Warn("drain", "node", node, "error", err)
@@ -65,7 +67,9 @@ func (a *Actor) hold(n nodegroups.Interruption) []nodegroups.LifecycleHook {
 	defer a.mu.Unlock()
 	a.held[n.InstanceID] = n.Deadline
 	b := a.began[n.InstanceID]
-	return slices.DeleteFunc(slices.Clone(hooks), func(h nodegroups.LifecycleHook) bool { return b != nil && b.completed[h.Name] })
+	return slices.DeleteFunc(slices.Clone(hooks), func(h nodegroups.LifecycleHook) bool {
+		return b != nil && !b.completed[h.Name].IsZero()
+	})
 }
 
 // drainHeld drains the node of an instance whose lifecycle actions are kept waiting meanwhile.
@@ -76,7 +80,7 @@ func (a *Actor) drainHeld(until context.Context, tick int64, t plan.Termination,
 	beating, stop := context.WithCancel(until)
 	defer stop()
 	for _, h := range n.Hooks() {
-		go a.beat(beating, cloud, h.Of(n))
+		go a.beat(beating, cloud, t.DrainTimeout, h.Of(n))
 	}
 	return a.drainUntil(until, tick, t, true)
 }
@@ -101,8 +105,10 @@ func (a *Actor) complete(ctx context.Context, tick int64, t plan.Termination, cl
 	return err
 }
 
-func (a *Actor) beat(ctx context.Context, cloud Lifecycle, n nodegroups.Interruption) {
-	for ctx.Err() == nil {
+// beat keeps an action waiting for as long as a drain of its node may take in all, so that what never ends is not waited for until
+// AWS's own bound of 48 hours.
+func (a *Actor) beat(ctx context.Context, cloud Lifecycle, timeout time.Duration, n nodegroups.Interruption) {
+	for ctx.Err() == nil && time.Now().Before(a.heldUntil(n.InstanceID, timeout)) {
 		call, done := context.WithTimeout(ctx, callTimeout)
 		if err := cloud.Heartbeat(call, n); err != nil && ctx.Err() == nil {
 			a.options.Log.Warn("lifecycle heartbeat", "instance", n.InstanceID, "error", err)
@@ -110,4 +116,15 @@ func (a *Actor) beat(ctx context.Context, cloud Lifecycle, n nodegroups.Interrup
 		done()
 		a.sleep(ctx, heartbeatEvery)
 	}
+}
+
+// heldUntil is when an instance's action is kept waiting no more; machine time.
+func (a *Actor) heldUntil(instanceID string, timeout time.Duration) (until time.Time) {
+	a.noteBegun(instanceID, func(b *begun) {
+		if b.heldSince.IsZero() {
+			b.heldSince = time.Now()
+		}
+		until = b.heldSince.Add(max(a.options.Clock.Wait(cmp.Or(timeout, drainTimeout)), b.patience))
+	})
+	return until
 }

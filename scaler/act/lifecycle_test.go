@@ -73,7 +73,7 @@ func TestALifecycleActionEndsWhenTheNodeIsEmpty(t *testing.T) {
 	w := waiting{Client: p.aws.client(), beats: &atomic.Int32{}, completed: &atomic.Int32{}}
 	p.scaler.cloud = w
 	n := nodegroups.Interruption{InstanceID: p.termination(0).InstanceID, Kind: nodegroups.TerminationHook, ASG: group, Hook: "h"}
-	end := func() { p.scaler.EndLifecycle(t.Context(), 1, p.node, n) }
+	end := func() { p.scaler.EndLifecycle(t.Context(), 1, p.node, 0, n) }
 	end()
 	until(t, "an eviction is refused and the action is kept waiting", func() (bool, string) { end(); return p.evictions()[429] > 0 && w.beats.Load() > 1, "" })
 	if on, _ := p.pods(); on != 2 || w.completed.Load() != 0 {
@@ -108,7 +108,7 @@ func TestALifecycleActionEndsAtTheDeadlineOfANoticeBesideIt(t *testing.T) {
 	e.cloud = w
 	n := nodegroups.Interruption{InstanceID: e.lost.InstanceID, Kind: nodegroups.TerminationHook, ASG: group, Hook: "h"}
 	turn := func() {
-		e.EndLifecycle(t.Context(), 1, "node-1", n)
+		e.EndLifecycle(t.Context(), 1, "node-1", 0, n)
 		e.Carry(t.Context(), 1, plan.Plan{})
 		e.takeBackLeftovers()
 	}

@@ -93,7 +93,8 @@ func (a *Actor) drainUntil(until context.Context, tick int64, t plan.Termination
 
 // drainAfterwards evicts what is left on the node of an instance that was returned because it goes.
 func (a *Actor) drainAfterwards(ctx context.Context, tick int64, t plan.Termination) {
-	t.DrainTimeout = drainAfter
+	ctx, cancel := context.WithTimeout(ctx, a.options.Clock.Wait(drainAfter)) // however long its pods' grace is
+	defer cancel()
 	intent := ledger.Entry{Phase: ledger.Intent, Action: "drain", Object: t.Node, Reason: t.Reason}
 	a.record(tick, intent)
 	err := a.drain(ctx, t, true)

@@ -55,7 +55,7 @@ func (a *Actor) waits(ctx context.Context, pods []corev1.Pod) string {
 }
 
 func (a *Actor) blocking(ctx context.Context, p *corev1.Pod) []string {
-	list, err := a.kube.PolicyV1().PodDisruptionBudgets(p.Namespace).List(ctx, metav1.ListOptions{})
+	list, err := a.drains.PolicyV1().PodDisruptionBudgets(p.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil // then it is not known
 	}

@@ -94,6 +94,7 @@ func launchReason(l Launch, floors []string) string {
 // replacements are the nodes about to be lost.
 func (r *round) replacements() []Termination {
 	var out []Termination
+	budget := r.recommended()
 	for _, l := range r.w.leaving {
 		if l.notice == nil || l.inst.Lifecycle == nodegroups.Terminating {
 			continue
@@ -105,7 +106,30 @@ func (r *round) replacements() []Termination {
 			}
 		}
 		t.Reason = fmt.Sprintf("%s; it holds %d pods", l.notice.Kind, len(l.needs)+len(l.ends))
+		if t.Placed && t.Deadline.IsZero() && !l.begun {
+			key := l.group.poolZone()
+			if t.Placed = budget[key] > 0; t.Placed {
+				budget[key]--
+			} else {
+				t.Reason += "; it waits, as many nodes of its zone drain as scaleIn.maxUnavailablePerZone allows"
+			}
+		}
 		out = append(out, t)
+	}
+	return out
+}
+
+// recommended is how many nodes of each pool's zones, with a notice without a deadline, may start to drain: as many as may be
+// returned there, and one where nothing may be, less those that drain already.
+func (r *round) recommended() map[poolZone]int {
+	out := r.unavailable()
+	for _, g := range r.w.groups {
+		out[g.poolZone()] = max(1, out[g.poolZone()])
+	}
+	for _, l := range r.w.leaving {
+		if l.group != nil && l.begun {
+			out[l.group.poolZone()]--
+		}
 	}
 	return out
 }

@@ -355,6 +355,17 @@ func (s *seller) floor(st *node) string {
 
 // budgets are how many nodes of each pool's zones may start to drain, those that drain already counted.
 func (r *round) budgets() map[poolZone]int {
+	out := r.unavailable()
+	for _, l := range r.w.leaving {
+		if l.group != nil {
+			out[l.group.poolZone()]--
+		}
+	}
+	return out
+}
+
+// unavailable is how many nodes of each pool's zones may drain at a time.
+func (r *round) unavailable() map[poolZone]int {
 	out, nodes := map[poolZone]int{}, map[poolZone]int{}
 	share := map[poolZone]float64{}
 	for _, g := range r.w.groups {
@@ -365,11 +376,6 @@ func (r *round) budgets() map[poolZone]int {
 	for key, n := range nodes {
 		if share[key] > 0 {
 			out[key] = max(1, int(share[key]*float64(n)+1e-9))
-		}
-	}
-	for _, l := range r.w.leaving {
-		if l.group != nil {
-			out[l.group.poolZone()]--
 		}
 	}
 	return out

@@ -88,6 +88,7 @@ type leave struct {
 	notice *nodegroups.Interruption
 	needs  []*need
 	ends   []*pack.Pod // go with the node: nothing makes them again
+	begun  bool        // it is being drained
 }
 
 // world reads the snapshot. The packers are the planner's; what is done to them is taken back after the plan.
@@ -167,9 +168,10 @@ func (w *world) readNodes(s Snapshot) []*corev1.Node {
 			st.zone = cmp.Or(st.zone, g.Zone)
 		}
 		notice := noticeFor(notices, st.instance)
+		begun := draining[n.Name] || n.Annotations[DrainingAnnotation] != ""
 		switch {
-		case notice != nil || draining[n.Name] || n.Annotations[DrainingAnnotation] != "" || n.DeletionTimestamp != nil || st.instance != nil && st.instance.Lifecycle == nodegroups.Terminating:
-			w.leaving = append(w.leaving, leave{name: n.Name, group: st.group, inst: st.instance, notice: notice})
+		case notice != nil || begun || n.DeletionTimestamp != nil || st.instance != nil && st.instance.Lifecycle == nodegroups.Terminating:
+			w.leaving = append(w.leaving, leave{name: n.Name, group: st.group, inst: st.instance, notice: notice, begun: begun})
 			w.markLeaving(st)
 		case n.Spec.Unschedulable:
 			st.cordoned = true

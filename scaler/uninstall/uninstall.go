@@ -149,8 +149,7 @@ func (r *Remover) nodes(ctx context.Context) error {
 		if _, ours := n.Annotations[plan.DrainingAnnotation]; !ours {
 			continue
 		}
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, plan.DrainingAnnotation)
-		if err := r.patchNode(ctx, "uncordon node", n.Name, patch); err != nil {
+		if err := r.patchNode(ctx, "uncordon node", n.Name, string(plan.Uncordon(&n))); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package uninstall_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,7 +74,10 @@ func suspending(t *testing.T, cluster string) (*aws.Client, string) {
 
 // remover of a cluster with a pool of multi-zone groups, a node that swell drains and one that somebody else cordoned.
 func remover(c uninstall.Groups, more ...runtime.Object) *uninstall.Remover {
-	drained := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "ours", Annotations: map[string]string{plan.DrainingAnnotation: "x"}}, Spec: corev1.NodeSpec{Unschedulable: true}}
+	drained := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "ours"}}
+	if err := json.Unmarshal(plan.Cordon(drained), drained); err != nil {
+		panic(err)
+	}
 	cordoned := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Spec: corev1.NodeSpec{Unschedulable: true}}
 	object := func(api, kind, name string) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": api, "kind": kind, "metadata": map[string]any{"name": name}}}
@@ -150,7 +154,7 @@ func TestUninstallLeavesGroupsAndNodesAsAnotherScalerExpectsThem(t *testing.T) {
 	}
 	for name, want := range map[string]bool{"ours": false, "theirs": true} {
 		n, err := r.Kube.CoreV1().Nodes().Get(context.Background(), name, metav1.GetOptions{})
-		if err != nil || n.Spec.Unschedulable != want || n.Annotations[plan.DrainingAnnotation] != "" {
+		if err != nil || n.Spec.Unschedulable != want || n.Annotations[plan.DrainingAnnotation] != "" || n.Labels[corev1.LabelNodeExcludeBalancers] != "" {
 			t.Errorf("node %s: %+v, %v", name, n, err)
 		}
 	}
