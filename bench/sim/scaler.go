@@ -57,6 +57,11 @@ func (c *cloud) Prepaid(ctx context.Context, types []string) (nodegroups.Prepaid
 	return prepaid, words
 }
 
+// backoff is about what the SDK waits, without its random source.
+func backoff(attempt int, _ error) (time.Duration, error) {
+	return time.Duration(attempt) * 700 * time.Millisecond, nil
+}
+
 // scaler is one process: the loop's observe, plan and act with its own clients and memory.
 type scaler struct {
 	w        *world
@@ -80,12 +85,15 @@ type scaler struct {
 }
 
 func newScaler(ctx context.Context, w *world, id string, dir string) (*scaler, error) {
-	c := &wire{w: w, id: id}
+	c := &wire{w: w, id: id, attempts: 1, fates: map[string]fate{}}
+	if w.seed%2 == 0 {
+		c.attempts = 3 // as the program has it
+	}
 	if roll := w.roll("crash " + id); roll%2 == 0 {
 		c.crashAt = 20 + roll>>8%400
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	client, err := aws.New(ctx, aws.Options{Region: "ap-northeast-1", Endpoint: "http://127.0.0.1:1", QueueURL: "http://127.0.0.1:1/000000000000/interruptions", Attempts: 1,
+	client, err := aws.New(ctx, aws.Options{Region: "ap-northeast-1", Endpoint: "http://127.0.0.1:1", QueueURL: "http://127.0.0.1:1/000000000000/interruptions", Attempts: c.attempts, Backoff: backoff,
 		HTTPClient: cloudWire{c}, Prices: map[string]aws.Price{"m6i.xlarge": {OnDemand: 1, Spot: 0.35}}, Log: quiet})
 	if err != nil {
 		return nil, err

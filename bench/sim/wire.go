@@ -23,14 +23,16 @@ import (
 // wire carries one process's requests. Each takes a time that depends on what it asks for, so that requests which are made
 // at once are carried out in an order that the seed gives.
 type wire struct {
-	w  *world
-	id string
+	w        *world
+	id       string
+	attempts int // at each call to AWS
 
 	mu      sync.Mutex
-	dead    bool      // the process has crashed: nothing of it reaches anybody
-	crashAt uint64    // the request at which it does
-	seen    uint64    // requests so far
-	stalled time.Time // the process stands still until then
+	fates   map[string]fate // of calls to AWS that fail for as long as they last
+	dead    bool            // the process has crashed: nothing of it reaches anybody
+	crashAt uint64          // the request at which it does
+	seen    uint64          // requests so far
+	stalled time.Time       // the process stands still until then
 }
 
 var errLost = errors.New("i/o timeout")
@@ -145,6 +147,33 @@ func (c canned) response(r *http.Request) *http.Response {
 	return &http.Response{StatusCode: c.code, Header: c.header, Body: io.NopCloser(bytes.NewReader(c.body)), ContentLength: int64(len(c.body)), Request: r}
 }
 
+// fate is what befalls a call, in percent of what may.
+type fate struct {
+	roll  uint64
+	until time.Time
+}
+
+// fateLasts is longer than all attempts at one call take.
+const fateLasts = 5 * time.Second
+
+// fate of an attempt at a call to AWS. Where there are several, half of the failures last for all of them.
+func (c *wire) fate(key string) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f, ok := c.fates[key]; ok && time.Now().Before(f.until) {
+		return f.roll
+	}
+	roll := c.w.roll("fault " + c.id + key)
+	f := fate{roll % 100, time.Now().Add(fateLasts)}
+	if c.attempts > 1 && f.roll < anyFailure && roll>>40&1 == 0 {
+		c.fates[key] = f
+	}
+	return f.roll
+}
+
+// anyFailure is below which a fate is that of a call that fails.
+const anyFailure = 8
+
 // cloudWire is a process's way to AWS.
 type cloudWire struct{ *wire }
 
@@ -174,7 +203,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 	w := c.w
 	roll := uint64(1000)
 	if !w.calm && action != "" {
-		roll = w.roll("fault "+c.id+key) % 100
+		roll = c.fate(key)
 	}
 	switch {
 	case roll < 2:
@@ -195,7 +224,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 	if crash {
 		return nil, errLost
 	}
-	if roll >= 4 && roll < 8 {
+	if roll >= 4 && roll < anyFailure {
 		w.fire("AWS call lost after its effect")
 		return nil, errLost
 	}

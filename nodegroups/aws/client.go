@@ -40,6 +40,8 @@ type Options struct {
 	Burst int
 	// Attempts at one call, the first included; 3 by default.
 	Attempts int
+	// Backoff is how long is waited after an attempt, the first being 1, that failed of err; nil is the SDK's, which is random.
+	Backoff func(attempt int, err error) (time.Duration, error)
 	// CallTimeout bounds one call with all its attempts, machine time; 15 s by default. Waiting for notices may take 5 s longer
 	// than the wait that is asked for.
 	CallTimeout time.Duration
@@ -145,7 +147,11 @@ func New(ctx context.Context, o Options) (*Client, error) {
 			o.Log.Debug("aws sdk", "class", string(c), "message", fmt.Sprintf(format, v...))
 		})),
 		awsconfig.WithRetryer(func() awssdk.Retryer {
-			return retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts = o.Attempts })
+			return retry.NewStandard(func(s *retry.StandardOptions) {
+				if s.MaxAttempts = o.Attempts; o.Backoff != nil {
+					s.Backoff = retry.BackoffDelayerFunc(o.Backoff)
+				}
+			})
 		}),
 	}
 	if o.Endpoint != "" {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	emulator "swell/bench/testbed/aws"
 	"swell/nodegroups"
 	"swell/scaler/plan"
 )
@@ -151,5 +152,26 @@ func TestAnInstanceOfAGroupAtItsMinimumIsReplacedByTheGroup(t *testing.T) {
 			}
 			until(t, "the group has one again", func() (bool, string) { return len(e.aws.alive()) == 1, "" })
 		})
+	}
+}
+
+// A launch of the group whose answer is not known yet may raise it: then the instance is returned as any other, and not doubled by
+// its group beside that launch.
+func TestAnInstanceIsNotReplacedByItsGroupBesideALaunch(t *testing.T) {
+	e := newEmptied(t)
+	e.aws.atLeast(1)
+	e.aws.order("deny", emulator.Order{Fault: emulator.Fault{Service: "autoscaling", Action: "LaunchInstances", Code: "IdempotentCallInProgress"}})
+	out := e.Carry(t.Context(), 1, plan.Plan{Launches: launches(1).Launches, Replacements: []plan.Termination{e.lost}})
+	if len(out.Errors) == 0 {
+		t.Fatal("the launch was answered")
+	}
+	until(t, "the return is refused", func() (bool, string) { return len(e.aws.seen("TerminateInstanceInAutoScalingGroup")) > 0, "" })
+	e.aws.order("reset", emulator.Order{})
+	until(t, "it is returned", func() (bool, string) {
+		e.Carry(t.Context(), 2, plan.Plan{Replacements: []plan.Termination{e.lost}})
+		return !e.aws.alive()[e.lost.InstanceID], ""
+	})
+	if e.aws.wantDesired(1); len(e.aws.alive()) != 1 {
+		t.Errorf("%v are alive: want the one that was launched", e.aws.alive())
 	}
 }

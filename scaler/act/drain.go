@@ -170,23 +170,19 @@ func (a *Actor) nodeOf(ctx context.Context, instanceID string) (string, error) {
 	return "", nil
 }
 
-// terminate tries for as long as a drain may take; the calls are repeatable. A group at its minimum refuses to be lowered however
-// often it is asked: one that needs no more than the instance is left to replace it, if it is useless.
+// terminate tries for as long as a drain may take; the calls are repeatable.
 func (a *Actor) terminate(ctx context.Context, t returning) (replaced bool, err error) {
 	deadline := a.options.Clock.Now().Add(retryDrain)
 	for {
 		if err = a.intents.Check(ctx); err == nil {
-			err = a.end(ctx, t, replaced)
+			var tried bool
+			tried, err = a.end(ctx, t)
+			replaced = replaced || tried // by then a call whose answer was lost may have had its effect
 		}
 		if err == nil {
 			return replaced, nil
 		}
-		atMinimum := errors.Is(err, nodegroups.ErrAtMinimum)
-		if _, able := a.cloud.(Replacer); atMinimum && t.useless && able {
-			replaced = true
-			continue
-		}
-		if atMinimum || errors.Is(err, ErrNotLeader) || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
+		if errors.Is(err, nodegroups.ErrAtMinimum) || errors.Is(err, ErrNotLeader) || ctx.Err() != nil || a.options.Clock.Now().After(deadline) {
 			return false, fmt.Errorf("returning instance %s: %w", t.InstanceID, err)
 		}
 		a.sleep(ctx, retryCall)
@@ -194,24 +190,29 @@ func (a *Actor) terminate(ctx context.Context, t returning) (replaced bool, err 
 }
 
 // end ends an instance. To lower its group's desired capacity with it between a raise of that and its repetition would undo the
-// raise.
-func (a *Actor) end(ctx context.Context, t returning, replaced bool) error {
+// raise. A group at its minimum refuses to be lowered however often it is asked, unless a launch is under way that raises it: it is
+// left to replace what is useless.
+func (a *Actor) end(ctx context.Context, t returning) (replaced bool, err error) {
 	turn := a.turn(t.Group)
 	turn.Lock()
 	defer turn.Unlock()
+	if to := a.intents.aimed(t.Group, ""); to > 0 {
+		return false, fmt.Errorf("group %s is being raised to %d, and whether it was is not known yet; nothing needs doing, it is returned once AWS has answered", t.Group, to)
+	}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if replaced {
-		return a.cloud.(Replacer).Replace(call, t.InstanceID)
-	}
-	if to := a.intents.aimed(t.Group, ""); to > 0 {
-		return fmt.Errorf("group %s is being raised to %d, and whether it was is not known yet; nothing needs doing, it is returned once AWS has answered", t.Group, to)
-	}
-	err := a.cloud.Terminate(call, t.InstanceID)
+	err = a.cloud.Terminate(call, t.InstanceID)
 	if err == nil {
 		a.noteReturn(t.Group, t.InstanceID)
 	}
-	return err
+	r, able := a.cloud.(Replacer)
+	if !errors.Is(err, nodegroups.ErrAtMinimum) || !t.useless || !able {
+		return false, err
+	}
+	if a.intents.launching(t.Group) {
+		return false, fmt.Errorf("group %s is at its minimum, and whether a launch has raised it is not known yet; nothing needs doing, it is returned once AWS has answered", t.Group)
+	}
+	return true, r.Replace(call, t.InstanceID)
 }
 
 // drain cordons a node and evicts its pods as their disruption budgets allow, until none is left that would move.

@@ -206,6 +206,13 @@ func (in *Intents) aimed(group, but string) int {
 	return most
 }
 
+// launching says that launches of a group are open.
+func (in *Intents) launching(group string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return slices.ContainsFunc(in.open, func(i Intent) bool { return i.Group == group })
+}
+
 // Forget removes intents whose calls have ended; those that gave something are kept as answered. They are forgotten here at
 // once, and in the ConfigMap with the next write or the next call, with whatever intents, should this one fail.
 func (in *Intents) Forget(ctx context.Context, done []Intent) error {
