@@ -46,7 +46,7 @@ func TestEachHookIsCompletedByItsOwner(t *testing.T) {
 			p.scaler.cloud = w
 			n.InstanceID, n.Kind, n.ASG = p.termination(0).InstanceID, nodegroups.TerminationHook, group
 			until(t, "the node is empty and its hooks are completed", func() (bool, string) {
-				p.scaler.EndLifecycle(t.Context(), 1, p.node, n)
+				p.scaler.EndLifecycle(t.Context(), 1, p.node, 0, n)
 				on, _ := p.pods()
 				return on == 0 && len(p.scaler.hold(n)) == 0, ""
 			})
