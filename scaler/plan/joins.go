@@ -55,6 +55,34 @@ func (w *world) findLost(s Snapshot) []Termination {
 	return out
 }
 
+// nodesSeen is when each instance last had a Node, with what the plans before saw.
+func (w *world) nodesSeen(before map[string]time.Time) map[string]time.Time {
+	seen := map[string]time.Time{}
+	for _, g := range w.groups {
+		for _, i := range g.instances {
+			if at, known := before[i.ID]; i.joined {
+				seen[i.ID] = w.now
+			} else if known {
+				seen[i.ID] = at
+			}
+		}
+	}
+	return seen
+}
+
+// stillLost is what is given up of what has not joined: an instance whose Node went away is not before it could have joined anew.
+// Its group may have ended it, and replaced it, which the last reading need not show; to return it would lower the group by one more.
+func (w *world) stillLost(seen map[string]time.Time) []Termination {
+	within := map[string]time.Duration{}
+	for _, g := range w.groups {
+		within[g.Name] = w.joinsWithin(g)
+	}
+	return slices.DeleteFunc(slices.Clone(w.lost), func(t Termination) bool {
+		at, known := seen[t.InstanceID]
+		return known && t.Node == "" && w.now.Sub(at) < within[t.Group]
+	})
+}
+
 // readOwner finds the groups whose instances are nodes of this cluster: of those that should have joined by now at least half
 // have. Of a group where none has, and which had run before it was first seen, the instances are another cluster's, or no
 // nodes at all: nothing is bought in it, and none of them is given up.

@@ -58,3 +58,18 @@ func TestNothingIsGivenUpOnAStaleSnapshot(t *testing.T) {
 	p, _ := Make(c.now, c.s, c.policy, c.memory)
 	expect(t, p, len(p.Lost) == 0 && len(p.Suppressed) > 0, "its Node may be there and not seen")
 }
+
+// A group ends an instance that is unwell and replaces it. Its Node goes before a reading of the group shows that; to return it as one
+// that never joined would lower the group, which has replaced it, by one more.
+func TestAnInstanceWhoseNodeWentAwayIsNotGivenUpAtOnce(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).up(spotA, 1)
+	c.now = c.now.Add(time.Hour)
+	_ = c.plan()
+	c.s.Nodes = nil
+	c.now = c.now.Add(10 * time.Second)
+	p := c.plan()
+	expect(t, p, len(p.Lost) == 0, "the reading may be older than its end")
+	c.now = c.now.Add(defaultJoinWithin)
+	p = c.plan()
+	expect(t, p, len(p.Lost) == 1, "it runs and is no node")
+}

@@ -28,8 +28,10 @@ func (w *world) make(m Memory) (Plan, Memory) {
 		r = w.improve(r)
 	}
 	out := r.plan()
+	seen := w.nodesSeen(m.NodeSeen)
+	out.Lost = w.stillLost(seen)
 	out.Terminations, out.Kept, m = r.sell(out.Launches, m)
-	out.Lost = w.lost
+	m.NodeSeen = seen
 	w.filter(&out)
 	out.Problems = append(out.Problems, w.problems...)
 	out.sort()

@@ -150,6 +150,8 @@ type Hold struct {
 type Memory struct {
 	// UnneededSince is when a node, by name, was first seen to be unneeded without a break.
 	UnneededSince map[string]time.Time
+	// NodeSeen is when an instance, by its id, last had a Node.
+	NodeSeen map[string]time.Time
 }
 
 // Plan is what to do, in the order of its fields, each list sorted.
