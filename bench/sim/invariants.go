@@ -114,7 +114,7 @@ func (w *world) checkTermination(by string, form url.Values, got canned, before 
 	}
 	w.store.mu.Unlock()
 	w.mu.Lock()
-	lost, hand := w.noticed[id] || w.neverJoin[id], w.handed() // what never joined was none of the zone's nodes
+	lost, hand := w.noticed[id] || w.neverJoin[id] || w.leaving[id], w.handed() // what never joined or ends by itself is none of the zone's nodes
 	w.mu.Unlock()
 	desired := 0
 	for _, g := range w.aws.Status().Groups {
