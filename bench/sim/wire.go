@@ -18,6 +18,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"swell/nodegroups"
 )
 
 // wire carries one process's requests. Each takes a time that depends on what it asks for, so that requests which are made
@@ -141,6 +143,7 @@ type canned struct {
 	code   int
 	header http.Header
 	body   []byte
+	at     time.Time // when it was true
 }
 
 func (c canned) response(r *http.Request) *http.Response {
@@ -216,7 +219,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	last := w.answers[string(body)]
 	w.mu.Unlock()
-	if action == "DescribeAutoScalingGroups" && roll >= 90 && roll < 100 && last != nil && form.Get("AutoScalingGroupNames.member.1") == "" {
+	if action == "DescribeAutoScalingGroups" && roll >= 90 && roll < 100 && last != nil && w.now().Sub(last.at) < nodegroups.ListedWithin && form.Get("AutoScalingGroupNames.member.1") == "" {
 		w.fire("stale groups")
 		return last.response(r), nil
 	}
@@ -247,6 +250,7 @@ func (w *world) effect(by string, r *http.Request, action string, form url.Value
 	switch action {
 	case "DescribeAutoScalingGroups":
 		w.mu.Lock()
+		got.at = w.now()
 		w.answers[string(body)] = &got
 		w.mu.Unlock()
 	case "LaunchInstances":
