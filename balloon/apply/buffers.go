@@ -99,9 +99,11 @@ func applyOne(ctx context.Context, c client.Client, object *unstructured.Unstruc
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// unserved says whether a CapacityBuffer could not even be named to the server.
+// unserved says whether a CapacityBuffer could not even be named to the server, or its kind is being taken away.
 func unserved(err error, object *unstructured.Unstructured) bool {
-	return object.GetKind() == bufferKind.Kind && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err) && strings.Contains(err.Error(), "could not find the requested resource"))
+	return object.GetKind() == bufferKind.Kind && (meta.IsNoMatchError(err) ||
+		apierrors.IsNotFound(err) && strings.Contains(err.Error(), "could not find the requested resource") ||
+		apierrors.IsForbidden(err) && strings.Contains(err.Error(), "custom resource definition is terminating"))
 }
 
 // prune deletes what belongs to the Balloon and is not wanted. Only what it controls goes, by UID.

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/api/v1alpha1"
@@ -170,38 +171,75 @@ func TestBuffersOfOthersAreLeftAlone(t *testing.T) {
 	}
 }
 
+var buffersCRD = &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+	"metadata": map[string]any{"name": "capacitybuffers.autoscaling.x-k8s.io"}}}
+
 // withoutBuffers takes the kind away for one test.
-func withoutBuffers(t *testing.T, c client.Client) {
+func withoutBuffers(t *testing.T, c client.Client, _ string) {
 	t.Helper()
-	crd := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-		"metadata": map[string]any{"name": "capacitybuffers.autoscaling.x-k8s.io"}}}
-	if err := c.Delete(t.Context(), crd); err != nil {
+	if err := c.Delete(t.Context(), buffersCRD.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := booted.cluster.InstallCRDs(context.Background(), "testdata/crds"); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { restoreBuffers(t, c) })
+	untilBuffersAreGone(t, c)
+}
+
+func untilBuffersAreGone(t *testing.T, c client.Client) {
+	t.Helper()
 	until(t, "the kind is gone", func() (bool, string) {
-		err := c.Get(t.Context(), client.ObjectKeyFromObject(crd), crd.DeepCopy())
+		err := c.Get(context.Background(), client.ObjectKeyFromObject(buffersCRD), buffersCRD.DeepCopy())
 		return apierrors.IsNotFound(err), fmt.Sprint(err)
 	})
 }
 
+func restoreBuffers(t *testing.T, c client.Client) {
+	untilBuffersAreGone(t, c)
+	if err := booted.cluster.InstallCRDs(context.Background(), "testdata/crds"); err != nil {
+		t.Error(err)
+	}
+}
+
+// whileBuffersGo takes the kind away for one test and keeps it from going: a buffer in the namespace has a finalizer.
+func whileBuffersGo(t *testing.T, c client.Client, ns string) {
+	t.Helper()
+	held := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "autoscaling.x-k8s.io/v1beta1", "kind": "CapacityBuffer",
+		"metadata": map[string]any{"namespace": ns, "name": "held", "finalizers": []any{"swell.test/held"}},
+		"spec":     map[string]any{"podTemplateRef": map[string]any{"name": "held"}, "replicas": int64(1)}}}
+	create(t, c, held)
+	if err := c.Delete(t.Context(), buffersCRD.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Patch(context.Background(), held.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":[]}}`))); err != nil {
+			t.Error(err)
+		}
+		restoreBuffers(t, c)
+	})
+	until(t, "the kind takes no more objects", func() (bool, string) {
+		probe := held.DeepCopy()
+		probe.SetName("probe")
+		err := c.Create(t.Context(), probe, client.DryRunAll)
+		return apierrors.IsForbidden(err), fmt.Sprint(err)
+	})
+}
+
 func TestWithoutTheKindThereIsAMend(t *testing.T) {
-	kube, c := cluster(t)
-	ns := addNamespace(t, kube)
-	withoutBuffers(t, c)
-	b := &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web", UID: "u1"}}
-	err := apply.ApplyBuffers(t.Context(), c, b, buffers(t, b, map[string]int{"ap-northeast-1a": 3}))
-	if !errors.Is(err, apply.ErrNoBuffers) {
-		t.Errorf("%v: want ErrNoBuffers", err)
-	}
-	if list, err := kube.CoreV1().PodTemplates(ns).List(t.Context(), metav1.ListOptions{}); err != nil || len(list.Items) != 0 {
-		t.Errorf("%d PodTemplates, %v: want none left behind", len(list.Items), err)
-	}
-	if err := apply.DeleteBuffers(t.Context(), c, b); err != nil {
-		t.Errorf("%v: there is nothing to delete", err)
+	for name, take := range map[string]func(*testing.T, client.Client, string){"it is gone": withoutBuffers, "it is being deleted": whileBuffersGo} {
+		t.Run(name, func(t *testing.T) {
+			kube, c := cluster(t)
+			ns := addNamespace(t, kube)
+			take(t, c, ns)
+			b := &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web", UID: "u1"}}
+			err := apply.ApplyBuffers(t.Context(), c, b, buffers(t, b, map[string]int{"ap-northeast-1a": 3}))
+			if !errors.Is(err, apply.ErrNoBuffers) {
+				t.Errorf("%v: want ErrNoBuffers", err)
+			}
+			if list, err := kube.CoreV1().PodTemplates(ns).List(t.Context(), metav1.ListOptions{}); err != nil || len(list.Items) != 0 {
+				t.Errorf("%d PodTemplates, %v: want none left behind", len(list.Items), err)
+			}
+			if err := apply.DeleteBuffers(t.Context(), c, b); err != nil {
+				t.Errorf("%v: there is nothing to delete", err)
+			}
+		})
 	}
 }

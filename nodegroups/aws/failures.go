@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -146,11 +145,8 @@ func codeOf(err error) string {
 
 // unsure reports whether a call may have had its effect in spite of the error.
 func unsure(err error) bool {
-	if tries := (*retry.MaxAttemptsError)(nil); errors.As(err, &tries) && tries.Attempt > 1 && Classify(codeOf(err), "") == throttled {
-		return true // that the last try was throttled says nothing of the one before
-	}
 	var response *smithyhttp.ResponseError
-	if codeOf(err) == "" || !errors.As(err, &response) {
+	if isAfterLost(err) || codeOf(err) == "" || !errors.As(err, &response) {
 		return true
 	}
 	switch codeOf(err) {

@@ -38,7 +38,7 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 	out, err := c.autoscaling.LaunchInstances(ctx, &autoscaling.LaunchInstancesInput{
 		AutoScalingGroupName: &p.asg, ClientToken: &token, RequestedCapacity: awssdk.Int32(int32(count)),
 		AvailabilityZones: []string{zone}, RetryStrategy: astypes.RetryStrategyNone,
-	})
+	}, notesLost)
 	if err != nil && unsure(err) {
 		return nodegroups.Launched{}, c.explain(err, "launching %d instances in group %s, zone %s (repeat with the same token)", count, group, zone)
 	}

@@ -61,28 +61,59 @@ func TestARaiseThatDidNotArriveIsRepeated(t *testing.T) {
 	w.want("general-1a-spot", 6, 2)
 }
 
-// The client tries a call again by itself: the last try's throttle is no refusal of the first, whose answer was lost.
-func TestAThrottledRepetitionOfALostLaunchIsNoRefusal(t *testing.T) {
+// The client tries a call again by itself: what the last try is refused for is no refusal of the first, whose answer was lost.
+func TestARefusedRepetitionOfALostLaunchIsNoRefusal(t *testing.T) {
+	for _, code := range []string{"Throttling", "AccessDenied", "IdempotentParameterMismatch", "UnsupportedOperation", "ValidationError"} {
+		t.Run(code, func(t *testing.T) {
+			w := newWorld(t)
+			w.pass(time.Second)
+			w.lose["LaunchInstances"] = 1
+			tries := w.refuseFrom(2, "LaunchInstances", code)
+			if r, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err == nil || !strings.Contains(err.Error(), "same token") {
+				t.Fatalf("got %+v, %v after %d tries, want an error that says to repeat: the first launched", r, err, tries.Load())
+			}
+			w.instead = nil
+			if r, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err != nil || len(r.Instances) != 4 {
+				t.Fatalf("repeated with the same token: %+v, %v", r, err)
+			}
+			w.want("general-1a-spot", 6, 6)
+		})
+	}
+}
+
+func TestARefusedRepetitionOfALostRaiseIsNoRefusal(t *testing.T) {
 	w := newWorld(t)
 	w.pass(time.Second)
-	w.lose["LaunchInstances"] = 1
+	w.lose["SetDesiredCapacity"] = 1
+	w.refuseFrom(2, "SetDesiredCapacity", "AccessDenied")
+	if r, err := w.c.Raise(ctx, "general-1a-spot", 4); err == nil {
+		t.Fatalf("got %+v, want an error: the first raised", r)
+	}
+	w.want("general-1a-spot", 4, 2)
+}
+
+// Of three tries that were all throttled none had its effect.
+func TestALaunchThatWasOnlyThrottledIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.pass(time.Second)
+	tries := w.refuseFrom(1, "LaunchInstances", "Throttling")
+	if r, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err != nil || len(r.Failures) != 1 || r.Failures[0].Class != nodegroups.Throttled {
+		t.Fatalf("got %+v, %v after %d tries, want a throttle", r, err, tries.Load())
+	}
+}
+
+// refuseFrom has an action refused from its nth call on, and counts its calls.
+func (w *world) refuseFrom(n int32, action, code string) *atomic.Int32 {
 	var tries atomic.Int32
-	w.instead = func(rw http.ResponseWriter, action, _ string) bool {
-		if action != "LaunchInstances" || tries.Add(1) == 1 {
+	w.instead = func(rw http.ResponseWriter, called, _ string) bool {
+		if called != action || tries.Add(1) < n {
 			return false
 		}
 		rw.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(rw, `<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error><RequestId>r</RequestId></ErrorResponse>`)
+		fmt.Fprintf(rw, `<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type><Code>%s</Code><Message>it is refused</Message></Error><RequestId>r</RequestId></ErrorResponse>`, code)
 		return true
 	}
-	if r, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err == nil {
-		t.Fatalf("got %+v after %d tries, want an error: the first launched", r, tries.Load())
-	}
-	w.instead = nil
-	if r, err := w.c.Launch(ctx, "general-1a-spot", "ap-northeast-1a", 4, "t"); err != nil || len(r.Instances) != 4 {
-		t.Fatalf("repeated with the same token: %+v, %v", r, err)
-	}
-	w.want("general-1a-spot", 6, 6)
+	return &tries
 }
 
 // raiseTo is what a launch that is not allowed says to raise to; it does nothing.

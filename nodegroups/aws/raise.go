@@ -54,7 +54,7 @@ func (c *Client) Raise(ctx context.Context, group string, target int) (nodegroup
 	if desired >= to {
 		return nodegroups.Launched{}, nil
 	}
-	_, err = c.autoscaling.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: &group, DesiredCapacity: awssdk.Int32(int32(to)), HonorCooldown: awssdk.Bool(false)})
+	_, err = c.autoscaling.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: &group, DesiredCapacity: awssdk.Int32(int32(to)), HonorCooldown: awssdk.Bool(false)}, notesLost)
 	if err != nil && unsure(err) {
 		return nodegroups.Launched{}, c.explain(err, "raising the desired capacity of group %s from %d to %d", group, desired, to)
 	}
