@@ -88,10 +88,12 @@ func (c *Capacity) Failed(now time.Time, u nodegroups.Unavailable) {
 	}
 }
 
-// Succeeded forgets what was held against a group and against the offer that an instance came from.
-func (c *Capacity) Succeeded(group, zone, instanceType string, market nodegroups.Market) {
+// Succeeded forgets what was held against a group and against the offer that an instance came from, and says whether there was any.
+func (c *Capacity) Succeeded(group, zone, instanceType string, market nodegroups.Market) bool {
+	before := len(c.marks)
 	delete(c.marks, scope{Group: group})
 	delete(c.marks, scope{Zone: zone, Type: instanceType, Market: market})
+	return len(c.marks) < before
 }
 
 // Unavailable are the groups that cannot launch at now, sorted: those marked themselves, those all of whose types are

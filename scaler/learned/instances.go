@@ -216,13 +216,13 @@ func (i *Instances) Launched(now time.Time, list []nodegroups.Group, launched ma
 	}
 	for name, instances := range launched {
 		for _, in := range instances {
-			i.Capacity.Succeeded(name, in.Zone, in.Type, groups[name].Market)
+			news = i.Capacity.Succeeded(name, in.Zone, in.Type, groups[name].Market) || news
 		}
 	}
 	for _, u := range refused {
 		i.refused(now, groups[u.Group], u, launched[u.Group])
 	}
-	return len(refused) > 0
+	return news || len(refused) > 0
 }
 
 // Plan makes a plan, and makes it once more where it gives instances up, whose group may not be bought from for a while

@@ -46,6 +46,20 @@ func TestATypeThatRanOutIsUnavailableThoughSomeWereLaunched(t *testing.T) {
 	}
 }
 
+// A successor must not read that an offer is out which has been had since.
+func TestWhatALaunchMadeAvailableAgainIsNews(t *testing.T) {
+	l, groups := knownNothing(t), mixedAndItsTypes()
+	now := time.Now()
+	launched := map[string][]nodegroups.Instance{"m5": {{ID: "i-1", Zone: "a", Type: "m5.4xlarge"}}}
+	if l.Launched(now, groups, launched, nil) {
+		t.Error("a launch of what was available is kept for a successor")
+	}
+	l.Launched(now, groups, nil, []nodegroups.Unavailable{{Group: "m5", Zone: "a", Class: nodegroups.NoCapacity, Reason: "InsufficientInstanceCapacity"}})
+	if !l.Launched(now, groups, launched, nil) {
+		t.Error("that the offer is to be had again is not kept for a successor")
+	}
+}
+
 // mixedAndItsTypes are a group of two types and one of each of them.
 func mixedAndItsTypes() []nodegroups.Group {
 	return []nodegroups.Group{
