@@ -18,8 +18,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"swell/nodegroups"
 )
 
 // wire carries one process's requests. Each takes a time that depends on what it asks for, so that requests which are made
@@ -138,6 +136,9 @@ func answer(code int, body any, r *http.Request) *http.Response {
 	return &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(raw)), ContentLength: int64(len(raw)), Request: r}
 }
 
+// oldestAnswer is how old an answer of AWS's is at most, a fact of the world: it does not follow from what the program takes it to be.
+const oldestAnswer = 2 * time.Minute
+
 // canned is an answer that AWS gave.
 type canned struct {
 	code   int
@@ -219,7 +220,7 @@ func (c cloudWire) Do(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	last := w.answers[string(body)]
 	w.mu.Unlock()
-	if action == "DescribeAutoScalingGroups" && roll >= 90 && roll < 100 && last != nil && w.now().Sub(last.at) < nodegroups.ListedWithin && form.Get("AutoScalingGroupNames.member.1") == "" {
+	if action == "DescribeAutoScalingGroups" && roll >= 90 && roll < 100 && last != nil && w.now().Sub(last.at) < oldestAnswer && form.Get("AutoScalingGroupNames.member.1") == "" {
 		w.fire("stale groups")
 		return last.response(r), nil
 	}
