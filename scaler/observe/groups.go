@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"swell/nodegroups"
 	"swell/scaler/plan"
 )
@@ -406,6 +408,13 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	}
 	nodegroups.Sort(s.Groups)
 	return append(problems, g.prepaidProblems...)
+}
+
+// correct is what the groups' templates are by the nodes that they have, or last had.
+func (g *Groups) correct(groups []nodegroups.Group, nodes []*corev1.Node) ([]nodegroups.Group, []nodegroups.Correction) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shown.Correct(groups, nodes)
 }
 
 // believed is a group as it was read, with what was returned, raised and launched and the reading does not show.
