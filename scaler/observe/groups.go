@@ -350,7 +350,7 @@ func (g *Groups) List() []nodegroups.Group {
 }
 
 // Of is the group that an instance which runs or will belongs to, and when that was last read; for one that belongs to none,
-// when all were.
+// when all were, which is zero while any was never read.
 func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -373,6 +373,11 @@ func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Ti
 			groups, _ := g.all()
 			_, _, readAt = g.byName(groups, name)
 			return name, true, readAt
+		}
+	}
+	for _, r := range g.pools {
+		if r.at.IsZero() {
+			return "", false, time.Time{}
 		}
 	}
 	oldest, _ := g.ages()
