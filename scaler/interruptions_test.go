@@ -177,6 +177,19 @@ func TestALifecycleActionKeepsTheDeadlineOfASpotNotice(t *testing.T) {
 	}
 }
 
+// A handler taints the Node while the notice of a lifecycle action stands there that the cache does not show yet.
+func TestAHandlersTaintTakesNoNoticeFromItsNode(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Enforce)
+	w := n.world()
+	n.permit(w)
+	n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.TerminationHook, At: n.now, ASG: "spot-a", Hook: "swell-drain", HookToken: "token"})
+	w.Snapshot.Nodes[0].Spec.Taints = []corev1.Taint{{Key: "aws-node-termination-handler/spot-itn", Effect: corev1.TaintEffectNoSchedule}}
+	n.readNotices(t.Context(), n.now, &w)
+	if got, ok := n.notices.On(n.node()); !ok || got.HookToken != "token" || got.Deadline.IsZero() {
+		t.Errorf("the Node has %+v: want the lifecycle action, with the handler's deadline", got)
+	}
+}
+
 // A notice whose annotation was deleted, such as of a maintenance that was called off, is withdrawn from the scaler that was told too.
 func TestANoticeThatWasTakenFromItsNodeIsWithdrawn(t *testing.T) {
 	n := newNoticed(t, v1alpha1.Enforce)
@@ -317,6 +330,15 @@ func TestARebalanceRecommendationIsLeftToAGroupThatReplacesByItself(t *testing.T
 		if !n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.SpotInterruption, At: n.now, Deadline: n.now.Add(2 * time.Minute)}) || n.node().Annotations[nodegroups.InterruptionAnnotation] == "" {
 			t.Error("a spot interruption is no recommendation")
 		}
+	}
+}
+
+// Whoever else reads the queue of a pool that only observes may do something about a recommendation.
+func TestARecommendationOfAnObservingPoolStaysInTheQueue(t *testing.T) {
+	n := newNoticed(t, v1alpha1.Observe, func(g *nodegroups.Group) { g.Rebalances = true })
+	n.permit(n.world())
+	if n.keep(nodegroups.Interruption{InstanceID: "i-1", Kind: nodegroups.RebalanceNotice, At: n.now}) {
+		t.Error("it is taken from the queue")
 	}
 }
 

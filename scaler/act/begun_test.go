@@ -175,3 +175,23 @@ func TestAnInstanceIsNotReplacedByItsGroupBesideALaunch(t *testing.T) {
 		t.Errorf("%v are alive: want the one that was launched", e.aws.alive())
 	}
 }
+
+// An instance that never joined becomes a node while its return is refused: its pods would end undrained.
+func TestAnInstanceThatJoinsBeforeItsReturnIsLeft(t *testing.T) {
+	e := newEmptied(t)
+	node := e.node()
+	if err := e.kube.CoreV1().Nodes().Delete(t.Context(), node.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.aws.order("deny", emulator.Order{Fault: emulator.Fault{Service: "autoscaling", Action: "TerminateInstanceInAutoScalingGroup", Code: "InternalFailure"}})
+	e.lost.Node = ""
+	e.Carry(t.Context(), 1, plan.Plan{Lost: []plan.Termination{e.lost}})
+	until(t, "the return is refused", func() (bool, string) { return len(e.aws.seen("TerminateInstanceInAutoScalingGroup")) > 0, "" })
+	if _, err := e.kube.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.aws.order("reset", emulator.Order{})
+	if e.ended(); !e.aws.alive()[e.lost.InstanceID] {
+		t.Error("it was ended, and is a node")
+	}
+}

@@ -170,7 +170,8 @@ func (a *Actor) nodeOf(ctx context.Context, instanceID string) (string, error) {
 	return "", nil
 }
 
-// terminate tries for as long as a drain may take; the calls are repeatable.
+// terminate tries for as long as a drain may take; the calls are repeatable. An instance that had no Node and has one by then is
+// left to a later plan, as pods would end with it undrained.
 func (a *Actor) terminate(ctx context.Context, t returning) (replaced bool, err error) {
 	deadline := a.options.Clock.Now().Add(retryDrain)
 	for {
@@ -186,6 +187,15 @@ func (a *Actor) terminate(ctx context.Context, t returning) (replaced bool, err 
 			return false, fmt.Errorf("returning instance %s: %w", t.InstanceID, err)
 		}
 		a.sleep(ctx, retryCall)
+		if t.Node != "" {
+			continue
+		}
+		switch node, err := a.nodeOf(ctx, t.InstanceID); {
+		case err != nil:
+			return false, err
+		case node != "":
+			return false, fmt.Errorf("returning instance %s: it has become node %s meanwhile; nothing needs doing, the next plan decides anew", t.InstanceID, node)
+		}
 	}
 }
 

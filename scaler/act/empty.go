@@ -101,8 +101,11 @@ func (e *emptying) look(ctx context.Context) (empty bool, err error) {
 	defer cancel()
 	n, err := e.drains.CoreV1().Nodes().Get(ctx, e.t.Node, metav1.GetOptions{})
 	gone := apierrors.IsNotFound(err) || err == nil && !e.same(n)
-	if err != nil && !gone {
+	switch {
+	case err != nil && !gone:
 		return false, fmt.Errorf("%w; let swell-scaler get nodes", err)
+	case !gone && n.UID != e.node.UID:
+		return false, errors.New("it was registered anew meanwhile, and takes pods; it is cordoned and drained anew")
 	}
 	if e.away = gone || silent(n); gone {
 		return true, nil
@@ -123,8 +126,10 @@ func (e *emptying) look(ctx context.Context) (empty bool, err error) {
 	return len(left) == 0, e.evict(h, left)
 }
 
-// same says that a Node is still that of the instance which is drained.
-func (e *emptying) same(n *corev1.Node) bool { return isOf(n, e.t.InstanceID) && n.UID == e.node.UID }
+// same says that a Node is still that of the instance which is drained; one that tells no instance is, while it is the same object.
+func (e *emptying) same(n *corev1.Node) bool {
+	return isOf(n, e.t.InstanceID) && (instanceOf(n) != "" || n.UID == e.node.UID)
+}
 
 // silent says that a Node's kubelet, which alone confirms that evicted pods have ended, does not answer or is not well.
 func silent(n *corev1.Node) bool {

@@ -185,3 +185,22 @@ func TestANewNodeOfTheSameNameIsLeftAlone(t *testing.T) {
 		}
 	})
 }
+
+// A Node that was deleted and registered anew under the drain has its pods still, and no cordon: it is no node that is gone.
+func TestANodeThatIsRegisteredAnewIsDrainedAnew(t *testing.T) {
+	e, c := &endless{perNode: 1, held: true, providerID: nodegroups.ProviderID(zone, "i-1")}, &ending{}
+	a := e.against(t, c, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a.startDrain(ctx, 1, returning{unneeded(10 * time.Minute), true, true})
+	until(t, "an eviction is refused", func() (bool, string) { return e.count("evict") > 0, "" })
+	e.change(func() { e.uid, e.calls["cordon true"] = "anew", 0 })
+	until(t, "the drain ends", func() (bool, string) { return len(a.Draining()) == 0, "" })
+	if c.terminated.Load() != 0 {
+		t.Fatal("the instance was returned with a pod on its node that a budget holds")
+	}
+	until(t, "it is cordoned anew", func() (bool, string) {
+		a.startDrain(ctx, 1, returning{unneeded(10 * time.Minute), true, true})
+		return e.count("cordon true") == 1, ""
+	})
+}

@@ -40,8 +40,8 @@ type endless struct {
 	calls map[string]int
 	// dir is the ledger's.
 	dir string
-	// providerID of all nodes, and the claim of all pods.
-	providerID, claim string
+	// providerID and uid of all nodes, and the claim of all pods.
+	providerID, uid, claim string
 	// over says that the kubelets have confirmed the end of all pods, and held that a disruption budget holds them.
 	over, held bool
 }
@@ -109,7 +109,7 @@ func (e *endless) node(w http.ResponseWriter, r *http.Request, name string) {
 		_ = json.NewDecoder(r.Body).Decode(&patch)
 		e.calls[fmt.Sprintf("cordon %t", patch.Spec.Unschedulable)]++
 	}
-	e.answer(w, 200, corev1.Node{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}, ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{ProviderID: e.providerID},
+	e.answer(w, 200, corev1.Node{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}, ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(e.uid)}, Spec: corev1.NodeSpec{ProviderID: e.providerID},
 		Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: e.ready}}}})
 }
 

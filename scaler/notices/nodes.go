@@ -102,7 +102,7 @@ func (k *Keeper) Read(ctx context.Context, now time.Time, world *observe.World, 
 		}
 		observed := k.observedOnly(world.Pools, s.Groups, group)
 		if !noted && !observed {
-			if err := k.annotate(ctx, node.Name, n); err != nil {
+			if err := k.noteOn(ctx, node.Name, n); err != nil {
 				k.options.Log.Warn("noting an interruption", "node", node.Name, "error", err)
 			}
 		}

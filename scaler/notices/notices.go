@@ -73,9 +73,6 @@ func (k *Keeper) Keep(ctx context.Context, cache client.Reader, n nodegroups.Int
 	if !known {
 		return readAt.After(n.At), nil // another's, or gone, unless it is too new to be read
 	}
-	if n.Kind == nodegroups.RebalanceNotice && k.rebalances(group) {
-		return true, nil // the group launches the replacement, and ends the instance when that is there
-	}
 	var nodes corev1.NodeList
 	var pools v1alpha1.CapacityPoolList
 	for _, list := range []client.ObjectList{&nodes, &pools} {
@@ -86,6 +83,9 @@ func (k *Keeper) Keep(ctx context.Context, cache client.Reader, n nodegroups.Int
 	observed := k.observedOnly(pools.Items, groups.List(), group) // or not known, before the first plan
 	if n.Kind == nodegroups.InstanceTerminating && groups.Ending(n.InstanceID) {
 		return !observed, nil // swell's own doing, or its group's: counted out already
+	}
+	if n.Kind == nodegroups.RebalanceNotice && k.rebalances(group) {
+		return !observed, nil // the group launches the replacement, and ends the instance when that is there
 	}
 	if groups.Interrupted(n) && k.options.News != nil {
 		defer k.options.News(n, group)

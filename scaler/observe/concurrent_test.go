@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"swell/nodegroups"
 )
 
@@ -176,6 +179,33 @@ func TestGroupsAreReadAndNotedAtOnce(t *testing.T) {
 	if s.Groups[0].Alive() != n+1 {
 		t.Errorf("%d are alive: a change of a snapshot has reached the readings", s.Groups[0].Alive())
 	}
+}
+
+// The loop reads the cluster for its plans, and beside them for the groups. Run with -race.
+func TestTheClusterIsReadAtOnce(t *testing.T) {
+	cloud := &slowly{}
+	g := group("g", 1, "i-1")
+	g.InstanceTypes, g.Instances[0].Type, g.Instances[0].ProviderID = []string{"m"}, "m", nodegroups.ProviderID("a", "i-1")
+	cloud.set(g)
+	groups := NewGroups(cloud)
+	if err := groups.Read(t.Context(), at, onePool); err != nil {
+		t.Fatal(err)
+	}
+	c := cluster(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}, Spec: corev1.NodeSpec{ProviderID: nodegroups.ProviderID("a", "i-1")},
+		Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
+			LastTransitionTime: metav1.NewTime(at), LastHeartbeatTime: metav1.NewTime(at.Add(time.Hour))}}}})
+	var owed Owed
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 20 {
+				if _, err := Read(t.Context(), c, groups, &owed, at); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // An instance that was returned is of no use from then on, whatever AWS's lists still show; once they do not, it is forgotten.

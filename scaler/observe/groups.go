@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"swell/nodegroups"
 	"swell/scaler/plan"
 )
@@ -348,7 +350,7 @@ func (g *Groups) List() []nodegroups.Group {
 }
 
 // Of is the group that an instance which runs or will belongs to, and when that was last read; for one that belongs to none,
-// when all were.
+// when all were, which is zero while any was never read.
 func (g *Groups) Of(instanceID string) (group string, known bool, readAt time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -371,6 +373,11 @@ func (g *Groups) of(instanceID string) (group string, known bool, readAt time.Ti
 			groups, _ := g.all()
 			_, _, readAt = g.byName(groups, name)
 			return name, true, readAt
+		}
+	}
+	for _, r := range g.pools {
+		if r.at.IsZero() {
+			return "", false, time.Time{}
 		}
 	}
 	oldest, _ := g.ages()
@@ -406,6 +413,13 @@ func (g *Groups) into(s *plan.Snapshot) []plan.Problem {
 	}
 	nodegroups.Sort(s.Groups)
 	return append(problems, g.prepaidProblems...)
+}
+
+// correct is what the groups' templates are by the nodes that they have, or last had.
+func (g *Groups) correct(groups []nodegroups.Group, nodes []*corev1.Node) ([]nodegroups.Group, []nodegroups.Correction) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shown.Correct(groups, nodes)
 }
 
 // believed is a group as it was read, with what was returned, raised and launched and the reading does not show.

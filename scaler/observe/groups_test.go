@@ -67,6 +67,22 @@ func TestAPoolThatCannotBeReadDoesNotHoldUpOthers(t *testing.T) {
 	}
 }
 
+// While a pool was never read any instance may be one of its groups': a notice of it is not another's yet.
+func TestAnInstanceMayBeOfAPoolThatWasNeverRead(t *testing.T) {
+	cloud := answers{"good": []nodegroups.Group{group("g", 1, "i-1")}, "bad": errors.New("throttled")}
+	g := NewGroups(cloud)
+	for _, c := range []struct {
+		bad  any
+		want time.Time
+	}{{errors.New("throttled"), time.Time{}}, {[]nodegroups.Group{group("h", 1, "i-2")}, at.Add(time.Second)}, {errors.New("throttled"), at.Add(time.Second)}} {
+		cloud["bad"] = c.bad
+		_ = g.Read(t.Context(), at.Add(time.Second), pools)
+		if _, known, readAt := g.Of("i-9"); known || !readAt.Equal(c.want) {
+			t.Errorf("the other pool's reading gives %v: known %t, read at %s, want %s", c.bad, known, readAt, c.want)
+		}
+	}
+}
+
 // What one pool's reading does not show says nothing of another's groups, however old or new it is.
 func TestALaunchIsForgottenByTheReadingOfItsOwnPool(t *testing.T) {
 	for name, c := range map[string]struct {

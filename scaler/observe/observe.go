@@ -76,7 +76,7 @@ func Read(ctx context.Context, c client.Reader, groups *Groups, owed *Owed, apiA
 	if err := w.readPromised(ctx, c, owed, makers, ranges); err != nil {
 		return World{}, err
 	}
-	s.Groups, w.Corrections = groups.shown.Correct(s.Groups, s.Nodes)
+	s.Groups, w.Corrections = groups.correct(s.Groups, s.Nodes)
 	w.Pools, w.Balloons, w.HPAs = pools.Items, balloons.Items, hpas.Items
 	slices.SortFunc(w.Pools, func(a, b v1alpha1.CapacityPool) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(w.Balloons, func(a, b v1alpha1.Balloon) int {

@@ -35,6 +35,19 @@ func TestInstancesOfAnotherClusterAreLeftAlone(t *testing.T) {
 	expect(t, p, problems["group "+spotA], "the group is named")
 }
 
+// The other cluster goes on to scale: what its group launches while this one looks on is its own too.
+func TestWhatAnotherClusterLaunchesIsLeftAlone(t *testing.T) {
+	c := newCluster(testPool()).group("1a", nodegroups.Spot, 0.2).group("1c", nodegroups.Spot, 0.3).up(spotC, 1)
+	c.launch(spotA, 20)
+	c.found(spotA)
+	c.launch(spotA, 3)
+	c.pods("web", 40, "1", "")
+	c.now = c.now.Add(defaultJoinWithin)
+	p := c.plan()
+	expect(t, p, len(p.Lost) == 0 && len(p.Terminations) == 0, "none of the 23 was ever to be a node here")
+	expect(t, p, launched(p)[spotA] == 0 && launched(p)[spotC] > 0, "what is launched in the group would join the other cluster")
+}
+
 func TestAForgottenInstanceOfAGroupOfThisClusterIsGivenUp(t *testing.T) {
 	for name, change := range map[string]func(*cluster){
 		"as it is":           func(*cluster) {},

@@ -23,6 +23,7 @@ type group struct {
 	unavailable string   // why it cannot launch for a while; empty is that it can
 	broken      string   // why it is neither bought in nor returned from until somebody has looked at it; empty is that it is not
 	joinsHere   bool     // most of its instances are nodes of this cluster
+	foreign     bool     // none of them is, and some had run before they were first seen
 	alive       int      // instances that are not terminating
 	size        int      // alive, or as many as were asked for
 	leaving     int      // alive, but about to go

@@ -45,7 +45,7 @@ func (w *world) findLost(s Snapshot) []Termination {
 					continue
 				}
 				t.Node, what = n.Name, "has a Node that never was Ready"
-			} else if i.Found && !g.joinsHere {
+			} else if g.mayBeOthers(i) {
 				continue
 			}
 			t.Reason = fmt.Sprintf("it %s %s after its launch; instances of %s are waited for %s", what, w.since(i.Instance), g.Name, w.joinsWithin(g).Round(time.Second))
@@ -84,8 +84,8 @@ func (w *world) stillLost(seen map[string]time.Time) []Termination {
 }
 
 // readOwner finds the groups whose instances are nodes of this cluster: of those that should have joined by now at least half
-// have. Of a group where none has, and which had run before it was first seen, the instances are another cluster's, or no
-// nodes at all: nothing is bought in it, and none of them is given up.
+// have. Of a group where none has, and some had run before they were first seen, the instances are another cluster's, or no nodes
+// at all, and so are those that it has launched since: nothing is bought in it, and none of them is given up.
 func (w *world) readOwner() {
 	for _, g := range w.groups {
 		joined, without, found := 0, 0, 0
@@ -102,17 +102,20 @@ func (w *world) readOwner() {
 			}
 		}
 		g.joinsHere = joined >= without
-		if joined == 0 && found > 0 && found == without {
-			g.broken = cmp.Or(g.broken, fmt.Sprintf("of group %s none of %d instances is a node of this cluster, and they had run before they were first seen", g.Name, found))
+		if g.foreign = joined == 0 && found > 0; g.foreign {
+			g.broken = cmp.Or(g.broken, fmt.Sprintf("of group %s none of %d instances is a node of this cluster, and %d of them had run before they were first seen", g.Name, without, found))
 			w.problem("group "+g.Name, g.broken, "give each cluster's groups tags of their own, and set clusterName; until then nothing is bought in it, and none of its instances is given up")
 		}
 	}
 }
 
+// mayBeOthers says whether an instance without a Node may be another cluster's.
+func (g *group) mayBeOthers(i *instance) bool { return !g.joinsHere && (i.Found || g.foreign) }
+
 // sayNotJoined reports an instance that is not counted on.
 func (w *world) sayNotJoined(g *group, i *instance) {
 	mend := "look at its console output; it is not counted on, and is returned and replaced"
-	if i.Found && !g.joinsHere {
+	if g.mayBeOthers(i) {
 		mend = "it is left alone, as most of its group's instances are no nodes of this cluster: give each cluster's groups tags of their own, or terminate it by hand"
 	}
 	w.problem("instance "+i.ID, fmt.Sprintf("of group %s has no Node %s after its launch", g.Name, w.since(i.Instance)), mend)
