@@ -12,10 +12,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// TestRightsAreThoseThatAreNeeded asks the API server what rbac.yaml makes of swell-metrics.
+// TestRightsAreThoseThatAreNeeded asks the API server what the chart's rules make of swell-metrics.
 func TestRightsAreThoseThatAreNeeded(t *testing.T) {
 	r := newRig(t)
-	config, err := r.cluster.Config("swell-metrics")
+	config, err := r.cluster.ServiceAccountConfig("swell-system", "swell-metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
