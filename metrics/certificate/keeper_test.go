@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,14 +21,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	kyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/bench/testbed/controlplane"
 )
+
+// apis are those of the chart; the first one is asked.
+var apis = []string{api, "v1beta2.custom.metrics.k8s.io", "v1beta1.custom.metrics.k8s.io"}
 
 const (
 	api  = "v1beta1.external.metrics.k8s.io"
@@ -64,7 +62,13 @@ func newBed(t *testing.T) *bed {
 	if b.admin, err = dynamic.NewForConfig(cluster.AdminConfig()); err != nil {
 		t.Fatal(err)
 	}
-	applyRights(t, cluster.AdminConfig())
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.ApplyFile(t.Context(), filepath.Join(root, "charts", "rendered", "swell-metrics-rbac.yaml")); err != nil {
+		t.Fatal(err)
+	}
 	self, err := cluster.ServiceAccountConfig("swell-system", "swell-metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -80,38 +84,10 @@ func newBed(t *testing.T) *bed {
 	b.clock.Store(time.Now().Unix())
 	for range 2 {
 		b.keepers = append(b.keepers, New(Options{Kube: kube, Dynamic: objects, Namespace: "swell-system", Secret: "swell-metrics-tls", Name: dialed,
-			APIServices: []string{api}, Lives: Lives{Settle: time.Hour}, Now: func() time.Time { return time.Unix(b.clock.Load(), 0) },
+			APIServices: apis, Lives: Lives{Settle: time.Hour}, Now: func() time.Time { return time.Unix(b.clock.Load(), 0) },
 			Log: slog.New(slog.NewTextHandler(t.Output(), nil))}))
 	}
 	return b
-}
-
-func applyRights(t *testing.T, admin *rest.Config) {
-	t.Helper()
-	root, err := controlplane.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(filepath.Join(root, "charts", "rendered", "swell-metrics-rbac.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	c, err := client.New(admin, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for d := kyaml.NewYAMLOrJSONDecoder(file, 4096); ; {
-		u := &unstructured.Unstructured{}
-		if err := d.Decode(&u.Object); errors.Is(err, io.EOF) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("test")); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // serve answers the aggregated API with the newest certificate of the first keeper, and registers it.
@@ -143,11 +119,14 @@ func (b *bed) serve() {
 	if _, err := b.kube.CoreV1().Services("swell-system").Create(b.t.Context(), service, metav1.CreateOptions{}); err != nil {
 		b.t.Fatal(err)
 	}
-	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": api},
-		"spec": map[string]any{"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": int64(100), "versionPriority": int64(100),
-			"service": map[string]any{"namespace": "swell-system", "name": "swell-metrics", "port": int64(port)}}}}
-	if _, err := b.admin.Resource(apiServices).Create(b.t.Context(), object, metav1.CreateOptions{}); err != nil {
-		b.t.Fatal(err)
+	for _, name := range apis {
+		version, group, _ := strings.Cut(name, ".")
+		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": name},
+			"spec": map[string]any{"group": group, "version": version, "groupPriorityMinimum": int64(100), "versionPriority": int64(100),
+				"service": map[string]any{"namespace": "swell-system", "name": "swell-metrics", "port": int64(port)}}}}
+		if _, err := b.admin.Resource(apiServices).Create(b.t.Context(), object, metav1.CreateOptions{}); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }
 

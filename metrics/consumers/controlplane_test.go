@@ -1,13 +1,10 @@
 package consumers
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -23,7 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 
@@ -37,6 +33,8 @@ import (
 type world struct {
 	t   *testing.T
 	api client.Client
+	// self is by the chart's rights.
+	self client.Client
 	// ends are the groups' end offsets; all but the last held messages of each are read.
 	ends, held map[string]*atomic.Int64
 }
@@ -71,8 +69,7 @@ func newWorld(t *testing.T) *world {
 	if err := running.InstallCRDs(t.Context(), filepath.Join(root, "charts", "swell", "crds")); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := os.ReadFile(filepath.Join(root, "charts", "rendered", "swell-metrics-rbac.yaml"))
-	if err != nil {
+	if err := running.ApplyFile(t.Context(), filepath.Join(root, "charts", "rendered", "swell-metrics-rbac.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, ends: map[string]*atomic.Int64{}, held: map[string]*atomic.Int64{}}
@@ -83,17 +80,6 @@ func newWorld(t *testing.T) *world {
 	if w.api, err = client.New(running.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
-	for d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(rules), 4096); ; {
-		u := &unstructured.Unstructured{}
-		if err := d.Decode(&u.Object); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("test")); err != nil {
-			t.Fatal(err)
-		}
-	}
 	self, err := running.ServiceAccountConfig("swell-system", "swell-metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +88,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.self = objects.GetClient()
 	w.workloads()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{}, 3)
@@ -270,4 +257,30 @@ func TestZeroOnAControlPlane(t *testing.T) {
 	w.ends["orders"].Add(1)
 	w.held["orders"].Add(1)
 	until(t, "a new message brings one back", func() bool { return w.deployment() == 1 })
+	w.countsEvents()
+}
+
+// countsEvents: an Event that comes again is the same one with a count.
+func (w *world) countsEvents() {
+	w.t.Helper()
+	var q v1alpha1.QueueConsumer
+	if err := w.api.Get(w.t.Context(), client.ObjectKey{Namespace: "shop", Name: "orders"}, &q); err != nil {
+		w.t.Fatal(err)
+	}
+	events := startEvents(w.t.Context(), w.self)
+	for range 2 {
+		events.tell(&q, note{corev1.EventTypeNormal, "Again", "the same as before"})
+	}
+	until(w.t, "the Event is counted", func() bool {
+		var l corev1.EventList
+		if err := w.api.List(w.t.Context(), &l, client.InNamespace("shop")); err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range l.Items {
+			if e.Reason == "Again" {
+				return e.Count == 2
+			}
+		}
+		return false
+	})
 }
