@@ -11,3 +11,15 @@ func Rehash(text string) string {
 	body := line[:len(line)-hashPart]
 	return body + hashTag + sum([]byte(body)) + "\"}\n"
 }
+
+// Stall makes the writer wait, as for a disk that does not answer, until release is called.
+func Stall(l *Ledger) (release func()) {
+	begun, held := make(chan struct{}), make(chan struct{})
+	_ = l.wait(request{do: func() error {
+		close(begun)
+		<-held
+		return nil
+	}})
+	<-begun
+	return func() { close(held) }
+}

@@ -71,11 +71,11 @@ func OpenWith(dir string, o Options) (*Ledger, error) {
 	}
 	file.Close()
 	l := &Ledger{dir: dir, options: o, queue: make(chan request, mostWaiting)}
-	l.ended.Go(l.run)
 	if o.Copy != nil {
 		l.copies = make(chan []byte, mostWaiting)
 		l.ended.Go(l.runCopies)
 	}
+	l.ended.Go(l.run)
 	return l, nil
 }
 

@@ -144,11 +144,13 @@ func entriesOf(dir string, from, to time.Time, do func(Entry) error) (torn int, 
 	if err != nil {
 		return 0, fmt.Errorf("reading the ledger: %w", err)
 	}
-	for i, s := range closed {
+	var begun bool
+	for _, s := range closed {
 		chapter, err := s.open()
-		if errors.Is(err, fs.ErrNotExist) && i == 0 {
+		if errors.Is(err, fs.ErrNotExist) && !begun {
 			continue // dropped meanwhile
 		}
+		begun = true
 		if err != nil {
 			return torn, fmt.Errorf("reading the ledger: %w", err)
 		}

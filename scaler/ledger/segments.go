@@ -43,21 +43,25 @@ func nameOf(first int64, from time.Time) string {
 
 // segments of a folder, oldest first.
 func segments(dir string) ([]segment, error) {
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
+	var files []os.DirEntry
+	for range 2 { // one listing may show neither of a segment and its compressed file, if the one becomes the other meanwhile
+		more, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, more...)
 	}
-	found := map[string]segment{}
+	found, seen := map[string]segment{}, map[string]bool{}
 	for _, f := range files {
 		m := segmentName.FindStringSubmatch(f.Name())
-		if m == nil || f.IsDir() {
+		if m == nil || f.IsDir() || seen[f.Name()] {
 			continue
 		}
-		info, err := f.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // compressed or dropped meanwhile
-		}
-		if err != nil {
+		seen[f.Name()] = true
+		var size int64
+		if info, err := f.Info(); err == nil {
+			size = info.Size()
+		} else if !errors.Is(err, fs.ErrNotExist) { // else it was compressed or dropped meanwhile
 			return nil, err
 		}
 		first, err := strconv.ParseInt(m[1], 10, 64)
@@ -68,7 +72,7 @@ func segments(dir string) ([]segment, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: its name has no time: %w", f.Name(), err)
 		}
-		s := segment{path: filepath.Join(dir, f.Name()[:len(f.Name())-len(m[3])]), first: first, from: from, size: info.Size()}
+		s := segment{path: filepath.Join(dir, f.Name()[:len(f.Name())-len(m[3])]), first: first, from: from, size: size}
 		s.size += found[s.path].size // both, between compressing and deleting
 		found[s.path] = s
 	}

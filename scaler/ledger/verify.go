@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 )
 
@@ -152,6 +153,9 @@ func check(dir string, heads []Head) (*checker, error) {
 	}
 	for _, s := range closed {
 		chapter, err := s.open()
+		if errors.Is(err, fs.ErrNotExist) && !c.begun {
+			continue // dropped meanwhile
+		}
 		if err == nil {
 			err = c.file(chapter)
 			chapter.Close()
