@@ -29,13 +29,15 @@ type period struct {
 	byPool, byZone, byMarket, byNamespace map[string]*tally
 	byWork                                []tally
 	byHour                                []tally
+	byDayMarket                           map[[2]string]*tally
+	byHourMarket                          []map[string]Money
 	watched                               time.Duration
 }
 
 // over adds up a period of the books.
 func (b *books) over(from, to time.Time, loc *time.Location) *period {
 	p := &period{books: b, from: from, to: to, loc: loc, byCell: make([]tally, len(b.cells)), byWork: make([]tally, len(b.works)),
-		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}}
+		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}, byDayMarket: map[[2]string]*tally{}}
 	p.cut()
 	paid := p.pay()
 	for n := range p.slots {
@@ -166,10 +168,19 @@ func (p *period) addCell(s *slot, c int, t tally) {
 	into(p.byPool, key.pool).add(t)
 	into(p.byZone, key.zone).add(t)
 	into(p.byMarket, key.market).add(t)
+	into(p.byDayMarket, [2]string{s.day, key.market}).add(t)
+	p.hourOf(s).add(t)
+	for len(p.byHourMarket) <= s.hour {
+		p.byHourMarket = append(p.byHourMarket, map[string]Money{})
+	}
+	p.byHourMarket[s.hour][key.market] += t.total
+}
+
+func (p *period) hourOf(s *slot) *tally {
 	for len(p.byHour) <= s.hour {
 		p.byHour = append(p.byHour, tally{})
 	}
-	p.byHour[s.hour].add(t)
+	return &p.byHour[s.hour]
 }
 
 // addWork adds a workload's part of its cell.
@@ -199,13 +210,10 @@ func (p *period) addWork(s *slot, w *workUse, uses []*cellUse, paid []payment, s
 	into(p.byNamespace, p.books.works[w.work].namespace).add(t)
 	p.total.add(counts)
 	into(p.byDay, s.day).add(counts)
-	for len(p.byHour) <= s.hour {
-		p.byHour = append(p.byHour, tally{})
-	}
-	p.byHour[s.hour].add(counts)
+	p.hourOf(s).add(counts)
 }
 
-func into(m map[string]*tally, key string) *tally {
+func into[K comparable](m map[K]*tally, key K) *tally {
 	t := m[key]
 	if t == nil {
 		t = &tally{}

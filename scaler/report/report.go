@@ -77,15 +77,18 @@ type BalloonTotal struct {
 // Day is a row with what else is told by day.
 type Day struct {
 	Row
-	Forecast    Accuracy `json:"forecast"`
-	Boots       Boots    `json:"boots"`
-	Shortfalls  int      `json:"shortfalls"`
-	Interrupted int      `json:"spotNotices"`
+	// Markets are its costs by market; null is unknown.
+	Markets     map[string]*Money `json:"costByMarket"`
+	Forecast    Accuracy          `json:"forecast"`
+	Boots       Boots             `json:"boots"`
+	Shortfalls  int               `json:"shortfalls"`
+	Interrupted int               `json:"spotNotices"`
 }
 
 // Hour is for plots alone.
 type Hour struct {
-	At time.Time
+	At      time.Time
+	Markets map[string]Money
 	Row
 }
 
@@ -173,7 +176,12 @@ func (r *Report) fill(p *period) {
 	r.Shortfalls, r.Notices = p.counts()
 	days := p.boots(func(i *instance) bootKey { return bootKey{day: p.day(i)} })
 	for _, row := range p.dayRows() {
-		d := Day{Row: row, Boots: Boots{Day: row.Day}}
+		d := Day{Row: row, Boots: Boots{Day: row.Day}, Markets: map[string]*Money{}}
+		for k, t := range p.byDayMarket {
+			if k[0] == row.Day {
+				d.Markets[k[1]] = t.cost().Total
+			}
+		}
 		if a := byDay[row.Day]; a != nil {
 			d.Forecast = a.known()
 		}
@@ -184,7 +192,11 @@ func (r *Report) fill(p *period) {
 		r.Days = append(r.Days, d)
 	}
 	for i, t := range p.byHour {
-		r.hours = append(r.hours, Hour{p.hourTimes[i].In(p.loc), t.row()})
+		var markets map[string]Money
+		if i < len(p.byHourMarket) {
+			markets = p.byHourMarket[i]
+		}
+		r.hours = append(r.hours, Hour{p.hourTimes[i].In(p.loc), markets, t.row()})
 	}
 }
 
