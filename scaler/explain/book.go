@@ -100,6 +100,13 @@ func (b *Book) note(e *ledger.Entry) {
 	}
 }
 
+// Link says from elsewhere which instance a node is.
+func (b *Book) Link(node, instance string) {
+	if b.byNode[node] == "" {
+		b.byNode[node] = instance
+	}
+}
+
 // launch that gave an instance; nil is none that is recorded.
 func (b *Book) launch(id string) *deed {
 	if n, ok := b.launchOf[id]; ok {

@@ -121,8 +121,8 @@ func (s *Story) Since(from time.Time) {
 // Empty says that nothing is known of the object.
 func (s *Story) Empty() bool { return len(s.Events) == 0 && len(s.Answer) == 0 }
 
-// newest decision; nil is that there is none.
-func (s *Story) newest() *Event {
+// Newest is the last decision; nil is that there is none.
+func (s *Story) Newest() *Event {
 	for i := len(s.Events) - 1; i >= 0; i-- {
 		if s.Events[i].Decision {
 			return &s.Events[i]
@@ -135,7 +135,7 @@ func (s *Story) newest() *Event {
 func (s *Story) Short() string {
 	var b strings.Builder
 	s.writeAnswer(&b)
-	if e := s.newest(); e != nil {
+	if e := s.Newest(); e != nil {
 		fmt.Fprintf(&b, "\nlast decided, %s UTC\n", e.At.UTC().Format(time.DateOnly))
 		e.write(&b)
 	}
