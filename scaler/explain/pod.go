@@ -42,9 +42,18 @@ func (b *Book) pod(s *Story) {
 			s.Add(b.event(d, "node "+d.Object))
 		}
 	}
+	told := map[string]bool{}
 	for _, l := range launches {
 		for _, id := range b.gave(l) {
+			told[id] = true
 			s.Add(b.steps(id, "instance "+id)...)
+		}
+	}
+	if id := b.byNode[node]; id != "" && !told[id] {
+		s.Add(b.steps(id, "instance "+id)...)
+		if l := b.launch(id); l != nil {
+			s.Add(b.event(l, "group "+l.Object))
+			s.Answer = append(s.Answer, fmt.Sprintf("Its node was bought at %s, by a launch that does not name this pod: %s.", clock(l.Model), l.Reason))
 		}
 	}
 	b.answerPod(s, launches, unplaced, placed, node)
