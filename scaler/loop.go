@@ -70,6 +70,8 @@ type Loop struct {
 	tookOver observe.Takeover
 	events   events.EventRecorder
 	told     map[string]told // what pods were told by Events, by whose pods they are
+	decided  decided         // what objects were told by Events
+	waits    waiting
 
 	tick      int64
 	planner   plan.Planner
@@ -142,7 +144,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, written: map[string]string{},
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, decided: newDecided(), written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
@@ -308,6 +310,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	p.Problems = append(append(p.Problems, world.Problems...), problems...)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
+	l.waited(world, p)
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
 	if l.options.Config.Mode != v1alpha1.Observe {
 		if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
@@ -316,6 +319,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	}
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
+	l.tellObjects(now, world, p, out, sizes)
 	if out.Reread || waits {
 		if err := l.groups.Read(ctx, l.clock.Now(), l.selections(world)); err != nil {
 			out.Errors = append(out.Errors, err)

@@ -23,7 +23,7 @@ type Entry struct {
 	// Tick numbers the plan within one run of the scaler.
 	Tick  int64 `json:"tick"`
 	Phase Phase `json:"phase"`
-	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem or start; would-launch, would-return,
+	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem, placed or start; would-launch, would-return,
 	// node-came and shadow of pools that only observe; instance, sample, size, policy, shortfall and notice, which have a part of
 	// their own below; gap, in place of entries that could not be written.
 	Action string `json:"action"`
@@ -51,6 +51,10 @@ type Entry struct {
 	// Waits are the seconds that pods had waited for a place which found one in that minute, by upper bound; the last is more.
 	Waits map[string]int `json:"waits,omitempty"`
 
+	// Pods, by namespace/name, are whom a launch is for, at most MostPods of them.
+	Pods []string `json:"pods,omitempty"`
+	// Placed are pods that had waited for nodes and found a place on Object, a node; action placed. At most MostPods, Count has all.
+	Placed []PodWait `json:"placed,omitempty"`
 	// Activities are AWS's ids of what was done: scaling activities, and request ids where a call makes none.
 	Activities []string `json:"activities,omitempty"`
 	// One of these, by Action.
