@@ -47,6 +47,9 @@ type Options struct {
 	// server, which must not wait behind other calls. nil is New's.
 	Drains, Fence kubernetes.Interface
 	Log           *slog.Logger
+	// Page is shown what each plan left, by this Replica; nil is none.
+	Page    Page
+	Replica string
 	// Prometheus that Config.History names; nil where it names none.
 	Prometheus *backfill.Prometheus
 }
@@ -100,6 +103,7 @@ type Loop struct {
 	hands     hands
 	guard     others
 	shadows   shadows
+	aheads    map[string]*ahead // of Balloons, for the page
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -329,6 +333,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 		l.Kick()
 	}
 	l.writeStatus(ctx, now, world, sizes, p, policy)
+	l.publish(now, world, sizes, p, policy)
 	return errors.Join(out.Errors...)
 }
 

@@ -35,6 +35,7 @@ type Scaler struct {
 	// HealthAddress serves /healthz and /readyz, MetricsAddress /metrics; empty is off.
 	HealthAddress  string `json:"healthAddress,omitempty"`
 	MetricsAddress string `json:"metricsAddress,omitempty"`
+	Page           Page   `json:"page,omitempty"`
 	Clock          Clock  `json:"clock,omitempty"`
 }
 
@@ -165,6 +166,7 @@ func (c Scaler) Validate() error {
 	}
 	c.History.validate(say)
 	c.backfills(say)
+	c.Page.validate(say)
 	if err := c.Clock.Validate(); err != nil {
 		say("%v", err)
 	}

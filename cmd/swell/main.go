@@ -76,6 +76,7 @@ func rootCommand() *cobra.Command {
 		handoverCommand(),
 		historyCommand(),
 		holdCommand(),
+		pageCommand(),
 		releaseCommand(),
 		replayCommand(),
 		reportCommand(),

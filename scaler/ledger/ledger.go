@@ -38,6 +38,8 @@ type Ledger struct {
 	seq   int64
 	prev  string
 	chain string
+
+	watchers
 }
 
 // request is one entry to write, or something else to do in its turn.
@@ -82,6 +84,7 @@ func OpenWith(dir string, o Options) (*Ledger, error) {
 // Append writes one entry. It is in the file when Append returns without an error. With one it is lost, which the next entry that can
 // be written is preceded by the record of, or is written once a slow disk answers.
 func (l *Ledger) Append(e Entry) error {
+	defer l.tell(e)
 	e.Seq = 0
 	body, err := json.Marshal(e)
 	if err != nil {

@@ -26,6 +26,8 @@ type ScalerOptions struct {
 	Prices   map[string]config.Price
 	Region   string
 	QueueURL string
+	// Page is as in the configuration.
+	Page config.Page
 }
 
 // LedgerDir is where the scaler's ledger is.
@@ -55,6 +57,7 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system", Prometheus: o.Prometheus},
 		HealthAddress:  fmt.Sprintf("127.0.0.1:%d", port),
 		Clock:          s.Clock,
+		Page:           o.Page,
 	}
 	c.History.SampleEvery.Duration = 15 * time.Second
 	path, err := s.writeConfig("scaler.yaml", c)
