@@ -26,6 +26,8 @@ type ScalerOptions struct {
 	Prices   map[string]config.Price
 	Region   string
 	QueueURL string
+	// MetricsAddress serves /metrics; empty is off.
+	MetricsAddress string
 }
 
 // LedgerDir is where the scaler's ledger is.
@@ -54,6 +56,7 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		LeaderElection: config.LeaderElection{Namespace: "swell-system"},
 		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system", Prometheus: o.Prometheus},
 		HealthAddress:  fmt.Sprintf("127.0.0.1:%d", port),
+		MetricsAddress: o.MetricsAddress,
 		Clock:          s.Clock,
 	}
 	c.History.SampleEvery.Duration = 15 * time.Second
