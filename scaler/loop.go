@@ -132,11 +132,12 @@ type workload struct {
 	found           *foundPast
 	fillOf          int64       // the Balloon's generation that fill is of
 	past            *pastDemand // nil while no event needs it
+	due             due
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledger, o Options) *Loop {
-	registerDemand()
+	RegisterMetrics()
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

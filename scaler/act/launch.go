@@ -153,6 +153,7 @@ func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.
 	var failures []string
 	var unavailable []nodegroups.Unavailable
 	now := a.options.Clock.Now()
+	launchedInstances.WithLabelValues(in.Group).Add(float64(len(got.Instances) + got.Raised))
 	for _, f := range got.Failures {
 		reason := fmt.Sprintf("%s: %s", f.Code, f.Message)
 		failures = append(failures, reason)

@@ -28,6 +28,8 @@ type ScalerOptions struct {
 	QueueURL string
 	// Page is as in the configuration.
 	Page config.Page
+	// MetricsAddress serves /metrics; empty is off.
+	MetricsAddress string
 }
 
 // LedgerDir is where the scaler's ledger is.
@@ -56,6 +58,7 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		LeaderElection: config.LeaderElection{Namespace: "swell-system"},
 		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system", Prometheus: o.Prometheus},
 		HealthAddress:  fmt.Sprintf("127.0.0.1:%d", port),
+		MetricsAddress: o.MetricsAddress,
 		Clock:          s.Clock,
 		Page:           o.Page,
 	}
