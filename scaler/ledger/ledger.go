@@ -16,6 +16,7 @@ const FileName = "ledger.jsonl"
 type Ledger struct {
 	mu   sync.Mutex
 	file *os.File
+	followers
 }
 
 // Open opens the ledger in a folder, which is made if need be. A line that a crash left unfinished is closed.
@@ -52,6 +53,7 @@ func closeTornLine(file *os.File) error {
 
 // Append writes one entry; it is in the file when Append returns.
 func (l *Ledger) Append(e Entry) error {
+	defer l.tell(e)
 	line, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)

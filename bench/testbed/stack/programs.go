@@ -26,6 +26,9 @@ type ScalerOptions struct {
 	Prices   map[string]config.Price
 	Region   string
 	QueueURL string
+	// Notify and GuardRails are as in the configuration.
+	Notify     config.Notify
+	GuardRails config.GuardRails
 }
 
 // LedgerDir is where the scaler's ledger is.
@@ -55,6 +58,8 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system", Prometheus: o.Prometheus},
 		HealthAddress:  fmt.Sprintf("127.0.0.1:%d", port),
 		Clock:          s.Clock,
+		Notify:         o.Notify,
+		GuardRails:     o.GuardRails,
 	}
 	c.History.SampleEvery.Duration = 15 * time.Second
 	path, err := s.writeConfig("scaler.yaml", c)
