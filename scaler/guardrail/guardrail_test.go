@@ -258,7 +258,7 @@ func TestAWatchSurvivesARestart(t *testing.T) {
 	if seconds := p.record.Watch.Sum.Seconds; seconds != 105 {
 		t.Errorf("%g s of the watch are known: want 105, without the hour that nobody saw", seconds)
 	}
-	p.run(2 * time.Minute)
+	p.run(4 * time.Minute)
 	p.want("GuardWatch", "GuardBreach", "GuardRolledBack")
 }
 
