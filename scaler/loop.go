@@ -104,6 +104,7 @@ type Loop struct {
 	guard     others
 	shadows   shadows
 	aheads    map[string]*ahead // of Balloons, for the page
+	telling   *telling
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -154,6 +155,8 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
 	loop.notices = loop.newNotices()
+	loop.telling = newTelling(o.Config, loop)
+	l.Watch(loop.telling.hear)
 	if d := o.Config.History.Datadog; d != nil {
 		loop.datadog = backfill.NewDatadog(*d)
 	}
@@ -189,6 +192,7 @@ func (l *Loop) Start(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	l.startTelling(ctx, l.clock.Now())
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
@@ -312,11 +316,12 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy.JoinWithinOf = l.known.JoinWithin(world.Snapshot.Groups)
 	p := l.makePlan(now, &world, policy)
 	fillVirtual(sizes, p.Virtual)
-	p.Problems = append(append(p.Problems, world.Problems...), problems...)
+	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.telling.problems()...)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
 	l.waited(world, p)
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
+	l.tellPeople(ctx, now, &world, p)
 	if l.options.Config.Mode != v1alpha1.Observe {
 		if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 			l.options.Log.Warn("taking back drains; it is tried again with the next plan", "error", err)

@@ -32,6 +32,8 @@ type Scaler struct {
 	Observe        Observe        `json:"observe,omitempty"`
 	Lead           Lead           `json:"lead,omitempty"`
 	History        History        `json:"history,omitempty"`
+	Notify         Notify         `json:"notify,omitempty"`
+	GuardRails     GuardRails     `json:"guardRails,omitempty"`
 	// HealthAddress serves /healthz and /readyz, MetricsAddress /metrics; empty is off.
 	HealthAddress  string `json:"healthAddress,omitempty"`
 	MetricsAddress string `json:"metricsAddress,omitempty"`
@@ -122,6 +124,8 @@ func (c *Scaler) setDefaults() {
 		}
 	}
 	c.History.setDefaults()
+	c.Notify.setDefaults()
+	c.GuardRails.setDefaults()
 }
 
 // Validate reports every field that cannot be used, with the mend.
@@ -167,6 +171,8 @@ func (c Scaler) Validate() error {
 	c.History.validate(say)
 	c.backfills(say)
 	c.Page.validate(say)
+	c.Notify.validate(say)
+	c.GuardRails.validate(say)
 	if err := c.Clock.Validate(); err != nil {
 		say("%v", err)
 	}

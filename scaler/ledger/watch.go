@@ -5,7 +5,7 @@ import "sync"
 // watchers are told of entries as they are written.
 type watchers struct {
 	watching sync.Mutex
-	all       []func(Entry)
+	all      []func(Entry)
 }
 
 // Watch has f called with every entry from now on, written or not. It is called by whoever appends, so that it must not wait.

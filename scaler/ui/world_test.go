@@ -175,7 +175,9 @@ func start(t *testing.T) world {
 }
 
 // trusted trusts the testbed's CA.
-func trusted(c *controlplane.Cluster) rest.TLSClientConfig { return rest.TLSClientConfig{CAData: c.CA()} }
+func trusted(c *controlplane.Cluster) rest.TLSClientConfig {
+	return rest.TLSClientConfig{CAData: c.CA()}
+}
 
 // as is a transport to the page with a configuration's credentials.
 func as(t *testing.T, c *controlplane.Cluster, config *rest.Config) http.RoundTripper {

@@ -30,6 +30,9 @@ type ScalerOptions struct {
 	Page config.Page
 	// MetricsAddress serves /metrics; empty is off.
 	MetricsAddress string
+	// Notify and GuardRails are as in the configuration.
+	Notify     config.Notify
+	GuardRails config.GuardRails
 }
 
 // LedgerDir is where the scaler's ledger is.
@@ -61,6 +64,8 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		MetricsAddress: o.MetricsAddress,
 		Clock:          s.Clock,
 		Page:           o.Page,
+		Notify:         o.Notify,
+		GuardRails:     o.GuardRails,
 	}
 	c.History.SampleEvery.Duration = 15 * time.Second
 	path, err := s.writeConfig("scaler.yaml", c)
