@@ -43,6 +43,7 @@ type Scaler struct {
 
 // AWS says where the Auto Scaling groups are. Credentials come from the environment, as the SDK finds them.
 type AWS struct {
+	// Region of the Auto Scaling groups, such as ap-northeast-1.
 	Region string `json:"region"`
 	// Endpoint replaces the service's own; empty outside tests.
 	Endpoint string `json:"endpoint,omitempty"`
@@ -55,12 +56,14 @@ type AWS struct {
 
 // Price of one instance an hour, in one currency throughout.
 type Price struct {
+	// OnDemand and Spot are of the two markets; zero is unknown.
 	OnDemand float64 `json:"onDemand,omitempty"`
 	Spot     float64 `json:"spot,omitempty"`
 }
 
 // LeaderElection is the Lease that replicas hold in turn.
 type LeaderElection struct {
+	// Namespace of the Lease, and of the ConfigMaps that launches are fenced by; empty is no election.
 	Namespace string `json:"namespace,omitempty"`
 	// LeaseDuration is how long a silent leader keeps the lease; 15s by default, machine time.
 	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
