@@ -1,66 +1,64 @@
 package server
 
 import (
-	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
-	"strings"
+	"os"
+	"time"
 
-	"github.com/spf13/pflag"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-
-	"swell/metrics/certificate"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// certificateFlags are about a certificate that the replicas make and rotate themselves.
-type certificateFlags struct {
-	secret, name string
-	apiServices  []string
+var descCertificate = prometheus.NewDesc("swell_certificate_not_after_timestamp_seconds",
+	"When the serving certificate expires, that of --tls-cert-file or of --certificate-secret; absent where none is given or it cannot be read.", nil, nil)
+
+// certificate gives Prometheus the end of the serving certificate. The file is read with each scrape, as the server reads it anew
+// when it changes.
+type certificate struct {
+	path func() string
+	// kept is the certificate of --certificate-secret, in PEM; nil is that there is none.
+	kept func() []byte
 }
 
-func (f *certificateFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.secret, "certificate-secret", "", "NAMESPACE/NAME of a Secret in which the replicas keep a serving certificate that they make and rotate, in place of --tls-cert-file; empty: none")
-	flags.StringVar(&f.name, "certificate-name", "", "name that this certificate is for, such as swell-metrics.swell-system.svc")
-	flags.StringArrayVar(&f.apiServices, "certificate-apiservice", nil, "APIService that is told the authority of this certificate; once for each")
+func (c certificate) Describe(ch chan<- *prometheus.Desc) { ch <- descCertificate }
+
+func (c certificate) Collect(ch chan<- prometheus.Metric) {
+	var end time.Time
+	raw, err := []byte(nil), error(nil)
+	if c.kept != nil {
+		raw = c.kept()
+	}
+	if raw != nil {
+		end, err = firstEnd(raw, "of --certificate-secret")
+	} else {
+		end, err = notAfter(c.path())
+	}
+	if err == nil {
+		ch <- prometheus.MustNewConstMetric(descCertificate, prometheus.GaugeValue, float64(end.Unix()))
+	}
 }
 
-// check says what is wrong with the flags together.
-func (f *certificateFlags) check(s *Server) error {
-	own := s.SecureServing.ServerCert.CertKey
-	switch {
-	case f.secret == "" && (f.name != "" || len(f.apiServices) > 0):
-		return fmt.Errorf("--certificate-name and --certificate-apiservice are about --certificate-secret, which is missing: give it, or leave them out")
-	case f.secret == "":
-		return nil
-	case own.CertFile != "" || own.KeyFile != "":
-		return fmt.Errorf("--certificate-secret and --tls-cert-file are both given: leave one of them out")
-	case f.name == "":
-		return fmt.Errorf("--certificate-name is missing: give the name that the API server dials, such as swell-metrics.swell-system.svc")
-	}
-	if namespace, name, ok := strings.Cut(f.secret, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return fmt.Errorf("--certificate-secret is %q: give NAMESPACE/NAME", f.secret)
-	}
-	return nil
-}
-
-// keepCertificate makes the keeper of the certificate, which has one when this returns; nil is that none is to be kept.
-func (i *instance) keepCertificate(ctx context.Context) (*certificate.Keeper, error) {
-	if i.certificate.secret == "" {
-		return nil, nil
-	}
-	kube, err := kubernetes.NewForConfig(i.restConfig)
+// notAfter is when the first certificate of a PEM file expires.
+func notAfter(path string) (time.Time, error) {
+	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reach the Kubernetes API for the serving certificate: %w", err)
+		return time.Time{}, fmt.Errorf("reading the serving certificate: %w; give --tls-cert-file", err)
 	}
-	objects, err := dynamic.NewForConfig(i.restConfig)
-	if err != nil {
-		return nil, fmt.Errorf("reach the Kubernetes API for the serving certificate: %w", err)
+	return firstEnd(raw, path)
+}
+
+// firstEnd is when the first certificate of a PEM text expires.
+func firstEnd(raw []byte, path string) (time.Time, error) {
+	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("reading the serving certificate %s: %w; write it anew", path, err)
+		}
+		return c.NotAfter, nil
 	}
-	namespace, name, _ := strings.Cut(i.certificate.secret, "/")
-	k := certificate.New(certificate.Options{Kube: kube, Dynamic: objects, Namespace: namespace, Secret: name,
-		Name: i.certificate.name, APIServices: i.certificate.apiServices, Log: i.log})
-	if err := k.Look(ctx); err != nil {
-		return nil, err
-	}
-	return k, nil
+	return time.Time{}, fmt.Errorf("reading the serving certificate %s: it has no PEM block CERTIFICATE; write it anew", path)
 }

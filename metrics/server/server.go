@@ -21,7 +21,7 @@ import (
 
 	"swell/api/config"
 	"swell/api/v1alpha1"
-	"swell/metrics/certificate"
+	keeper "swell/metrics/certificate"
 	"swell/metrics/consumers"
 	"swell/metrics/kafka"
 	"swell/metrics/lag"
@@ -87,7 +87,7 @@ type instance struct {
 	others   *others
 	scrape   *scrape
 	// keeper of the serving certificate; nil where it comes from files.
-	keeper    *certificate.Keeper
+	keeper    *keeper.Keeper
 	readiness *readiness
 	// collector is what a configuration wants Prometheus to have.
 	collector func(*config.Metrics) prometheus.Collector
@@ -150,6 +150,7 @@ func (i *instance) assemble(objects client.Reader, pods func(context.Context, st
 		return provider.Collector{Source: i.known, Clock: m.Clock, Partitions: m.PartitionMetrics, Pollers: i.pollers.stats}
 	}
 	i.scrape = newScrape()
+	i.scrape.own.MustRegister(certificate{path: func() string { return i.SecureServing.ServerCert.CertKey.CertFile }, kept: i.keptCertificate})
 	i.scrape.note(nil)
 	h, err := i.scrape.prepare(i.collector(i.config))
 	if err != nil {

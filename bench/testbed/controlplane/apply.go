@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -25,7 +26,12 @@ func (c *Cluster) ApplyFile(ctx context.Context, path string) error {
 // Apply applies the objects of a YAML text on the server's side; unknown fields are refused. Errors name what, the
 // object, and the field.
 func (c *Cluster) Apply(ctx context.Context, what string, raw []byte) error {
-	to, err := client.New(c.AdminConfig(), client.Options{FieldValidation: "Strict"})
+	return Apply(ctx, c.AdminConfig(), what, raw)
+}
+
+// Apply is Cluster.Apply for any cluster.
+func Apply(ctx context.Context, cluster *rest.Config, what string, raw []byte) error {
+	c, err := client.New(cluster, client.Options{FieldValidation: "Strict"})
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", what, err)
 	}
@@ -41,7 +47,7 @@ func (c *Cluster) Apply(ctx context.Context, what string, raw []byte) error {
 			continue
 		}
 		name := fmt.Sprintf("%s %s", object.GetKind(), object.GetName())
-		if err := to.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("testbed"), client.ForceOwnership); err != nil {
+		if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("testbed"), client.ForceOwnership); err != nil {
 			return fmt.Errorf("applying %s: %s: %w; correct the named field", what, name, err)
 		}
 	}

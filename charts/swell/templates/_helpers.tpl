@@ -98,8 +98,14 @@ ad.datadoghq.com/{{ .component }}.checks: |
   "leaderElection" (dict "namespace" .Release.Namespace)
   "history" (dict "checkpoints" .Release.Namespace)
   "healthAddress" ":8081"
-  "metricsAddress" ":8080" -}}
+  "metricsAddress" ":8080"
+  "page" (dict "bind" ":8443") -}}
 {{- toYaml (mergeOverwrite $own (deepCopy .Values.scaler.config)) -}}
+{{- end -}}
+
+{{/* The address of the live page; empty is off. */}}
+{{- define "swell.pageBind" -}}
+{{- dig "page" "bind" ":8443" .Values.scaler.config -}}
 {{- end -}}
 
 {{- define "swell.metricsConfig" -}}
