@@ -102,7 +102,7 @@ func (l *Loop) tellPods(now time.Time, pods []*corev1.Pod, launches []plan.Launc
 			}
 			told++
 			l.decided.pods[string(p.UID)] = now
-			l.eventf(p, nodeBoughtForPod, "Buying", "no node has room for it; %s for it and %d more pods: %s%s", instancesOf(launch, got), launch.Pods-1, placeOf(launch), rejectedBy(launch.Rejected))
+			l.eventf(p, nodeBoughtForPod, "Buying", "no node has room for it; %s for it and %d more pods: %s%s", instancesOf(launch, got), launch.Pods-1, marketOf(launch), rejectedBy(launch.Rejected))
 		}
 	}
 	for uid, at := range l.decided.pods {
@@ -112,7 +112,7 @@ func (l *Loop) tellPods(now time.Time, pods []*corev1.Pod, launches []plan.Launc
 	}
 }
 
-func placeOf(l plan.Launch) string {
+func marketOf(l plan.Launch) string {
 	return fmt.Sprintf("%s in %s, group %s", l.Market, l.Zone, l.Group)
 }
 

@@ -24,11 +24,10 @@ import (
 type size struct {
 	balloon  *v1alpha1.Balloon
 	answer   forecast.Answer
-	tau      float64 // the quantile that answer has; 0 is not known
+	tau      float64 // the quantile that is aimed at
 	lead     lead
 	start    forecast.Answer // one pod start-up ahead
 	share    float64         // of all demand, 0 to 1
-	tau      float64         // the quantile
 	chunk    float64
 	running  int      // pods of the workload with a node
 	demand   *float64 // pods of this cluster now; nil is unknown
@@ -154,7 +153,7 @@ func (s *size) foresee(now time.Time, w *workload, tau, share float64) {
 	if w.history == nil {
 		return
 	}
-	s.answer, s.tau = w.history.AtLead(now, s.lead.Total(), tau), tau
+	s.answer = w.history.AtLead(now, s.lead.Total(), tau)
 	w.due.expect(now, s.lead.Total(), s.answer)
 	s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
 }
