@@ -1,13 +1,20 @@
 package scaler_test
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"swell/api/config"
 	"swell/balloon"
+	"swell/bench/testbed/process"
+	"swell/bench/testbed/stack"
+	"swell/scaler/series"
 )
 
 // rare are what only some clusters have: targets of other kinds than Deployments, and what the API server adds to their pods. The
@@ -97,7 +104,13 @@ spec:
 // Balloons of a StatefulSet and an Argo Rollout are held, whose demand is a QueueConsumer's, and pods that are not made yet are
 // known as the API server will make them: by the chart's rights, without one that is refused.
 func TestRareTargetsAreReadByTheChartsRights(t *testing.T) {
-	w := start(t, fleet(1), 3, 0, 0)
+	port, err := process.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := fmt.Sprintf("127.0.0.1:%d", port)
+	w := startConfigured(t, fleet(1), 3, series.Series{}, `{"min": 0}`, stack.ScalerOptions{Page: config.Page{Bind: page}})
+	w.pageAsksWhoReads(page)
 	w.apply(rare)
 	w.until("a Rollout can be made", func() (bool, string) {
 		err := w.Apply(t.Context(), "rollout.yaml", []byte(rollout))
@@ -120,5 +133,28 @@ func TestRareTargetsAreReadByTheChartsRights(t *testing.T) {
 			t.Fatal(err)
 		}
 		return d.Status.ObservedGeneration > 0 && d.Status.Replicas == 0, d.Status.String()
+	})
+}
+
+// pageAsksWhoReads: the page asks the API server who has a token, and whether he may read it.
+func (w world) pageAsksWhoReads(address string) {
+	w.t.Helper()
+	token, err := w.Kube.CoreV1().ServiceAccounts("default").CreateToken(w.t.Context(), "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	reader := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	w.until("the page refuses whom the API server refuses", func() (bool, string) {
+		request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "https://"+address+"/", nil)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token.Status.Token)
+		answer, err := reader.Do(request)
+		if err != nil {
+			return false, err.Error()
+		}
+		answer.Body.Close()
+		return answer.StatusCode == http.StatusForbidden, answer.Status
 	})
 }
