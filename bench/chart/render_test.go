@@ -2,6 +2,7 @@ package chart
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -118,6 +119,46 @@ func TestAnObservingScalerMayChangeNothing(t *testing.T) {
 			if verb != "get" && verb != "list" && verb != "watch" && !own {
 				t.Errorf("it may %s %v", verb, rule.Resources)
 			}
+		}
+	}
+}
+
+// With cert-manager the certificate is for the name that the APIServices dial, and their authority is that certificate's.
+func TestCertManagersCertificateIsForTheService(t *testing.T) {
+	all := render(t, "split-metrics", "1.36")
+	names, _, _ := unstructured.NestedStringSlice(find(all, "Certificate", "swell-metrics").Object, "spec", "dnsNames")
+	api := find(all, "APIService", "v1beta1.external.metrics.k8s.io")
+	if want := []string{"swell-metrics." + home + ".svc"}; !reflect.DeepEqual(names, want) || api.GetAnnotations()["cert-manager.io/inject-ca-from"] != home+"/swell-metrics" {
+		t.Errorf("the certificate is for %v, the authority from %v", names, api.GetAnnotations())
+	}
+	if find(all, "APIService", "v1beta2.custom.metrics.k8s.io") != nil || find(all, "Secret", "swell-metrics-tls") != nil {
+		t.Error("there is an APIService or a Secret that nobody asked for")
+	}
+	var d appsv1.Deployment
+	into(t, find(all, "Deployment", "swell-metrics"), &d)
+	for _, v := range d.Spec.Template.Spec.Volumes {
+		if v.Secret != nil && v.Secret.SecretName == "swell-metrics-tls" {
+			return
+		}
+	}
+	t.Error("no volume has the certificate")
+}
+
+// What stands in charts/rendered is what the chart makes now.
+func TestTheRenderedFilesAreUpToDate(t *testing.T) {
+	to := t.TempDir()
+	command := exec.CommandContext(t.Context(), filepath.Join(root(t), "charts", "render"), helmBinary(t), to)
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, name := range []string{"swell-scaler-rbac.yaml", "swell-metrics-rbac.yaml", "swell-metrics.yaml"} {
+		fresh, err := os.ReadFile(filepath.Join(to, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.ReadFile(filepath.Join(root(t), "charts", "rendered", name))
+		if err != nil || string(fresh) != string(kept) {
+			t.Errorf("charts/rendered/%s is not up to date: run make generate (%v)", name, err)
 		}
 	}
 }
