@@ -39,7 +39,7 @@ help: ## list the targets
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
 	@echo '  make demo KAFKA=real    with an Apache Kafka broker, where Java and Maven are'
 	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
-	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,traces,bugs   fails instead of skipping what is not there'
+	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,helm,traces,bugs   fails instead of skipping what is not there'
 
 build: ## the programs and the testbed, into bin/
 	@mkdir -p bin
@@ -51,7 +51,7 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) $(if $(filter real,$(KAFKA)),--real-kafka) \
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
-test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto makes missing tools a failure
+test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto,helm makes missing tools a failure
 	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m -parallel 4 ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
