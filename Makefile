@@ -91,9 +91,9 @@ RIGHTS_METRICS := TestRightsAreThoseThatAreNeeded|TestAnHPAFollowsThePrediction
 rights: build ## records what the programs ask of the API server under the chart's rules; fails on a rule that none uses, and on a refused request
 	@rm -rf out/rights && mkdir -p out/rights bin
 	@export SWELL_RIGHTS='$(CURDIR)/out/rights'; \
-	  KUBE_FEATURE_WatchListClient=false go test -count=1 -timeout 20m -run '$(RIGHTS_LISTS)' ./scaler; \
+	  SWELL_LISTS=1 go test -count=1 -timeout 20m -run '$(RIGHTS_LISTS)' ./scaler; \
 	  go test -count=1 -timeout 20m -run '$(RIGHTS_SCALER)' ./scaler; \
-	  KUBE_FEATURE_WatchListClient=false go test -count=1 -timeout 20m -run '$(RIGHTS_METRICS)' ./metrics/server; \
+	  SWELL_LISTS=1 go test -count=1 -timeout 20m -run '$(RIGHTS_METRICS)' ./metrics/server; \
 	  go test -count=1 -timeout 20m -run 'TestZeroOnAControlPlane|TestTheAPIServerTrustsEveryRotation' ./metrics/consumers ./metrics/certificate
 	@go run ./bench/rights used
 

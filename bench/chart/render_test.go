@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -103,6 +104,33 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		_, err := helm(t, "template", "swell", chartDir(t), "--values", valuesFile(t, "observe"), "--set", set)
 		if err == nil || !strings.Contains(err.Error(), mend) {
 			t.Errorf("--set %s: %v: want an error with %q", set, err, mend)
+		}
+	}
+}
+
+// The SDK reads the profiles that the chart writes for a role of another account.
+func TestTheSDKReadsTheProfilesOfAnotherAccount(t *testing.T) {
+	for values, want := range map[string]struct{ role, external, token, source string }{
+		"enforce":      {"arn:aws:iam::210987654321:role/swell-nodes", "green", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", ""},
+		"split-scaler": {"arn:aws:iam::210987654321:role/swell-nodes", "", "", "EcsContainer"},
+	} {
+		path := filepath.Join(t.TempDir(), "aws")
+		if err := os.WriteFile(path, []byte(data(t, render(t, values, "1.36"), "swell-scaler", "aws")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		profile, err := awsconfig.LoadSharedConfigProfile(t.Context(), "swell", func(o *awsconfig.LoadSharedConfigOptions) {
+			o.ConfigFiles, o.CredentialsFiles = []string{path}, []string{}
+		})
+		if err != nil {
+			t.Errorf("%s: %v", values, err)
+			continue
+		}
+		token := ""
+		if profile.Source != nil {
+			token = profile.Source.WebIdentityTokenFile
+		}
+		if profile.RoleARN != want.role || profile.ExternalID != want.external || token != want.token || profile.CredentialSource != want.source {
+			t.Errorf("%s: %+v", values, profile)
 		}
 	}
 }
