@@ -170,7 +170,7 @@ func (r *rig) apply(t *testing.T, file string, change func(string) string) {
 func (r *rig) install(t *testing.T) {
 	t.Helper()
 	elsewhere := func(text string) string { return strings.ReplaceAll(text, home, "elsewhere") }
-	r.apply(t, "rbac.yaml", elsewhere)
+	r.apply(t, "../../charts/rendered/swell-metrics-rbac.yaml", elsewhere)
 	r.apply(t, "apiservice.yaml", func(text string) string { return signed(elsewhere(text)) })
 	var list corev1.ConfigMapList
 	if err := r.api.List(t.Context(), &list, client.InNamespace(home)); err != nil || len(list.Items) > 0 {
@@ -179,7 +179,7 @@ func (r *rig) install(t *testing.T) {
 	if err := r.api.Delete(t.Context(), &corev1.Namespace{ObjectMeta: named("", "elsewhere")}); err != nil {
 		t.Fatal(err)
 	}
-	r.apply(t, "rbac.yaml", nil)
+	r.apply(t, "../../charts/rendered/swell-metrics-rbac.yaml", nil)
 	r.apply(t, "apiservice.yaml", nil)
 	eventually(t, "two pods are ready", func() error {
 		var d appsv1.Deployment

@@ -72,7 +72,7 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := s.Cluster.Kubeconfig("swell-scaler")
+	kubeconfig, err := s.Cluster.ServiceAccountKubeconfig("swell-system", "swell-scaler")
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (s *Stack) StartMetrics(ctx context.Context, o MetricsOptions) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := s.Cluster.Kubeconfig("swell-metrics")
+	kubeconfig, err := s.Cluster.ServiceAccountKubeconfig("swell-system", "swell-metrics")
 	if err != nil {
 		return err
 	}
