@@ -140,6 +140,8 @@ type MetricsOptions struct {
 	More []config.KafkaCluster
 	// PassOn names services behind swell-metrics. Default: none.
 	PassOn config.PassOn
+	// Listen is the address of the plain port with /metrics; empty is none.
+	Listen string
 }
 
 // StartMetrics starts swell-metrics and has the API server pass both metrics APIs on to it.
@@ -155,7 +157,7 @@ func (s *Stack) StartMetrics(ctx context.Context, o MetricsOptions) error {
 	}
 	k := config.KafkaCluster{Name: o.Cluster, Brokers: []string{s.Kafka.Bootstrap}}
 	k.PollEvery.Duration, k.StaleAfter.Duration = o.PollEvery, o.StaleAfter
-	c := config.Metrics{Clock: s.Clock, Clusters: append([]config.KafkaCluster{k}, o.More...), PassOn: o.PassOn}
+	c := config.Metrics{Clock: s.Clock, Clusters: append([]config.KafkaCluster{k}, o.More...), PassOn: o.PassOn, Listen: o.Listen}
 	c.RateWindow.Duration = o.RateWindow
 	path, err := s.writeConfig("metrics.yaml", c)
 	if err != nil {
