@@ -262,7 +262,9 @@ func above(v *float64) *float64 {
 // slicesWithSomething leaves out charts that know nothing.
 func slicesWithSomething(p plot.Plots) plot.Plots {
 	p.Charts = slices.DeleteFunc(p.Charts, func(c plot.Chart) bool {
-		return !slices.ContainsFunc(c.Series, func(s plot.Series) bool { return slices.ContainsFunc(s.Values, func(v *float64) bool { return v != nil }) })
+		return !slices.ContainsFunc(c.Series, func(s plot.Series) bool {
+			return slices.ContainsFunc(s.Values, func(v *float64) bool { return v != nil })
+		})
 	})
 	return p
 }
