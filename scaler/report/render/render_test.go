@@ -128,7 +128,7 @@ func TestMarkdownHasTheSummary(t *testing.T) {
 	if err := Markdown(&body, r); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# Capacity, 31 October to 29 November 2026\n", "| Total | ≥ " + r.Total.Cost.Total.String(), "have no known price and are in no amount", "## What to change", "## If a zone were lost", "| ap-northeast-1"} {
+	for _, want := range []string{"# Capacity, 31 October to 29 November 2026\n", "| Total, at least | " + r.Total.Cost.Total.String(), "have no known price and are in no amount", "## What to change", "## If a zone were lost", "| ap-northeast-1"} {
 		if !strings.Contains(body.String(), want) {
 			t.Errorf("no %q in\n%s", want, body.String())
 		}
