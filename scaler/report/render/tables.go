@@ -79,7 +79,9 @@ func warnings(r *report.Report) []string {
 	if h := r.Total.Cost.UnpricedNodeHours; h > 0 {
 		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", number(h), number(r.Total.Hours.Node)))
 	}
-	if r.Watched < 0.99 {
+	if r.From.Before(r.Ledger.First) {
+		out = append(out, "The ledger begins at "+r.Ledger.First.In(r.From.Location()).Format("2 January 2006 15:04")+": what was before is not known.")
+	} else if r.Watched < 0.99 {
 		out = append(out, fmt.Sprintf("Samples stand for %s of the period: the scaler was away for the rest.", share(r.Watched)))
 	}
 	if r.Ledger.Torn > 0 {
