@@ -47,6 +47,9 @@ type Options struct {
 	// server, which must not wait behind other calls. nil is New's.
 	Drains, Fence kubernetes.Interface
 	Log           *slog.Logger
+	// Page is shown what each plan left, by this Replica; nil is none.
+	Page    Page
+	Replica string
 	// Prometheus that Config.History names; nil where it names none.
 	Prometheus *backfill.Prometheus
 }
@@ -70,6 +73,8 @@ type Loop struct {
 	tookOver observe.Takeover
 	events   events.EventRecorder
 	told     map[string]told // what pods were told by Events, by whose pods they are
+	decided  decided         // what objects were told by Events
+	waits    waiting
 
 	tick      int64
 	planner   plan.Planner
@@ -98,6 +103,8 @@ type Loop struct {
 	hands     hands
 	guard     others
 	shadows   shadows
+	aheads    map[string]*ahead // of Balloons, for the page
+	telling   *telling
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -126,11 +133,12 @@ type workload struct {
 	found           *foundPast
 	fillOf          int64       // the Balloon's generation that fill is of
 	past            *pastDemand // nil while no event needs it
+	due             due
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledger, o Options) *Loop {
-	registerDemand()
+	RegisterMetrics()
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -142,11 +150,13 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, written: map[string]string{},
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, decided: newDecided(), written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
 	loop.notices = loop.newNotices()
+	loop.telling = newTelling(o.Config, loop)
+	l.Watch(loop.telling.hear)
 	if d := o.Config.History.Datadog; d != nil {
 		loop.datadog = backfill.NewDatadog(*d)
 	}
@@ -182,6 +192,7 @@ func (l *Loop) Start(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	l.startTelling(ctx, l.clock.Now())
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
@@ -305,10 +316,12 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy.JoinWithinOf = l.known.JoinWithin(world.Snapshot.Groups)
 	p := l.makePlan(now, &world, policy)
 	fillVirtual(sizes, p.Virtual)
-	p.Problems = append(append(p.Problems, world.Problems...), problems...)
+	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.telling.problems()...)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
+	l.waited(world, p)
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
+	l.tellPeople(ctx, now, &world, p)
 	if l.options.Config.Mode != v1alpha1.Observe {
 		if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 			l.options.Log.Warn("taking back drains; it is tried again with the next plan", "error", err)
@@ -316,6 +329,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	}
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
+	l.tellObjects(now, world, p, out, sizes)
 	if out.Reread || waits {
 		if err := l.groups.Read(ctx, l.clock.Now(), l.selections(world)); err != nil {
 			out.Errors = append(out.Errors, err)
@@ -325,6 +339,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 		l.Kick()
 	}
 	l.writeStatus(ctx, now, world, sizes, p, policy)
+	l.publish(now, world, sizes, p, policy)
 	return errors.Join(out.Errors...)
 }
 

@@ -23,9 +23,9 @@ type Entry struct {
 	// Tick numbers the plan within one run of the scaler.
 	Tick  int64 `json:"tick"`
 	Phase Phase `json:"phase"`
-	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem or start; would-launch, would-return,
+	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem, placed or start; would-launch, would-return,
 	// node-came and shadow of pools that only observe; instance, sample, size, policy, shortfall and notice, which have a part of
-	// their own below.
+	// their own below; gap, in place of entries that could not be written.
 	Action string `json:"action"`
 	// Object is the group, pod or node that it is done to.
 	Object string `json:"object"`
@@ -51,6 +51,10 @@ type Entry struct {
 	// Waits are the seconds that pods had waited for a place which found one in that minute, by upper bound; the last is more.
 	Waits map[string]int `json:"waits,omitempty"`
 
+	// Pods, by namespace/name, are whom a launch is for, at most MostPods of them.
+	Pods []string `json:"pods,omitempty"`
+	// Placed are pods that had waited for nodes and found a place on Object, a node; action placed. At most MostPods, Count has all.
+	Placed []PodWait `json:"placed,omitempty"`
 	// Activities are AWS's ids of what was done: scaling activities, and request ids where a call makes none.
 	Activities []string `json:"activities,omitempty"`
 	// One of these, by Action.
@@ -60,6 +64,10 @@ type Entry struct {
 	Policy    *Policy    `json:"policy,omitempty"`    // action policy
 	Shortfall *Shortfall `json:"shortfall,omitempty"` // action shortfall
 	Notice    *Notice    `json:"notice,omitempty"`    // action notice
+	Book      *Book      `json:"book,omitempty"`      // action gap
+
+	// Seq is the line's number in its chain, filled in by reading; 0 is of a line from before there was one.
+	Seq int64 `json:"seq,omitempty"`
 }
 
 // NodeCount is one group's, at one time.

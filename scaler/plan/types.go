@@ -201,9 +201,10 @@ type Launch struct {
 	Zone        string
 	Market      nodegroups.Market
 	Count       int
-	Pods        int    // pods that need it, balloons not counted
-	Balloons    int    // balloons that need it
-	Reason      string // in words, with numbers
+	Pods        int      // pods that need it, balloons not counted
+	Balloons    int      // balloons that need it
+	For         []string // those of them that exist, by namespace/name, sorted
+	Reason      string   // in words, with numbers
 	Rejected    []Alternative
 }
 
