@@ -227,7 +227,7 @@ func (o *Output) rows(b *strings.Builder) {
 	row := func(name, old, new, difference string) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", name, old, new, difference)
 	}
-	row("unserved pod time", percent(a.Unserved), percent(z.Unserved), fmt.Sprintf("%+.4f points", 100*(z.Unserved-a.Unserved)))
+	row("unserved pod time", percent(a.Unserved), percent(z.Unserved), fmt.Sprintf("%+.3f points", 100*(z.Unserved-a.Unserved)))
 	row("wait of a pod, p50", fmt.Sprintf("%.0f s", a.WaitP50S), fmt.Sprintf("%.0f s", z.WaitP50S), fmt.Sprintf("%+.0f s", z.WaitP50S-a.WaitP50S))
 	row("wait of a pod, p99", fmt.Sprintf("%.0f s", a.WaitP99S), fmt.Sprintf("%.0f s", z.WaitP99S), fmt.Sprintf("%+.0f s", z.WaitP99S-a.WaitP99S))
 	for _, market := range []string{"spot", "on-demand"} {
@@ -272,7 +272,7 @@ func relative(a, b float64) string {
 	return fmt.Sprintf(" (%+.1f %%)", 100*(b-a)/a)
 }
 
-func percent(v float64) string { return fmt.Sprintf("%.4f %%", 100*v) }
+func percent(v float64) string { return fmt.Sprintf("%.3f %%", 100*v) }
 
 func money(v *float64) string {
 	if v == nil {

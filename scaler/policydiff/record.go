@@ -143,9 +143,9 @@ func read(entries []ledger.Entry, since time.Duration) (*record, error) {
 		return nil, fmt.Errorf("the ledger has no decision on a Balloon (action size), so that no demand is known; give the ledger of a swell-scaler that has Balloons and writes them")
 	}
 	r.from = r.to.Add(-since)
-	if r.from.Before(r.begin) {
-		r.notes = append(r.notes, fmt.Sprintf("the ledger has no demand before %s: %s are played in place of %s", r.begin.UTC().Format(time.RFC3339), hours(r.to.Sub(r.begin)), hours(since)))
-		r.from = r.begin
+	if first := r.begin.Add(ledger.SampleEvery); r.from.Before(first) { // what is decided first rests on what was before
+		r.notes = append(r.notes, fmt.Sprintf("the ledger has no demand before %s: %s are played in place of %s", r.begin.UTC().Format(time.RFC3339), hours(r.to.Sub(first)), hours(since)))
+		r.from = first
 	}
 	if r.to.Sub(r.from) < time.Hour {
 		return nil, fmt.Errorf("the ledger has demand for %s, from %s to %s; an hour is the least that is played", hours(r.to.Sub(r.from)), r.from.UTC().Format(time.RFC3339), r.to.UTC().Format(time.RFC3339))
