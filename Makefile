@@ -58,12 +58,16 @@ lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@go run $(STATICCHECK) ./...
 	@new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
 	  go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=$$new/crds output:object:dir=$$new/object; \
-	  diff -r $$new/crds charts/swell/crds && diff $$new/object/zz_generated.deepcopy.go api/v1alpha1/zz_generated.deepcopy.go || \
+	  go run $(CONTROLLER_GEN) paths=./api/v1alpha1 crd output:crd:dir=$$new/whole; mkdir $$new/docs; go run ./bench/reference --crds $$new/whole --out $$new/docs; \
+	  diff -r $$new/crds charts/swell/crds && diff $$new/object/zz_generated.deepcopy.go api/v1alpha1/zz_generated.deepcopy.go && \
+	  diff $$new/docs/kinds.md docs/kinds.md && diff $$new/docs/configuration.md docs/configuration.md || \
 	  { echo 'generated files are not up to date: run "make generate"'; exit 1; }
 	@bash .ci/vulnerabilities $(GOVULNCHECK)
 
-generate: ## deep copies and CRDs from api/
+generate: ## deep copies, CRDs and the pages of all fields from api/
 	@go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=charts/swell/crds output:object:dir=api/v1alpha1
+	@whole=$$(mktemp -d); trap 'rm -rf "$$whole"' EXIT; \
+	  go run $(CONTROLLER_GEN) paths=./api/v1alpha1 crd output:crd:dir=$$whole; go run ./bench/reference --crds $$whole
 
 bench: ## benchmarks, one JSON line a figure
 	@go test -run '^$$' -bench . -benchtime 1x ./scaler/... ./metrics/... ./balloon/... | go run ./bench/jsonlines

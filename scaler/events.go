@@ -112,10 +112,7 @@ func (c complaint) note() string {
 	if c.count > 1 {
 		text = fmt.Sprintf("no node and no group takes this pod and %d more of its controller: %s", c.count-1, c.reasons)
 	}
-	if len(text) > longestNote {
-		text = strings.ToValidUTF8(text[:longestNote-len(" …")], "") + " …"
-	}
-	return text
+	return shortened(text, longestNote)
 }
 
 // wordsOf is a text without its digits.

@@ -47,6 +47,9 @@ type Options struct {
 	// server, which must not wait behind other calls. nil is New's.
 	Drains, Fence kubernetes.Interface
 	Log           *slog.Logger
+	// Page is shown what each plan left, by this Replica; nil is none.
+	Page    Page
+	Replica string
 	// Prometheus that Config.History names; nil where it names none.
 	Prometheus *backfill.Prometheus
 }
@@ -100,6 +103,8 @@ type Loop struct {
 	hands     hands
 	guard     others
 	shadows   shadows
+	aheads    map[string]*ahead // of Balloons, for the page
+	telling   *telling
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -128,11 +133,12 @@ type workload struct {
 	found           *foundPast
 	fillOf          int64       // the Balloon's generation that fill is of
 	past            *pastDemand // nil while no event needs it
+	due             due
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledger, o Options) *Loop {
-	registerDemand()
+	RegisterMetrics()
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -149,6 +155,8 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 		prometheus: o.Prometheus, jobs: newJobs(),
 	}
 	loop.notices = loop.newNotices()
+	loop.telling = newTelling(o.Config, loop)
+	l.Watch(loop.telling.hear)
 	if d := o.Config.History.Datadog; d != nil {
 		loop.datadog = backfill.NewDatadog(*d)
 	}
@@ -184,6 +192,7 @@ func (l *Loop) Start(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	l.startTelling(ctx, l.clock.Now())
 	go l.watchAPIServer(ctx)
 	go l.receiveInterruptions(ctx)
 	go l.readGroups(ctx)
@@ -307,11 +316,12 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy.JoinWithinOf = l.known.JoinWithin(world.Snapshot.Groups)
 	p := l.makePlan(now, &world, policy)
 	fillVirtual(sizes, p.Virtual)
-	p.Problems = append(append(p.Problems, world.Problems...), problems...)
+	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.telling.problems()...)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
 	l.waited(world, p)
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
+	l.tellPeople(ctx, now, &world, p)
 	if l.options.Config.Mode != v1alpha1.Observe {
 		if err := l.actor.UncordonLeftovers(ctx, world.Snapshot.Nodes); err != nil {
 			l.options.Log.Warn("taking back drains; it is tried again with the next plan", "error", err)
@@ -329,6 +339,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 		l.Kick()
 	}
 	l.writeStatus(ctx, now, world, sizes, p, policy)
+	l.publish(now, world, sizes, p, policy)
 	return errors.Join(out.Errors...)
 }
 

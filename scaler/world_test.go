@@ -122,6 +122,12 @@ func fortnight(demand func(time.Time) float64) series.Series {
 // startAfter is start with a past of its own, which may be empty. A control plane mostly waits, so that several run beside one another.
 func startAfter(t *testing.T, f aws.Fleet, replicas int, past series.Series, spec string) world {
 	t.Helper()
+	return startConfigured(t, f, replicas, past, spec, stack.ScalerOptions{})
+}
+
+// startConfigured is startAfter with more of the scaler's options.
+func startConfigured(t *testing.T, f aws.Fleet, replicas int, past series.Series, spec string, options stack.ScalerOptions) world {
+	t.Helper()
 	t.Parallel()
 	controlplane.BinaryForTest(t)
 	st, err := stack.Start(t.Context(), stack.Options{Speed: speed, Fleet: f, Seed: 1, Log: nil})
@@ -146,7 +152,7 @@ func startAfter(t *testing.T, f aws.Fleet, replicas int, past series.Series, spe
 		return n == replicas, fmt.Sprintf("%d of %d are bound", n, replicas)
 	})
 	st.Clock = config.Clock{Speed: speed, Real: time.Now(), Model: monday}
-	options := stack.ScalerOptions{Region: "ap-northeast-1", Prices: prices, QueueURL: st.AWSEndpoint() + "/123456789012/interruptions"}
+	options.Region, options.Prices, options.QueueURL = "ap-northeast-1", prices, st.AWSEndpoint()+"/123456789012/interruptions"
 	if past.Len() > 0 {
 		path := filepath.Join(st.Dir(), "past.csv")
 		file, err := os.Create(path)

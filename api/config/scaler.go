@@ -32,14 +32,18 @@ type Scaler struct {
 	Observe        Observe        `json:"observe,omitempty"`
 	Lead           Lead           `json:"lead,omitempty"`
 	History        History        `json:"history,omitempty"`
+	Notify         Notify         `json:"notify,omitempty"`
+	GuardRails     GuardRails     `json:"guardRails,omitempty"`
 	// HealthAddress serves /healthz and /readyz, MetricsAddress /metrics; empty is off.
 	HealthAddress  string `json:"healthAddress,omitempty"`
 	MetricsAddress string `json:"metricsAddress,omitempty"`
+	Page           Page   `json:"page,omitempty"`
 	Clock          Clock  `json:"clock,omitempty"`
 }
 
 // AWS says where the Auto Scaling groups are. Credentials come from the environment, as the SDK finds them.
 type AWS struct {
+	// Region of the Auto Scaling groups, such as ap-northeast-1.
 	Region string `json:"region"`
 	// Endpoint replaces the service's own; empty outside tests.
 	Endpoint string `json:"endpoint,omitempty"`
@@ -52,12 +56,14 @@ type AWS struct {
 
 // Price of one instance an hour, in one currency throughout.
 type Price struct {
+	// OnDemand and Spot are of the two markets; zero is unknown.
 	OnDemand float64 `json:"onDemand,omitempty"`
 	Spot     float64 `json:"spot,omitempty"`
 }
 
 // LeaderElection is the Lease that replicas hold in turn.
 type LeaderElection struct {
+	// Namespace of the Lease, and of the ConfigMaps that launches are fenced by; empty is no election.
 	Namespace string `json:"namespace,omitempty"`
 	// LeaseDuration is how long a silent leader keeps the lease; 15s by default, machine time.
 	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
@@ -121,6 +127,8 @@ func (c *Scaler) setDefaults() {
 		}
 	}
 	c.History.setDefaults()
+	c.Notify.setDefaults()
+	c.GuardRails.setDefaults()
 }
 
 // Validate reports every field that cannot be used, with the mend.
@@ -165,6 +173,9 @@ func (c Scaler) Validate() error {
 	}
 	c.History.validate(say)
 	c.backfills(say)
+	c.Page.validate(say)
+	c.Notify.validate(say)
+	c.GuardRails.validate(say)
 	if err := c.Clock.Validate(); err != nil {
 		say("%v", err)
 	}

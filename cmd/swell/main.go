@@ -67,7 +67,26 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
 	})
-	root.AddCommand(forecastCommand(), backtestCommand(), checkCommand(), whyCommand(), explainCommand(), replayCommand(), historyCommand(), scheduleCommand(), freezeCommand(), unfreezeCommand(), holdCommand(), releaseCommand(), handoverCommand(), shadowCommand(), uninstallCommand(), versionCommand())
+	root.AddCommand(
+		backtestCommand(),
+		checkCommand(),
+		explainCommand(),
+		forecastCommand(),
+		freezeCommand(),
+		handoverCommand(),
+		historyCommand(),
+		holdCommand(),
+		pageCommand(),
+		releaseCommand(),
+		replayCommand(),
+		reportCommand(),
+		scheduleCommand(),
+		shadowCommand(),
+		unfreezeCommand(),
+		uninstallCommand(),
+		versionCommand(),
+		whyCommand(),
+	)
 	return root
 }
 

@@ -139,6 +139,7 @@ func (i *instance) assemble(objects client.Reader, pods func(context.Context, st
 		return provider.Collector{Source: i.known, Clock: m.Clock, Partitions: m.PartitionMetrics, Pollers: i.pollers.stats}
 	}
 	i.scrape = newScrape()
+	i.scrape.own.MustRegister(certificate{func() string { return i.SecureServing.ServerCert.CertKey.CertFile }})
 	i.scrape.note(nil)
 	h, err := i.scrape.prepare(i.collector(i.config))
 	if err != nil {

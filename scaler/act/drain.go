@@ -59,7 +59,7 @@ func (a *Actor) inBackground(ctx context.Context, t plan.Termination, lost bool,
 		return
 	}
 	until, cut := context.WithCancelCause(ctx)
-	under := &task{node: t.Node, cut: cut}
+	under := &task{node: t.Node, since: a.options.Clock.Now(), cut: cut}
 	a.draining[t.InstanceID] = under
 	a.aim(under, t.Deadline)
 	go func() {

@@ -25,7 +25,7 @@ type Entry struct {
 	Phase Phase `json:"phase"`
 	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem, awaited, placed or start; would-launch, would-return,
 	// node-came and shadow of pools that only observe; instance, sample, size, policy, shortfall and notice, which have a part of
-	// their own below.
+	// their own below; gap, in place of entries that could not be written.
 	Action string `json:"action"`
 	// Object is the group, pod or node that it is done to.
 	Object string `json:"object"`
@@ -65,6 +65,10 @@ type Entry struct {
 	Policy    *Policy    `json:"policy,omitempty"`    // action policy
 	Shortfall *Shortfall `json:"shortfall,omitempty"` // action shortfall
 	Notice    *Notice    `json:"notice,omitempty"`    // action notice
+	Book      *Book      `json:"book,omitempty"`      // action gap
+
+	// Seq is the line's number in its chain, filled in by reading; 0 is of a line from before there was one.
+	Seq int64 `json:"seq,omitempty"`
 }
 
 // NodeCount is one group's, at one time.

@@ -207,8 +207,7 @@ type Launch struct {
 	Count       int
 	Pods        int      // pods that need it, balloons not counted
 	Balloons    int      // balloons that need it
-	For         []string // those of them that exist, by namespace/name, sorted
-	Reason      string   // in words, with numbers
+	Reason      string // in words, with numbers
 	Rejected    []Alternative
 }
 

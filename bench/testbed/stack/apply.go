@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -25,7 +26,12 @@ func (s *Stack) ApplyFile(ctx context.Context, path string) error {
 // Apply applies the objects of a YAML text on the server's side; unknown fields are refused. Errors name what, the
 // object, and the field.
 func (s *Stack) Apply(ctx context.Context, what string, raw []byte) error {
-	c, err := client.New(s.Config(), client.Options{FieldValidation: "Strict"})
+	return Apply(ctx, s.Config(), what, raw)
+}
+
+// Apply is Stack.Apply for any cluster.
+func Apply(ctx context.Context, cluster *rest.Config, what string, raw []byte) error {
+	c, err := client.New(cluster, client.Options{FieldValidation: "Strict"})
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", what, err)
 	}

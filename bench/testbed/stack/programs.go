@@ -26,6 +26,13 @@ type ScalerOptions struct {
 	Prices   map[string]config.Price
 	Region   string
 	QueueURL string
+	// Page is as in the configuration.
+	Page config.Page
+	// MetricsAddress serves /metrics; empty is off.
+	MetricsAddress string
+	// Notify and GuardRails are as in the configuration.
+	Notify     config.Notify
+	GuardRails config.GuardRails
 }
 
 // LedgerDir is where the scaler's ledger is.
@@ -54,7 +61,11 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		LeaderElection: config.LeaderElection{Namespace: "swell-system"},
 		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system", Prometheus: o.Prometheus},
 		HealthAddress:  fmt.Sprintf("127.0.0.1:%d", port),
+		MetricsAddress: o.MetricsAddress,
 		Clock:          s.Clock,
+		Page:           o.Page,
+		Notify:         o.Notify,
+		GuardRails:     o.GuardRails,
 	}
 	c.History.SampleEvery.Duration = 15 * time.Second
 	path, err := s.writeConfig("scaler.yaml", c)
