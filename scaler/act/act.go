@@ -191,7 +191,7 @@ func (a *Actor) record(tick int64, e ledger.Entry) {
 // outcome is the entry that follows an intent.
 func outcome(intent ledger.Entry, err error) ledger.Entry {
 	intent.Phase = ledger.Done
-	intent.Reason, intent.Rejected, intent.Pods = "", nil, nil
+	intent.Reason, intent.Rejected = "", nil
 	if err != nil {
 		intent.Phase = ledger.Failed
 		intent.Error = err.Error()

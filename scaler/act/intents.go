@@ -38,10 +38,9 @@ type Intent struct {
 	aimedAt time.Time
 	// unsureAt is when a call with the token was last made whose outcome is not known; machine time.
 	unsureAt time.Time
-	// Reason, For and Rejected go to the ledger only.
+	// Reason and Rejected go to the ledger only.
 	Reason   string   `json:"-"`
 	Rejected []string `json:"-"`
-	For      []string `json:"-"`
 }
 
 // Instance is one that a launch gave.

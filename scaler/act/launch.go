@@ -30,7 +30,7 @@ func (a *Actor) declare(ctx context.Context, tick int64, launches []plan.Launch)
 		for left := l.Count; left > 0; left -= mostPerCall {
 			intents = append(intents, Intent{
 				Token: strings.ReplaceAll(uuid.NewString(), "-", ""), Group: l.Group, Zone: l.Zone, Count: min(left, mostPerCall),
-				At: time.Now(), Reason: l.Reason, Rejected: rejected(l.Rejected), For: l.For[:min(len(l.For), ledger.MostPods)],
+				At: time.Now(), Reason: l.Reason, Rejected: rejected(l.Rejected),
 			})
 		}
 	}
@@ -50,7 +50,7 @@ func (a *Actor) declare(ctx context.Context, tick int64, launches []plan.Launch)
 }
 
 func entryOf(in Intent) ledger.Entry {
-	return ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token, Reason: in.Reason, Rejected: in.Rejected, Pods: in.For}
+	return ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token, Reason: in.Reason, Rejected: in.Rejected}
 }
 
 // carryLaunches makes one call for each intent, all at once. Those whose outcome is not known stay open.
@@ -153,7 +153,6 @@ func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.
 	var failures []string
 	var unavailable []nodegroups.Unavailable
 	now := a.options.Clock.Now()
-	launchedInstances.WithLabelValues(in.Group).Add(float64(len(got.Instances) + got.Raised))
 	for _, f := range got.Failures {
 		reason := fmt.Sprintf("%s: %s", f.Code, f.Message)
 		failures = append(failures, reason)

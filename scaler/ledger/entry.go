@@ -23,7 +23,7 @@ type Entry struct {
 	// Tick numbers the plan within one run of the scaler.
 	Tick  int64 `json:"tick"`
 	Phase Phase `json:"phase"`
-	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem, placed or start; would-launch, would-return,
+	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem, awaited, placed or start; would-launch, would-return,
 	// node-came and shadow of pools that only observe; instance, sample, size, policy, shortfall and notice, which have a part of
 	// their own below; gap, in place of entries that could not be written.
 	Action string `json:"action"`
@@ -32,7 +32,7 @@ type Entry struct {
 	Count  int    `json:"count,omitempty"`
 	// Token ties an intent to its outcome and to the call.
 	Token string `json:"token,omitempty"`
-	// Instances that a launch gave.
+	// Instances that a launch gave, or the one that a node is; action placed.
 	Instances []string `json:"instances,omitempty"`
 	Reason    string   `json:"reason,omitempty"`
 	Rejected  []string `json:"rejected,omitempty"`
@@ -51,7 +51,8 @@ type Entry struct {
 	// Waits are the seconds that pods had waited for a place which found one in that minute, by upper bound; the last is more.
 	Waits map[string]int `json:"waits,omitempty"`
 
-	// Pods, by namespace/name, are whom a launch is for, at most MostPods of them.
+	// Pods, by namespace/name, are whom a launch is for, or who wait for Object, an instance that boots; action awaited. At most
+	// MostPods.
 	Pods []string `json:"pods,omitempty"`
 	// Placed are pods that had waited for nodes and found a place on Object, a node; action placed. At most MostPods, Count has all.
 	Placed []PodWait `json:"placed,omitempty"`

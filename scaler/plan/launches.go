@@ -48,12 +48,7 @@ func (r *round) virtualRooms() []VirtualRoom {
 
 // launches adds up the purchases by group.
 func (r *round) launches() []Launch {
-	byGroup, pods := map[*group][]purchase{}, map[int][]string{}
-	for n, index := range r.at {
-		if n.balloon == nil && !n.promised {
-			pods[index] = append(pods[index], n.pod.Key())
-		}
-	}
+	byGroup := map[*group][]purchase{}
 	for _, b := range r.bought {
 		byGroup[b.group] = append(byGroup[b.group], b)
 	}
@@ -68,12 +63,10 @@ func (r *round) launches() []Launch {
 		for _, b := range all {
 			l.Pods += r.load[b.node].pods
 			l.Balloons += r.load[b.node].balloons
-			l.For = append(l.For, pods[b.node]...)
 			if b.floor != "" && !slices.Contains(floors, b.floor) {
 				floors = append(floors, b.floor)
 			}
 		}
-		slices.Sort(l.For)
 		l.Reason = launchReason(l, floors)
 		out = append(out, l)
 	}

@@ -169,9 +169,13 @@ type Plan struct {
 	Problems     []Problem
 	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.
 	Suppressed []Suppressed
-	// Placed is where each pending or promised pod is expected, by namespace/name; for explanations.
+	// Placed is where each pending or promised pod is expected, by namespace/name; for explanations. An instance that has no Node yet
+	// is named by its id after BootingName.
 	Placed map[string]string
 }
+
+// BootingName begins the name, in Plan.Placed, of an instance that has no Node yet.
+const BootingName = "booting-"
 
 // Pop deletes one balloon pod so that others find its place.
 type Pop struct {
@@ -203,8 +207,7 @@ type Launch struct {
 	Count       int
 	Pods        int      // pods that need it, balloons not counted
 	Balloons    int      // balloons that need it
-	For         []string // those of them that exist, by namespace/name, sorted
-	Reason      string   // in words, with numbers
+	Reason      string // in words, with numbers
 	Rejected    []Alternative
 }
 
