@@ -99,7 +99,7 @@ func pictures(ctx context.Context, t *testing.T, name string) {
 			if over := read[int](ctx, t, `document.documentElement.scrollWidth - window.innerWidth`); over > 0 {
 				t.Errorf("%s: the page is %d px wider than a %s", name, over, screen.name)
 			}
-			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +182,8 @@ func browser(t *testing.T, binary string, listen func(any)) (context.Context, co
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(listen))
-	return ctx, func() { cancel(); stop() }
+	ctx, late := context.WithTimeout(ctx, 4*time.Minute) // a browser that hangs fails the test, and not the whole run
+	return ctx, func() { late(); cancel(); stop() }
 }
 
 func chromium(t *testing.T) string {
