@@ -3,6 +3,7 @@ package ui_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,16 @@ import (
 func TestThePageInABrowser(t *testing.T) {
 	binary := chromium(t)
 	w := start(t)
-	server, err := local.New(t.Context(), w.page, as(t, w.Cluster, user(t, w.Cluster, "reader", "system:masters")), 0)
+	root := user(t, w.Cluster, "reader", "system:masters")
+	until(t, "the page answers", 40*time.Second, func() (bool, string) {
+		answer, err := as(t, w.Cluster, root).RoundTrip(must(http.NewRequestWithContext(t.Context(), http.MethodGet, w.page.String(), nil)))
+		if err != nil {
+			return false, err.Error()
+		}
+		answer.Body.Close()
+		return answer.StatusCode == 200, answer.Status
+	})
+	server, err := local.New(t.Context(), w.page, as(t, w.Cluster, root), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +192,7 @@ func browser(t *testing.T, binary string, listen func(any)) (context.Context, co
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(listen))
-	ctx, late := context.WithTimeout(ctx, 4*time.Minute) // a browser that hangs fails the test, and not the whole run
+	ctx, late := context.WithTimeout(ctx, 150*time.Second) // a browser that hangs fails the test, and not the whole run
 	return ctx, func() { late(); cancel(); stop() }
 }
 

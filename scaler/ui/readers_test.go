@@ -52,10 +52,10 @@ func TestReadersHoldNothingUp(t *testing.T) {
 	elected := make(chan struct{})
 	s := serve(t, elected)
 	root := user(t, s.cluster, "root", "system:masters")
-	code, text := s.get(t, root, "/")
-	if code != 200 || !strings.Contains(text, "stands by") {
-		t.Errorf("a replica that does not lead: %d %s", code, text)
-	}
+	until(t, "a replica that does not lead says so", 30*time.Second, func() (bool, string) { // its own rights come to the API server by a watch
+		code, text := s.get(t, root, "/")
+		return code == 200 && strings.Contains(text, "stands by"), text
+	})
 	if code, text := s.get(t, root, "/api/state.json"); code != 503 || !strings.Contains(text, "stands by") {
 		t.Errorf("its state: %d %s, want 503 that says so", code, text)
 	}
