@@ -54,6 +54,8 @@ func TestThePageInABrowser(t *testing.T) {
 		return read[int](ctx, t, `document.querySelectorAll("#ahead polyline.likely").length`) > 0, read[string](ctx, t, `by = document.getElementById("ahead").innerText`)
 	})
 	read[bool](ctx, t, `(window.same = true)`)
+	accessible(ctx, t)
+	resume := paused(ctx, t)
 	nodes := read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
 	w.scale(75)
 	until(t, "a pod that waits is shown with what is for it", 30*time.Second, func() (bool, string) {
@@ -65,6 +67,7 @@ func TestThePageInABrowser(t *testing.T) {
 		n := read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
 		return n > nodes, fmt.Sprintf("%d nodes, %d before", n, nodes)
 	})
+	resume()
 	pictures(ctx, t, "page")
 
 	w.Scaler.Kill()

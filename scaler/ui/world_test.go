@@ -3,6 +3,7 @@ package ui_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -141,9 +142,10 @@ func start(t *testing.T) world {
 	if err := st.Apply(t.Context(), "the test's objects", []byte(objects)); err != nil {
 		t.Fatal(err)
 	}
+	noise := rand.New(rand.NewPCG(1, 1))
 	past := series.Series{Start: monday.Add(-14 * 24 * time.Hour), Step: 5 * time.Minute}
 	for range 14 * 24 * 12 {
-		past.Append(demand(past.End()), 0)
+		past.Append(demand(past.End())*(1+0.15*noise.NormFloat64()), 0)
 	}
 	path := filepath.Join(st.Dir(), "past.csv")
 	file, err := os.Create(path)
@@ -175,7 +177,9 @@ func start(t *testing.T) world {
 }
 
 // trusted trusts the testbed's CA.
-func trusted(c *controlplane.Cluster) rest.TLSClientConfig { return rest.TLSClientConfig{CAData: c.CA()} }
+func trusted(c *controlplane.Cluster) rest.TLSClientConfig {
+	return rest.TLSClientConfig{CAData: c.CA()}
+}
 
 // as is a transport to the page with a configuration's credentials.
 func as(t *testing.T, c *controlplane.Cluster, config *rest.Config) http.RoundTripper {
