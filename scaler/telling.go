@@ -131,6 +131,9 @@ func (t *telling) problems() []plan.Problem {
 	return []plan.Problem{{Object: "webhook", What: what, Mend: cmp.Or(mend, "it is tried again with the next message")}}
 }
 
+// standing are the problems of what runs beside plans.
+func (l *Loop) standing() []plan.Problem { return append(l.telling.problems(), l.rails.problems...) }
+
 // tellPeople tells of a plan's problems and of what was done since the last.
 func (l *Loop) tellPeople(ctx context.Context, now time.Time, world *observe.World, p plan.Plan) {
 	t := l.telling
