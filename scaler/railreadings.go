@@ -74,8 +74,8 @@ func (v *railView) add(r *guardrail.Reading, p *corev1.Pod) {
 	r.Pods++
 	asked := resourcehelper.PodRequests(p, resourcehelper.PodResourcesOptions{})
 	r.Cores += asked.Cpu().AsApproximateFloat64()
-	if p.Spec.NodeName == "" {
-		r.Pending = append(r.Pending, v.loop.clock.At(p.CreationTimestamp.Time))
+	if p.Spec.NodeName == "" { // a stamp is in whole seconds: one of the second that a change came in is after it
+		r.Pending = append(r.Pending, v.loop.clock.At(p.CreationTimestamp.Add(time.Second)))
 	}
 }
 
