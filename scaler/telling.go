@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"swell/api/config"
+	"swell/api/version"
 	"swell/scaler/ledger"
 	"swell/scaler/notify"
 	"swell/scaler/observe"
@@ -62,7 +63,7 @@ func newTelling(c config.Scaler, l *Loop) *telling {
 			Address: func() (string, error) { return webhookAddress(c.Notify) },
 			Render:  func(m notify.Message) ([]byte, error) { return m.Slack(c.ClusterName, c.Notify.PageURL) },
 			Count:   func(outcome string) { noticesTold.WithLabelValues(outcome).Inc() },
-			Log:     l.options.Log, Agent: "swell-scaler",
+			Log:     l.options.Log, Agent: version.Get().Agent("swell-scaler"),
 		})
 	}
 	return t
