@@ -105,6 +105,7 @@ type Loop struct {
 	shadows   shadows
 	aheads    map[string]*ahead // of Balloons, for the page
 	telling   *telling
+	rails     rails
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -152,7 +153,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, decided: newDecided(), written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
-		prometheus: o.Prometheus, jobs: newJobs(),
+		prometheus: o.Prometheus, jobs: newJobs(), rails: newRails(),
 	}
 	loop.notices = loop.newNotices()
 	loop.telling = newTelling(o.Config, loop)
@@ -274,6 +275,9 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	l.readHands(ctx)
 	l.readOthers(ctx)
 	l.loadBoots(ctx, now)
+	if err := l.loadRails(ctx); err != nil {
+		return err
+	}
 	world, err := observe.Read(ctx, l.client, l.groups, &l.owed, now)
 	if err != nil {
 		return err
@@ -305,6 +309,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	policies := l.watchedPolicies(&world)
 	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
 	policy, problems, waits := l.policy(ctx, now, &world)
@@ -316,7 +321,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy.JoinWithinOf = l.known.JoinWithin(world.Snapshot.Groups)
 	p := l.makePlan(now, &world, policy)
 	fillVirtual(sizes, p.Virtual)
-	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.telling.problems()...)
+	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.standing()...)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
 	l.waited(world, p)
@@ -338,6 +343,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if len(out.Unavailable) > 0 {
 		l.Kick()
 	}
+	l.guardPolicies(ctx, now, &world, policies)
 	l.writeStatus(ctx, now, world, sizes, p, policy)
 	l.publish(now, world, sizes, p, policy)
 	return errors.Join(out.Errors...)

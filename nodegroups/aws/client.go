@@ -24,6 +24,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"swell/api/config"
+	"swell/api/version"
 )
 
 // Options of a client.
@@ -149,6 +150,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		templates: map[string]template{}, subnets: map[string]subnet{}, usable: map[string]usable{}, spot: map[string]spotPrices{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
+		awsconfig.WithAppID("swell-" + version.Get().Version), // stands in CloudTrail's userAgent
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
 			o.Log.Debug("aws sdk", "class", string(c), "message", fmt.Sprintf(format, v...))
 		})),

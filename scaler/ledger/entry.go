@@ -24,7 +24,7 @@ type Entry struct {
 	Tick  int64 `json:"tick"`
 	Phase Phase `json:"phase"`
 	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem, awaited, placed or start; would-launch, would-return,
-	// node-came and shadow of pools that only observe; instance, sample, size, policy, shortfall and notice, which have a part of
+	// node-came and shadow of pools that only observe; guard and roll-back of policies that are watched; instance, sample, size, policy, shortfall and notice, which have a part of
 	// their own below; gap, in place of entries that could not be written.
 	Action string `json:"action"`
 	// Object is the group, pod or node that it is done to.
