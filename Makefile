@@ -57,6 +57,7 @@ test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto,helm makes miss
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }
 	@go vet ./...
+	@go vet -tags eks ./bench/eks
 	@go run $(STATICCHECK) ./...
 	@new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
 	  go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=$$new/crds output:object:dir=$$new/object; \
