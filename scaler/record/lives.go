@@ -35,6 +35,12 @@ const (
 	Elsewhere   = "elsewhere"
 )
 
+// Interrupts says that a kind of notice, as in ledger.Notice.Kind, is why its instance ends. Of an instance that its group or somebody else
+// ends, a notice tells only that it does.
+func Interrupts(kind string) bool {
+	return kind == "spot" || kind == "rebalance" || kind == "health" || kind == "node"
+}
+
 // Options of Lives.
 type Options struct {
 	// ModelTime of an instant of the machine's clock, which Nodes are stamped by.
@@ -103,7 +109,7 @@ func (l *Lives) Take(e ledger.Entry) {
 		}
 	case e.Action == "terminate" && e.Phase == ledger.Done:
 		l.because(e.Object, Returned)
-	case e.Notice != nil:
+	case e.Notice != nil && Interrupts(e.Notice.Kind):
 		l.because(e.Notice.Instance, Interrupted)
 	}
 }
