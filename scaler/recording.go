@@ -234,7 +234,7 @@ func (l *Loop) recordNotices(world *observe.World) {
 	r.notices = nil
 	for _, n := range list {
 		key := noticeKey{n.InstanceID, noticeKinds[n.Kind]}
-		if r.noticed[key] {
+		if r.noticed[key] || n.Kind == nodegroups.InstanceTerminating && r.lives.Expected(n.InstanceID) {
 			continue
 		}
 		r.noticed[key] = true

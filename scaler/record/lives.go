@@ -164,6 +164,13 @@ func (l *Lives) Ends(id, why string) {
 	l.because(id, why)
 }
 
+// Expected says that an instance's end is known to be near: that it stops then is no news.
+func (l *Lives) Expected(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.why[id]) > 0
+}
+
 // Observe takes a snapshot and gives what is new in it, sorted by instance. now is model time.
 func (l *Lives) Observe(now time.Time, s *plan.Snapshot, policy plan.Policy) []ledger.Entry {
 	l.mu.Lock()
