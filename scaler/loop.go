@@ -25,6 +25,7 @@ import (
 	"swell/scaler/notices"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
+	"swell/scaler/record"
 	"swell/scaler/schedule"
 )
 
@@ -106,6 +107,7 @@ type Loop struct {
 	aheads    map[string]*ahead // of Balloons, for the page
 	telling   *telling
 	rails     rails
+	recorder  *recorder
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -254,9 +256,13 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Replaced: l.groups.Replaced, Ending: l.groups.Ending,
+	l.recorder = l.newRecorder(now)
+	returned, replaced := l.recorder.both(record.Returned, l.groups.Returned), l.recorder.both(record.Replaced, l.groups.Replaced)
+	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: returned, Replaced: replaced, Ending: l.groups.Ending,
 		Drains: l.options.Drains, Log: l.options.Log})
+	beginRecords := l.followAnchor(ctx)
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
+	beginRecords()
 	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
 		l.groups.Launched(late.At, late.Launched)
 		l.groups.Raised(late.At, late.Raised)
@@ -346,6 +352,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	l.guardPolicies(ctx, now, &world, policies)
 	l.writeStatus(ctx, now, world, sizes, p, policy)
 	l.publish(now, world, sizes, p, policy)
+	l.recordWorld(ctx, now, world, policy, sizes)
 	return errors.Join(out.Errors...)
 }
 
@@ -353,6 +360,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 func (l *Loop) note(out act.Outcome) {
 	l.groups.Launched(l.clock.Now(), out.Launched)
 	l.groups.Raised(l.clock.Now(), out.Raised)
+	l.recordAnswers(l.clock.Now(), out)
 	l.groups.Asked(l.actor.Open())
 	l.boots.news(l.known.Launched(l.clock.Now(), l.groups.List(), out.Launched, out.Unavailable))
 }

@@ -187,6 +187,11 @@ func (b *Book) findPods(e *ledger.Entry, add func(kind, of string)) {
 	for _, p := range e.Placed {
 		add(Pod, p.Pod)
 	}
+	if e.Inputs != nil {
+		for _, p := range e.Inputs.Names {
+			add(Pod, p)
+		}
+	}
 }
 
 func (b *Book) findParts(e *ledger.Entry, add func(kind, of string)) {
