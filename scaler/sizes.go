@@ -44,9 +44,8 @@ type size struct {
 	// virtual is how many virtual balloons have a place, by zone.
 	virtual map[string]int
 	memory  *workload // nil before the first sample
-	// in is what was decided on, tau the quantile, and pod what one of the workload's pods asks for; nil is that nothing was.
+	// in is what was decided on, and pod what one of the workload's pods asks for; nil is that nothing was.
 	in  balloon.Input
-	tau float64
 	pod corev1.ResourceList
 }
 
@@ -148,7 +147,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		in.Running = n
 		s.decision, s.patient = notYet(s.decision, in, n-target.Replicas), fell
 	}
-	s.in, s.tau, s.pod = in, tau, requests
+	s.in, s.pod = in, requests
 	s.bounds()
 	s.sayInWhy()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil

@@ -168,7 +168,7 @@ func TestDecisionsOfBeforeKeepTheirNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var before decisions
-	book.Follow(func(e ledger.Entry) { before.add(e) })
+	book.Watch(func(e ledger.Entry) { before.add(e) })
 	for _, e := range entries(20) {
 		if err := book.Append(e); err != nil {
 			t.Fatal(err)
