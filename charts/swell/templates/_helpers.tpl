@@ -79,9 +79,11 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* Annotations of a pod. Give a dict of root, component, values and config. */}}
+{{/* Annotations of a pod. Give a dict of root, component, values, and the config that a change of is to restart it; "" is none. */}}
 {{- define "swell.podAnnotations" -}}
-checksum/config: {{ .config | sha256sum }}
+{{- with .config }}
+checksum/config: {{ . | sha256sum }}
+{{- end }}
 {{- if .root.Values.monitoring.datadog }}
 ad.datadoghq.com/{{ .component }}.checks: |
   {"openmetrics": {"instances": [{"openmetrics_endpoint": "http://%%host%%:8080/metrics", "namespace": "swell", "metrics": [".*"]}]}}
