@@ -172,6 +172,27 @@ func TestCertManagersCertificateIsForTheService(t *testing.T) {
 	t.Error("no volume has the certificate")
 }
 
+// The values that docs/first-hour.md begins with are taken, and its StatefulSet is there.
+func TestTheFirstHoursValuesAreTaken(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root(t), "docs", "first-hour.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "```yaml\nimage:")
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatal("the page has no values")
+	}
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte("image:"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := decode(t, mustHelm(t, "template", "swell", chartDir(t), "--namespace", home, "--values", path))
+	if find(all, "StatefulSet", "swell-scaler") == nil || !strings.Contains(data(t, all, "swell-scaler", "scaler.yaml"), "mode: Observe") {
+		t.Error("there is no StatefulSet that observes")
+	}
+}
+
 // What stands in charts/rendered is what the chart makes now.
 func TestTheRenderedFilesAreUpToDate(t *testing.T) {
 	to := t.TempDir()
