@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,6 +57,10 @@ func TestTheProgramsTakeTheirConfiguration(t *testing.T) {
 }
 
 func TestTheWholeConfigurationIsPassedThrough(t *testing.T) {
+	off := render(t, "observe", "1.36", "--set-string", "scaler.config.page.bind=")
+	if find(off, "ClusterRole", "swell-scaler:page") != nil || strings.Contains(fmt.Sprint(find(off, "ClusterRole", "swell-scaler").Object), "tokenreviews") {
+		t.Error("without the page there are its rights")
+	}
 	all := render(t, "observe", "1.36", "--set", "scaler.config.ledgerDir=/elsewhere,scaler.config.history.timeZone=Asia/Tokyo")
 	path := filepath.Join(t.TempDir(), "scaler.yaml")
 	if err := os.WriteFile(path, []byte(data(t, all, "swell-scaler", "scaler.yaml")), 0o600); err != nil {
@@ -98,6 +103,8 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		}
 	}
 	for set, mend := range map[string]string{
+		"scaler.config.aws=null":           "scaler.config.aws.region is empty",
+		"metrics.config.clusters=null":     "metrics.config.clusters is empty",
 		"metrics.certificates.mode=Secret": "name the Secret",
 		"scaler.aws.assumeRole=arn:aws:iam::123456789012:role/a,scaler.aws.credentials=WebIdentity": "give the role of the ServiceAccount",
 	} {
