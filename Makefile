@@ -39,7 +39,7 @@ help: ## list the targets
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
 	@echo '  make demo KAFKA=real    with an Apache Kafka broker, where Java and Maven are'
 	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
-	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,traces,bugs   fails instead of skipping what is not there'
+	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,helm,traces,bugs   fails instead of skipping what is not there'
 
 build: ## the programs and the testbed, into bin/
 	@mkdir -p bin
@@ -51,12 +51,13 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) $(if $(filter real,$(KAFKA)),--real-kafka) \
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
-test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto makes missing tools a failure
+test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto,helm makes missing tools a failure
 	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m -parallel 4 ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }
 	@go vet ./...
+	@go vet -tags eks ./bench/eks
 	@go run $(STATICCHECK) ./...
 	@new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
 	  go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=$$new/crds output:object:dir=$$new/object; \
@@ -91,9 +92,9 @@ RIGHTS_METRICS := TestRightsAreThoseThatAreNeeded|TestAnHPAFollowsThePrediction
 rights: build ## records what the programs ask of the API server under the chart's rules; fails on a rule that none uses, and on a refused request
 	@rm -rf out/rights && mkdir -p out/rights bin
 	@export SWELL_RIGHTS='$(CURDIR)/out/rights'; \
-	  KUBE_FEATURE_WatchListClient=false go test -count=1 -timeout 20m -run '$(RIGHTS_LISTS)' ./scaler; \
+	  SWELL_LISTS=1 go test -count=1 -timeout 20m -run '$(RIGHTS_LISTS)' ./scaler; \
 	  go test -count=1 -timeout 20m -run '$(RIGHTS_SCALER)' ./scaler; \
-	  KUBE_FEATURE_WatchListClient=false go test -count=1 -timeout 20m -run '$(RIGHTS_METRICS)' ./metrics/server; \
+	  SWELL_LISTS=1 go test -count=1 -timeout 20m -run '$(RIGHTS_METRICS)' ./metrics/server; \
 	  go test -count=1 -timeout 20m -run 'TestZeroOnAControlPlane|TestTheAPIServerTrustsEveryRotation' ./metrics/consumers ./metrics/certificate
 	@go run ./bench/rights used
 

@@ -121,6 +121,10 @@ func TestRareTargetsAreReadByTheChartsRights(t *testing.T) {
 		w.until("the balloon of "+name+" runs", func() (bool, string) {
 			return w.bound(balloon.Label+"="+name) == 1, fmt.Sprintf("%+v", w.balloon(name).Status)
 		})
+		w.until("the demand of "+name+" was looked for", func() (bool, string) {
+			said := fmt.Sprint(w.balloon(name).Status.Conditions)
+			return strings.Contains(said, "QueueConsumer shop/orders"), said
+		})
 		for _, c := range w.balloon(name).Status.Conditions {
 			if strings.Contains(c.Message, "forbidden") || strings.Contains(c.Message, "may not") {
 				t.Errorf("%s: %s: %s", name, c.Type, c.Message)

@@ -96,6 +96,9 @@ func TestTheAPIServerTakesEveryObject(t *testing.T) {
 		}
 		t.Logf("%s: %d objects applied", values, len(all))
 	}
+	lag := strings.Replace(hpa, "NAME", "kafka_consumergroup_lag", 1)
+	b.warnsOf(t, "1.36", strings.Replace(hpa, "NAME", "kafka_consumergroup_desired_replicas", 1), "behavior.scaleUp.tolerance", lag)
+	b.warnsOf(t, "1.34", pulls, "image volumes", strings.Replace(pulls, "prePullImages: true", "prePullImages: false", 1))
 }
 
 func rank(u *unstructured.Unstructured) int {

@@ -2,11 +2,13 @@ package chart
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -106,6 +108,33 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 	}
 }
 
+// The SDK reads the profiles that the chart writes for a role of another account.
+func TestTheSDKReadsTheProfilesOfAnotherAccount(t *testing.T) {
+	for values, want := range map[string]struct{ role, external, token, source string }{
+		"enforce":      {"arn:aws:iam::210987654321:role/swell-nodes", "green", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token", ""},
+		"split-scaler": {"arn:aws:iam::210987654321:role/swell-nodes", "", "", "EcsContainer"},
+	} {
+		path := filepath.Join(t.TempDir(), "aws")
+		if err := os.WriteFile(path, []byte(data(t, render(t, values, "1.36"), "swell-scaler", "aws")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		profile, err := awsconfig.LoadSharedConfigProfile(t.Context(), "swell", func(o *awsconfig.LoadSharedConfigOptions) {
+			o.ConfigFiles, o.CredentialsFiles = []string{path}, []string{}
+		})
+		if err != nil {
+			t.Errorf("%s: %v", values, err)
+			continue
+		}
+		token := ""
+		if profile.Source != nil {
+			token = profile.Source.WebIdentityTokenFile
+		}
+		if profile.RoleARN != want.role || profile.ExternalID != want.external || token != want.token || profile.CredentialSource != want.source {
+			t.Errorf("%s: %+v", values, profile)
+		}
+	}
+}
+
 // An observing scaler may change nothing but its own objects, statuses and Events.
 func TestAnObservingScalerMayChangeNothing(t *testing.T) {
 	var role rbacv1.ClusterRole
@@ -118,6 +147,46 @@ func TestAnObservingScalerMayChangeNothing(t *testing.T) {
 			if verb != "get" && verb != "list" && verb != "watch" && !own {
 				t.Errorf("it may %s %v", verb, rule.Resources)
 			}
+		}
+	}
+}
+
+// With cert-manager the certificate is for the name that the APIServices dial, and their authority is that certificate's.
+func TestCertManagersCertificateIsForTheService(t *testing.T) {
+	all := render(t, "split-metrics", "1.36")
+	names, _, _ := unstructured.NestedStringSlice(find(all, "Certificate", "swell-metrics").Object, "spec", "dnsNames")
+	api := find(all, "APIService", "v1beta1.external.metrics.k8s.io")
+	if want := []string{"swell-metrics." + home + ".svc"}; !reflect.DeepEqual(names, want) || api.GetAnnotations()["cert-manager.io/inject-ca-from"] != home+"/swell-metrics" {
+		t.Errorf("the certificate is for %v, the authority from %v", names, api.GetAnnotations())
+	}
+	if find(all, "APIService", "v1beta2.custom.metrics.k8s.io") != nil || find(all, "Secret", "swell-metrics-tls") != nil {
+		t.Error("there is an APIService or a Secret that nobody asked for")
+	}
+	var d appsv1.Deployment
+	into(t, find(all, "Deployment", "swell-metrics"), &d)
+	for _, v := range d.Spec.Template.Spec.Volumes {
+		if v.Secret != nil && v.Secret.SecretName == "swell-metrics-tls" {
+			return
+		}
+	}
+	t.Error("no volume has the certificate")
+}
+
+// What stands in charts/rendered is what the chart makes now.
+func TestTheRenderedFilesAreUpToDate(t *testing.T) {
+	to := t.TempDir()
+	command := exec.CommandContext(t.Context(), filepath.Join(root(t), "charts", "render"), helmBinary(t), to)
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, name := range []string{"swell-scaler-rbac.yaml", "swell-metrics-rbac.yaml", "swell-metrics.yaml"} {
+		fresh, err := os.ReadFile(filepath.Join(to, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.ReadFile(filepath.Join(root(t), "charts", "rendered", name))
+		if err != nil || string(fresh) != string(kept) {
+			t.Errorf("charts/rendered/%s is not up to date: run make generate (%v)", name, err)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"swell/api/config"
 	"swell/api/v1alpha1"
+	"swell/api/version"
 	keeper "swell/metrics/certificate"
 	"swell/metrics/consumers"
 	"swell/metrics/kafka"
@@ -122,6 +123,7 @@ func (s *Server) newInstance(ctx context.Context) (*instance, error) {
 	if i.restConfig, err = s.ClientConfig(); err != nil {
 		return nil, fmt.Errorf("reach the Kubernetes API: %w: give --kubeconfig, or run in a pod", err)
 	}
+	i.restConfig.UserAgent = version.Get().Agent(s.Name)
 	if i.objects, err = newObjects(i.restConfig, s.log); err != nil {
 		return nil, err
 	}
