@@ -189,7 +189,7 @@ func (b *Books) work(namespace, workload string) int {
 
 // compact sums a sample's groups by pool, zone and market.
 func (b *Books) compact(now time.Time, s *ledger.Sample) sample {
-	out := sample{at: now}
+	out := sample{at: now, work: make([]workUse, 0, len(s.Workloads))}
 	place := map[int]int{}
 	for _, g := range s.Groups {
 		c := b.cell(g.Pool, g.Zone, g.Market)
