@@ -3,6 +3,7 @@ package scaler
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"swell/api/v1alpha1"
-	"swell/nodegroups"
 	"swell/scaler/act"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
@@ -19,14 +19,14 @@ import (
 
 // Reasons of Events on what was decided about one object.
 const (
-	nodeBoughtForPod = "NodeIsBought"
-	boughtFor        = "Bought"
-	beingReturned    = "BeingReturned"
-	sizedBalloon     = "Sized"
+	waitsForNode  = "WaitsForNode"
+	boughtFor     = "Bought"
+	beingReturned = "BeingReturned"
+	sizedBalloon  = "Sized"
 )
 
 const (
-	// mostPodEvents is how many pods are told of one plan's launches.
+	// mostPodEvents is how many pods are told with one plan.
 	mostPodEvents = 20
 	// sizedEvery is the least time between two Events on a Balloon's size: the API keeps the first words of those that follow one
 	// another within six minutes. Model time.
@@ -37,7 +37,8 @@ const (
 
 // decided is what objects were told of decisions on them.
 type decided struct {
-	pods map[string]time.Time // by UID
+	// pods, by namespace/name, with the instance that they were told to wait for.
+	pods map[string]string
 	// bought is why instances were launched, by id, and at when.
 	bought   map[string]bought
 	returned map[string]bool // nodes, by UID
@@ -47,6 +48,7 @@ type decided struct {
 type bought struct {
 	at   time.Time
 	note string
+	told bool // its Node was
 }
 
 type toldSize struct {
@@ -55,7 +57,7 @@ type toldSize struct {
 }
 
 func newDecided() decided {
-	return decided{pods: map[string]time.Time{}, bought: map[string]bought{}, returned: map[string]bool{}, sizes: map[string]toldSize{}}
+	return decided{pods: map[string]string{}, bought: map[string]bought{}, returned: map[string]bool{}, sizes: map[string]toldSize{}}
 }
 
 // eventf tells one object; the note is cut to what the API server takes.
@@ -70,65 +72,50 @@ func (l *Loop) eventf(of runtime.Object, reason, action, format string, args ...
 	l.events.Eventf(of, nil, corev1.EventTypeNormal, reason, action, "%s", text)
 }
 
-// tellObjects puts Events on the pods that something was bought for, on nodes that came of it or are returned, and on Balloons
-// whose size changed.
+// tellObjects puts Events on nodes that were bought or are returned, and on Balloons whose size changed.
 func (l *Loop) tellObjects(now time.Time, world observe.World, p plan.Plan, out act.Outcome, sizes []size) {
-	l.tellPods(now, world.Snapshot.Pods, p.Launches, out)
-	l.tellNodes(now, world.Snapshot, p)
+	l.noteLaunches(now, p.Launches, out)
+	l.tellNodes(world.Snapshot, p)
 	l.tellSizes(now, sizes)
 }
 
-// tellPods says which launch is for a pod, once for each pod: it may be some other group's the second time, which its node says.
-func (l *Loop) tellPods(now time.Time, pods []*corev1.Pod, launches []plan.Launch, out act.Outcome) {
-	byKey := map[string]*corev1.Pod{}
-	if len(launches) > 0 {
-		for _, p := range pods {
-			byKey[p.Namespace+"/"+p.Name] = p
-		}
-	}
-	told := 0
+// noteLaunches keeps why instances were bought.
+func (l *Loop) noteLaunches(now time.Time, launches []plan.Launch, out act.Outcome) {
 	for _, launch := range launches {
-		got := out.Launched[launch.Group]
-		if len(got) == 0 && len(out.Raised[launch.Group]) == 0 {
-			continue
-		}
-		for _, i := range got {
-			l.decided.bought[i.ID] = bought{now, fmt.Sprintf("bought in group %s: %s%s", launch.Group, launch.Reason, rejectedBy(launch.Rejected))}
-		}
-		for _, key := range launch.For {
-			p := byKey[key]
-			if p == nil || told >= mostPodEvents || !l.decided.pods[string(p.UID)].IsZero() {
-				continue
-			}
-			told++
-			l.decided.pods[string(p.UID)] = now
-			l.eventf(p, nodeBoughtForPod, "Buying", "no node has room for it; %s for it and %d more pods: %s%s", instancesOf(launch, got), launch.Pods-1, marketOf(launch), rejectedBy(launch.Rejected))
+		for _, i := range out.Launched[launch.Group] {
+			l.decided.bought[i.ID] = bought{at: now, note: fmt.Sprintf("bought in group %s, %s in %s: %s%s", launch.Group, launch.Market, launch.Zone, launch.Reason, rejectedBy(launch.Rejected))}
 		}
 	}
-	for uid, at := range l.decided.pods {
-		if now.Sub(at) > boughtKept {
-			delete(l.decided.pods, uid)
+	for id, b := range l.decided.bought {
+		if now.Sub(b.at) > boughtKept {
+			delete(l.decided.bought, id)
 		}
 	}
 }
 
-func marketOf(l plan.Launch) string {
-	return fmt.Sprintf("%s in %s, group %s", l.Market, l.Zone, l.Group)
-}
-
-func instancesOf(l plan.Launch, got []nodegroups.Instance) string {
-	if len(got) == 0 {
-		return fmt.Sprintf("group %s was raised by %d", l.Group, l.Count)
+// tellWaiting says which instance a pod waits for, once for each: of a plan's many, the first by name.
+func (l *Loop) tellWaiting(pods []*corev1.Pod, waits waiting) {
+	byKey := map[string]*corev1.Pod{}
+	for _, p := range pods {
+		if key := p.Namespace + "/" + p.Name; waits[key].on != "" && l.decided.pods[key] == "" {
+			byKey[key] = p
+		}
 	}
-	var ids []string
-	for _, i := range got[:min(len(got), 3)] {
-		ids = append(ids, i.ID)
+	keys := slices.Sorted(maps.Keys(byKey))
+	for _, key := range keys[:min(len(keys), mostPodEvents)] {
+		on := waits[key].on
+		l.decided.pods[key] = on
+		note := "bought before this scaler began, or by its group"
+		if b, ok := l.decided.bought[on]; ok {
+			note = b.note
+		}
+		l.eventf(byKey[key], waitsForNode, "Waiting", "no node that is up has room for it: it is to run on instance %s, which boots; %s", on, note)
 	}
-	text := strings.Join(ids, ", ")
-	if more := len(got) - len(ids); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+	for key := range l.decided.pods {
+		if _, still := waits[key]; !still {
+			delete(l.decided.pods, key)
+		}
 	}
-	return text + " launched"
 }
 
 func rejectedBy(all []plan.Alternative) string {
@@ -139,7 +126,7 @@ func rejectedBy(all []plan.Alternative) string {
 }
 
 // tellNodes says of a node that has come why it was bought, and of one that is being emptied why it goes.
-func (l *Loop) tellNodes(now time.Time, s plan.Snapshot, p plan.Plan) {
+func (l *Loop) tellNodes(s plan.Snapshot, p plan.Plan) {
 	why := map[string]string{}
 	for _, list := range [][]plan.Termination{p.Terminations, p.Lost, p.Replacements} {
 		for _, t := range list {
@@ -155,8 +142,11 @@ func (l *Loop) tellNodes(now time.Time, s plan.Snapshot, p plan.Plan) {
 		uid, id := string(n.UID), n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]
 		there[uid] = true
 		if b, ok := l.decided.bought[id]; ok {
-			delete(l.decided.bought, id)
-			l.eventf(n, boughtFor, "Buying", "%s", b.note)
+			if !b.told {
+				b.told = true
+				l.decided.bought[id] = b
+				l.eventf(n, boughtFor, "Buying", "%s", b.note)
+			}
 		}
 		if reason, known := why[n.Name]; known && draining[n.Name] && !l.decided.returned[uid] {
 			l.decided.returned[uid] = true
@@ -169,11 +159,6 @@ func (l *Loop) tellNodes(now time.Time, s plan.Snapshot, p plan.Plan) {
 	for uid := range l.decided.returned {
 		if !there[uid] {
 			delete(l.decided.returned, uid)
-		}
-	}
-	for id, b := range l.decided.bought {
-		if now.Sub(b.at) > boughtKept {
-			delete(l.decided.bought, id)
 		}
 	}
 }

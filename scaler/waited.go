@@ -15,16 +15,41 @@ import (
 	"swell/scaler/plan"
 )
 
-// waiting are the pods that wait for a node, by namespace/name, with when they were made, model time.
-type waiting map[string]time.Time
+// waiting are the pods that wait for a node, by namespace/name.
+type waiting map[string]wait
 
-// waited records the pods that found a place for which they had waited, an entry for each node, and sees which wait now.
+type wait struct {
+	since time.Time // when it was made; model time
+	// on is the instance that it is to run on, which boots; empty is that none is known.
+	on string
+}
+
+// waited records which pods wait for an instance that boots, and those that found a place for which they had waited: an entry for
+// each instance and node.
 func (l *Loop) waited(world observe.World, p plan.Plan) {
 	placed, still := l.waits.take(world, p, l.clock.At)
+	awaited := map[string][]string{}
+	for pod, w := range still {
+		if w.on != "" && l.waits[pod].on != w.on {
+			awaited[w.on] = append(awaited[w.on], pod)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(awaited)) {
+		pods := awaited[id]
+		slices.Sort(pods)
+		l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: "awaited", Object: id, Count: len(pods), Pods: pods[:min(len(pods), ledger.MostPods)]})
+	}
+	l.tellWaiting(world.Snapshot.Pods, still)
+	instances := map[string][]string{}
+	if len(placed) > 0 {
+		for _, n := range world.Snapshot.Nodes {
+			instances[n.Name] = []string{n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]}
+		}
+	}
 	for _, node := range slices.Sorted(maps.Keys(placed)) {
 		pods := placed[node]
 		slices.SortFunc(pods, func(a, b ledger.PodWait) int { return strings.Compare(a.Pod, b.Pod) })
-		l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: "placed", Object: node, Count: len(pods), Placed: pods[:min(len(pods), ledger.MostPods)]})
+		l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: "placed", Object: node, Instances: instances[node], Count: len(pods), Placed: pods[:min(len(pods), ledger.MostPods)]})
 	}
 	l.waits = still
 }
@@ -39,19 +64,23 @@ func (w waiting) take(world observe.World, p plan.Plan, at func(time.Time) time.
 	}
 	for _, pod := range world.Snapshot.Pods {
 		key := pod.Namespace + "/" + pod.Name
-		since, before := w[key]
+		had, before := w[key]
 		switch {
 		case pod.Labels[v1alpha1.BalloonLabel] != "":
 		case pod.Spec.NodeName == "":
 			if before || !up[p.Placed[key]] {
-				still[key] = at(pod.CreationTimestamp.Time)
+				on, boots := strings.CutPrefix(p.Placed[key], plan.BootingName)
+				if !boots { // it may be planned elsewhere for a moment
+					on = had.on
+				}
+				still[key] = wait{at(pod.CreationTimestamp.Time), on}
 			}
 		case before:
 			bound := at(pod.CreationTimestamp.Time)
 			if t, ok := learned.PodSince(pod, corev1.PodScheduled); ok {
 				bound = at(t)
 			}
-			placed[pod.Spec.NodeName] = append(placed[pod.Spec.NodeName], ledger.PodWait{Pod: key, Since: since, At: bound})
+			placed[pod.Spec.NodeName] = append(placed[pod.Spec.NodeName], ledger.PodWait{Pod: key, Since: had.since, At: bound})
 		}
 	}
 	return placed, still

@@ -30,14 +30,14 @@ func TestPodsThatWaitedForANodeAreRecordedOnce(t *testing.T) {
 		return observe.World{Snapshot: plan.Snapshot{Pods: pods, Nodes: []*corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "up"}}, {ObjectMeta: metav1.ObjectMeta{Name: "new"}}}}}
 	}
 	same := func(at time.Time) time.Time { return at }
-	p := plan.Plan{Placed: map[string]string{"shop/waits": "spot-a#1", "shop/quick": "up"}}
+	p := plan.Plan{Placed: map[string]string{"shop/waits": plan.BootingName + "i-1", "shop/quick": "up"}}
 	placed, w := waiting{}.take(world(pod("waits", "", false), pod("nowhere", "", false), pod("quick", "", false), pod("balloon", "", true)), p, same)
 	if len(placed) != 0 || len(w) != 2 {
 		t.Fatalf("%v wait and %v are placed: want waits and nowhere to wait", w, placed)
 	}
 	p.Placed["shop/waits"] = "new" // it is up, and the scheduler has not bound the pod yet
 	placed, w = w.take(world(pod("waits", "", false), pod("quick", "up", false)), p, same)
-	if len(placed) != 0 || len(w) != 1 {
+	if len(placed) != 0 || len(w) != 1 || w["shop/waits"].on != "i-1" {
 		t.Fatalf("%v wait and %v are placed: want waits alone; nowhere is gone", w, placed)
 	}
 	placed, w = w.take(world(pod("waits", "new", false)), p, same)

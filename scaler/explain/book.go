@@ -95,6 +95,9 @@ func (b *Book) note(e *ledger.Entry) {
 	if n := e.Notice; n != nil && n.Node != "" && b.byNode[n.Node] == "" {
 		b.byNode[n.Node] = n.Instance
 	}
+	if e.Action == "placed" && len(e.Instances) == 1 && b.byNode[e.Object] == "" {
+		b.byNode[e.Object] = e.Instances[0]
+	}
 	if e.Action == "would-return" && e.Node != "" && b.byNode[e.Node] == "" {
 		b.byNode[e.Node] = e.Object
 	}
@@ -150,14 +153,13 @@ func (b *Book) Find(name string) []Object {
 			add(Pod, e.Object)
 		case "launch":
 			add(Group, e.Object)
-			for _, p := range e.Pods {
-				add(Pod, p)
-			}
+			b.findPods(&e.Entry, add)
+		case "awaited":
+			add(Instance, e.Object)
+			b.findPods(&e.Entry, add)
 		case "placed":
 			add(Node, e.Object)
-			for _, p := range e.Placed {
-				add(Pod, p.Pod)
-			}
+			b.findPods(&e.Entry, add)
 		case "kept", "drain":
 			add(Node, e.Object)
 		case "terminate", "complete-lifecycle":
@@ -176,6 +178,20 @@ func (b *Book) Find(name string) []Object {
 	}
 	slices.SortFunc(out, func(x, y Object) int { return cmp.Compare(x.Kind, y.Kind) })
 	return out
+}
+
+func (b *Book) findPods(e *ledger.Entry, add func(kind, of string)) {
+	for _, p := range e.Pods {
+		add(Pod, p)
+	}
+	for _, p := range e.Placed {
+		add(Pod, p.Pod)
+	}
+	if e.Inputs != nil {
+		for _, p := range e.Inputs.Names {
+			add(Pod, p)
+		}
+	}
 }
 
 func (b *Book) findParts(e *ledger.Entry, add func(kind, of string)) {
@@ -222,12 +238,10 @@ func (b *Book) Known(kind string) []string {
 	for i := range b.deeds {
 		e := &b.deeds[i].Entry
 		b.findParts(e, add)
+		b.findPods(e, add)
 		switch e.Action {
 		case "launch":
 			add(Group, e.Object)
-			for _, p := range e.Pods {
-				add(Pod, p)
-			}
 		case "unplaced":
 			add(Pod, e.Object)
 		case "drain", "kept", "placed":

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ func (b *Book) pod(s *Story) {
 	var launches []*deed
 	var unplaced *ledger.Entry
 	var placed *ledger.PodWait
-	var node string
+	var node, on string
 	named := 0
 	for i := range b.deeds {
 		d := &b.deeds[i]
@@ -24,6 +25,9 @@ func (b *Book) pod(s *Story) {
 			s.Add(b.event(d, "group "+d.Object))
 		case d.Action == "launch" && d.Count > 0 && len(d.Pods) >= ledger.MostPods:
 			named++
+		case d.Action == "awaited" && slices.Contains(d.Pods, s.Name):
+			on = d.Object
+			s.Add(Event{At: d.Model, What: "waits for instance " + on + ", which boots", Source: ledgerSource})
 		case d.Action == "placed":
 			for k := range d.Placed {
 				if w := &d.Placed[k]; w.Pod == s.Name {
@@ -42,22 +46,26 @@ func (b *Book) pod(s *Story) {
 			s.Add(b.event(d, "node "+d.Object))
 		}
 	}
-	told := map[string]bool{}
+	told, bought := map[string]bool{}, false
 	for _, l := range launches {
 		for _, id := range b.gave(l) {
 			told[id] = true
 			s.Add(b.steps(id, "instance "+id)...)
 		}
 	}
-	if id := b.byNode[node]; id != "" && !told[id] {
+	if id := cmp.Or(b.byNode[node], on); id != "" && !told[id] {
 		s.Add(b.steps(id, "instance "+id)...)
 		if l := b.launch(id); l != nil {
 			s.Add(b.event(l, "group "+l.Object))
-			s.Answer = append(s.Answer, fmt.Sprintf("Its node was bought at %s, by a launch that does not name this pod: %s.", clock(l.Model), l.Reason))
+			s.Answer = append(s.Answer, fmt.Sprintf("Instance %s, on which it has its place, was bought at %s by a launch that does not name this pod: %s%s.", id, clock(l.Model), l.Reason, b.came(l, node)))
+			bought = true
 		}
 	}
+	if len(launches) > 0 || bought {
+		named = 0
+	}
 	b.answerPod(s, launches, unplaced, placed, node)
-	if named > 0 && len(launches) == 0 {
+	if named > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("launches for so many pods that not all are named: %d; one of them may be for this pod", named))
 	}
 }
@@ -91,8 +99,7 @@ func (b *Book) came(l *deed, on string) string {
 	for _, id := range b.gave(l) {
 		in := b.instances[id]
 		switch {
-		case in == nil:
-			parts = append(parts, id)
+		case in == nil: // no record of it is there
 		case on != "" && in.Node != on:
 		case in.ReadyAt != nil:
 			parts = append(parts, fmt.Sprintf("%s was Ready as node %s %s after its launch", id, in.Node, brief(in.ReadyAt.Sub(in.LaunchedAt))))

@@ -48,34 +48,51 @@ func (r *round) virtualRooms() []VirtualRoom {
 
 // launches adds up the purchases by group.
 func (r *round) launches() []Launch {
-	byGroup, pods := map[*group][]purchase{}, map[int][]string{}
-	for n, index := range r.at {
-		if n.balloon == nil && !n.promised {
-			pods[index] = append(pods[index], n.pod.Key())
-		}
-	}
+	byGroup := map[*group][]purchase{}
 	for _, b := range r.bought {
 		byGroup[b.group] = append(byGroup[b.group], b)
 	}
 	var out []Launch
+	on := r.podsOnBought()
 	for _, g := range r.w.groups {
 		all := byGroup[g]
 		if len(all) == 0 {
 			continue
 		}
-		l := Launch{Group: g.Name, Pool: g.Pool, Zone: g.Zone, Market: g.Market, Count: len(all), Rejected: all[0].rejected}
+		l := Launch{Group: g.Name, Pool: g.Pool, Zone: g.Zone, Market: g.Market, Count: len(all), Rejected: all[0].rejected, HourlyPrice: g.HourlyPrice, PodNames: on[g]}
 		var floors []string
 		for _, b := range all {
 			l.Pods += r.load[b.node].pods
 			l.Balloons += r.load[b.node].balloons
-			l.For = append(l.For, pods[b.node]...)
 			if b.floor != "" && !slices.Contains(floors, b.floor) {
 				floors = append(floors, b.floor)
 			}
 		}
-		slices.Sort(l.For)
 		l.Reason = launchReason(l, floors)
 		out = append(out, l)
+	}
+	return out
+}
+
+// namesShown are how many pods a launch names.
+const namesShown = 5
+
+// podsOnBought are the first pods by name that have their place on bought nodes of each group.
+func (r *round) podsOnBought() map[*group][]string {
+	of := map[int]*group{}
+	for _, b := range r.bought {
+		of[b.node] = b.group
+	}
+	out := map[*group][]string{}
+	for n, index := range r.at {
+		if g := of[index]; g != nil && n.balloon == nil {
+			out[g] = append(out[g], n.pod.Key())
+		}
+	}
+	for g, names := range out {
+		slices.Sort(names)
+		names = slices.Compact(names)
+		out[g] = names[:min(namesShown, len(names))]
 	}
 	return out
 }
