@@ -205,8 +205,8 @@ type Launch struct {
 	Zone        string
 	Market      nodegroups.Market
 	Count       int
-	Pods        int      // pods that need it, balloons not counted
-	Balloons    int      // balloons that need it
+	Pods        int    // pods that need it, balloons not counted
+	Balloons    int    // balloons that need it
 	Reason      string // in words, with numbers
 	Rejected    []Alternative
 }
