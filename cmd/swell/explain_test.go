@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,21 @@ func TestWhatCannotBeExplained(t *testing.T) {
 			if code, _, stderr := swell(t, append([]string{command}, c.args...)...); code != c.code || !strings.Contains(stderr, c.says) {
 				t.Errorf("%s, %s: code %d, %s; want %d and %q", name, command, code, stderr, c.code, c.says)
 			}
+		}
+	}
+}
+
+// TestTheWhyPageShowsWhatIsPrinted runs the commands of the page on the ledger that stands with the tests.
+func TestTheWhyPageShowsWhatIsPrinted(t *testing.T) {
+	alone(t)
+	shown := regexp.MustCompile("(?s)```\n\\$ swell ([^\n]*)\n(.*?)```").FindAllStringSubmatch(pages(t)["../../docs/why.md"], -1)
+	if len(shown) != 4 {
+		t.Fatalf("%d commands", len(shown))
+	}
+	t.Chdir("../..")
+	for _, m := range shown {
+		if code, stdout, stderr := swell(t, strings.Fields(m[1])...); code != 0 || stdout != m[2] {
+			t.Errorf("swell %s: exit %d: %s\n%s", m[1], code, stderr, stdout)
 		}
 	}
 }

@@ -52,8 +52,8 @@ func instance(clock string, in ledger.Instance) ledger.Entry {
 }
 
 func sizing(clock string, total int, demand, upper *float64, why string) ledger.Entry {
-	return line(clock, ledger.Entry{Phase: ledger.Note, Action: "size", Object: "shop/web", Sizing: &ledger.Sizing{Balloon: "shop/web", Workload: "Deployment/web", Demand: demand, Running: 24,
-		Point: upper, Upper: upper, Lead: 145, Tau: 0.97, Share: 1, Chunk: 2.5, Zones: map[string]int{"1a": (total + 1) / 2, "1c": total / 2}, Total: total, Why: why, Output: "Pods", Mode: "Enforce"}})
+	return line(clock, ledger.Entry{Phase: ledger.Note, Action: "size", Object: "shop/web", Sizing: &ledger.Sizing{Balloon: "shop/web", Workload: "Deployment/web", Demand: demand, Running: int(*demand),
+		Point: of(*upper - 4), Upper: upper, Lead: 145, Tau: 0.97, Share: 1, Chunk: 2.5, Zones: map[string]int{"1a": (total + 1) / 2, "1c": total / 2}, Total: total, Why: why, Output: "Pods", Mode: "Enforce"}})
 }
 
 func policy(clock string, generation int64, spec string) ledger.Entry {
@@ -135,6 +135,27 @@ func TestTimelines(t *testing.T) {
 	}
 }
 
+// The morning stands beside the timelines as a ledger's lines, so that anybody can ask it.
+func TestTheMorningIsKept(t *testing.T) {
+	var lines []byte
+	for _, e := range morning() {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	path := filepath.Join("testdata", "morning.jsonl")
+	if *update {
+		if err := os.WriteFile(path, lines, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept, err := os.ReadFile(path); err != nil || string(kept) != string(lines) {
+		t.Errorf("%s is not the morning of this test: rewrite it with -update (%v)", path, err)
+	}
+}
+
 // The order in which lines are read, as from two files, changes nothing.
 func TestTheOrderOfFilesDoesNotMatter(t *testing.T) {
 	all := morning()
@@ -155,7 +176,7 @@ func TestWhatWasKnownAtATime(t *testing.T) {
 		t.Error(text)
 	}
 	group := strings.Join(book.Story(Object{Group, "spot-a"}).Answer, "\n")
-	if !strings.Contains(group, "not asked again before 2026-11-23 08:46:32") {
+	if !strings.Contains(group, "not asked for again before 2026-11-23 08:46:32") {
 		t.Error(group)
 	}
 	pool := strings.Join(book.Story(Object{Pool, "general"}).Answer, "\n")
@@ -163,7 +184,7 @@ func TestWhatWasKnownAtATime(t *testing.T) {
 		t.Error(pool)
 	}
 	later := strings.Join(NewBook(morning(), time.Time{}).Story(Object{Group, "spot-a"}).Answer, "\n")
-	if !strings.Contains(later, "it may be asked again since") {
+	if !strings.Contains(later, "it may be asked for again since") {
 		t.Error(later)
 	}
 }
