@@ -35,7 +35,7 @@ var layers = []layer{
 		"the chart is files"},
 	{"PURE", []string{"metrics/lag", "scaler/forecast", "scaler/schedule", "scaler/pack", "scaler/plan", "scaler/replay", "scaler/shadow", "scaler/learned", "scaler/notify", "scaler/guardrail", "nodegroups/learn"}, []string{"DATA"},
 		"a decision that reads the clock, the network or a random source cannot be replayed, explained or tested by its input"},
-	{"I/O", []string{"metrics", "scaler/observe", "scaler/history", "scaler/act", "scaler/ledger", "scaler/byhand", "scaler/guard", "scaler/handover", "scaler/notices", "scaler/uninstall", "scaler/ui", "scaler/webhook", "nodegroups/aws", "balloon/apply"}, []string{"PURE", "DATA"},
+	{"I/O", []string{"metrics", "scaler/observe", "scaler/history", "scaler/act", "scaler/ledger", "scaler/record", "scaler/byhand", "scaler/guard", "scaler/handover", "scaler/notices", "scaler/uninstall", "scaler/ui", "scaler/webhook", "nodegroups/aws", "balloon/apply"}, []string{"PURE", "DATA"},
 		"the edges call the decisions, never the other way round"},
 	{"PURE", []string{"balloon"}, []string{"DATA"},
 		"balloon sizes are arithmetic on a forecast"},

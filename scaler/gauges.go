@@ -62,6 +62,7 @@ func RegisterMetrics() {
 	registerDemand()
 	registerGauges()
 	registerOthers()
+	registerNotices()
 }
 
 type gaugeCollector struct{}

@@ -25,6 +25,7 @@ import (
 	"swell/scaler/notices"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
+	"swell/scaler/record"
 	"swell/scaler/schedule"
 )
 
@@ -105,6 +106,8 @@ type Loop struct {
 	shadows   shadows
 	aheads    map[string]*ahead // of Balloons, for the page
 	telling   *telling
+	rails     rails
+	recorder  *recorder
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -152,7 +155,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, decided: newDecided(), written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
-		prometheus: o.Prometheus, jobs: newJobs(),
+		prometheus: o.Prometheus, jobs: newJobs(), rails: newRails(),
 	}
 	loop.notices = loop.newNotices()
 	loop.telling = newTelling(o.Config, loop)
@@ -253,9 +256,13 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Replaced: l.groups.Replaced, Ending: l.groups.Ending,
+	l.recorder = l.newRecorder(now)
+	returned, replaced := l.recorder.both(record.Returned, l.groups.Returned), l.recorder.both(record.Replaced, l.groups.Replaced)
+	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: returned, Replaced: replaced, Ending: l.groups.Ending,
 		Drains: l.options.Drains, Log: l.options.Log})
+	beginRecords := l.followAnchor(ctx)
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
+	beginRecords()
 	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
 		l.groups.Launched(late.At, late.Launched)
 		l.groups.Raised(late.At, late.Raised)
@@ -274,6 +281,9 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	l.readHands(ctx)
 	l.readOthers(ctx)
 	l.loadBoots(ctx, now)
+	if err := l.loadRails(ctx); err != nil {
+		return err
+	}
 	world, err := observe.Read(ctx, l.client, l.groups, &l.owed, now)
 	if err != nil {
 		return err
@@ -305,6 +315,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	policies := l.watchedPolicies(&world)
 	l.onlyObserve(&world)
 	world.Snapshot.Draining = l.actor.Draining()
 	policy, problems, waits := l.policy(ctx, now, &world)
@@ -316,7 +327,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	policy.JoinWithinOf = l.known.JoinWithin(world.Snapshot.Groups)
 	p := l.makePlan(now, &world, policy)
 	fillVirtual(sizes, p.Virtual)
-	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.telling.problems()...)
+	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.standing()...)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
 	l.waited(world, p)
@@ -338,8 +349,10 @@ func (l *Loop) Tick(ctx context.Context) error {
 	if len(out.Unavailable) > 0 {
 		l.Kick()
 	}
+	l.guardPolicies(ctx, now, &world, policies)
 	l.writeStatus(ctx, now, world, sizes, p, policy)
 	l.publish(now, world, sizes, p, policy)
+	l.recordWorld(ctx, now, world, policy, sizes)
 	return errors.Join(out.Errors...)
 }
 
@@ -347,6 +360,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 func (l *Loop) note(out act.Outcome) {
 	l.groups.Launched(l.clock.Now(), out.Launched)
 	l.groups.Raised(l.clock.Now(), out.Raised)
+	l.recordAnswers(l.clock.Now(), out)
 	l.groups.Asked(l.actor.Open())
 	l.boots.news(l.known.Launched(l.clock.Now(), l.groups.List(), out.Launched, out.Unavailable))
 }

@@ -116,12 +116,12 @@ func (a *ahead) look(now time.Time, z size) {
 		return
 	}
 	a.at, a.forecast, a.why = now, nil, z.answer.Reason
-	if z.demand != nil {
-		a.past = append([]ui.Past(nil), a.past...)
-		for len(a.past) > 0 && now.Sub(a.past[0].At) > rememberPast {
-			a.past = a.past[1:]
-		}
-		a.past = append(a.past, ui.Past{At: now, Demand: *z.demand})
+	a.past = append([]ui.Past(nil), a.past...)
+	for len(a.past) > 0 && now.Sub(a.past[0].At) > rememberPast {
+		a.past = a.past[1:]
+	}
+	if !z.unsized {
+		a.past = append(a.past, ui.Past{At: now, Running: z.running, Demand: z.demand})
 	}
 	if z.memory == nil || z.memory.history == nil || !z.answer.Ready {
 		return

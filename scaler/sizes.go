@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/api/v1alpha1"
@@ -43,6 +44,9 @@ type size struct {
 	// virtual is how many virtual balloons have a place, by zone.
 	virtual map[string]int
 	memory  *workload // nil before the first sample
+	// in is what was decided on, and pod what one of the workload's pods asks for; nil is that nothing was.
+	in  balloon.Input
+	pod corev1.ResourceList
 }
 
 // sizeBalloons decides how many balloons are wanted and puts them into the snapshot. Where that cannot be decided, those
@@ -143,6 +147,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		in.Running = n
 		s.decision, s.patient = notYet(s.decision, in, n-target.Replicas), fell
 	}
+	s.in, s.pod = in, requests
 	s.bounds()
 	s.sayInWhy()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"swell/api/config"
+	"swell/api/version"
 	"swell/scaler/ledger"
 	"swell/scaler/notify"
 	"swell/scaler/observe"
@@ -62,7 +63,7 @@ func newTelling(c config.Scaler, l *Loop) *telling {
 			Address: func() (string, error) { return webhookAddress(c.Notify) },
 			Render:  func(m notify.Message) ([]byte, error) { return m.Slack(c.ClusterName, c.Notify.PageURL) },
 			Count:   func(outcome string) { noticesTold.WithLabelValues(outcome).Inc() },
-			Log:     l.options.Log, Agent: "swell-scaler",
+			Log:     l.options.Log, Agent: version.Get().Agent("swell-scaler"),
 		})
 	}
 	return t
@@ -130,6 +131,9 @@ func (t *telling) problems() []plan.Problem {
 	what, mend, _ := strings.Cut(t.sender.Problem(), "; ")
 	return []plan.Problem{{Object: "webhook", What: what, Mend: cmp.Or(mend, "it is tried again with the next message")}}
 }
+
+// standing are the problems of what runs beside plans.
+func (l *Loop) standing() []plan.Problem { return append(l.telling.problems(), l.rails.problems...) }
 
 // tellPeople tells of a plan's problems and of what was done since the last.
 func (l *Loop) tellPeople(ctx context.Context, now time.Time, world *observe.World, p plan.Plan) {

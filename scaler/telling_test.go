@@ -1,7 +1,9 @@
 package scaler_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,6 +60,11 @@ func (h *hook) texts() string {
 
 func (h *hook) options(every time.Duration) config.Notify {
 	return config.Notify{WebhookFile: h.file, MinSeverity: "Info", Every: metav1.Duration{Duration: every}, PageURL: "https://swell.example/page"}
+}
+
+// tells says whether a webhook was told a text.
+func (w world) tells(h *hook, text string) func(context.Context) (bool, error) {
+	return func(context.Context) (bool, error) { return strings.Contains(h.texts(), text), errors.New(h.texts()) }
 }
 
 // eventsOn are the Events with a reason on an object.

@@ -25,8 +25,9 @@ type Scaler struct {
 	Schedulers []string `json:"schedulers,omitempty"`
 	// Mode Observe plans everything and changes nothing, whatever Balloons and CapacityPools say; Enforce by default.
 	Mode v1alpha1.Mode `json:"mode,omitempty"`
-	// LedgerDir is where decisions are recorded as JSON lines.
-	LedgerDir string `json:"ledgerDir"`
+	// LedgerDir is where decisions are recorded as JSON lines; Ledger says more of it, and may name it instead.
+	LedgerDir string `json:"ledgerDir,omitempty"`
+	Ledger    Ledger `json:"ledger,omitzero"`
 	// LeaderElection is on when a namespace is given. Its times are machine time.
 	LeaderElection LeaderElection `json:"leaderElection,omitempty"`
 	Observe        Observe        `json:"observe,omitempty"`
@@ -129,6 +130,7 @@ func (c *Scaler) setDefaults() {
 	c.History.setDefaults()
 	c.Notify.setDefaults()
 	c.GuardRails.setDefaults()
+	c.setLedgerDefaults()
 }
 
 // Validate reports every field that cannot be used, with the mend.
@@ -141,9 +143,7 @@ func (c Scaler) Validate() error {
 	if c.Mode != "" && c.Mode != v1alpha1.Enforce && c.Mode != v1alpha1.Observe {
 		say("mode is %q: give Enforce or Observe", c.Mode)
 	}
-	if c.LedgerDir == "" {
-		say("ledgerDir is empty: give a folder that the scaler may write to")
-	}
+	c.validateLedger(say)
 	for name, p := range c.Prices {
 		if p.OnDemand < 0 || p.Spot < 0 {
 			say("prices.%s is below zero: give the price of an instance an hour", name)

@@ -86,6 +86,11 @@ func TestLoadScalerNamesFileFieldAndMend(t *testing.T) {
 		"maxAge too small":     {least + "observe: {awsEvery: 30s, maxAge: 20s}", "observe.maxAge is 20s", "observe.awsEvery"},
 		"history file":         {least + "history: {files: [{namespace: shop, balloon: web, file: a}, {namespace: shop}]}", "history.files[1]", "give namespace, balloon and file"},
 		"time zone":            {least + "history: {timeZone: Asia/Toky}", "history.timeZone", "Asia/Tokyo"},
+		"severity":             {least + "notify: {minSeverity: warning}", "notify.minSeverity", "Info, Warning or Critical"},
+		"two webhooks":         {least + "notify: {webhookFile: /a, webhookEnv: B}", "notify.webhookFile and notify.webhookEnv", "one of the two"},
+		"notify.every":         {least + "notify: {every: -1s}", "notify.every is -1s", "above zero"},
+		"no page":              {least + "notify: {pageURL: swell.example}", "notify.pageURL", "https://"},
+		"guard rails":          {least + "guardRails: {mode: On}", "guardRails.mode", "Enforce or Observe"},
 		"clock":                {least + "clock: {speed: 10}", "clock.speed", "clock.real and clock.model"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +105,16 @@ func TestLoadScalerNamesFileFieldAndMend(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A webhook's address is a secret: one that stands in the configuration by mistake is not repeated.
+func TestAWebhooksAddressIsNotRepeated(t *testing.T) {
+	for _, field := range []string{"webhookFile", "webhookEnv"} {
+		_, err := LoadScaler(writeFile(t, least+"notify: {"+field+": \"https://hooks.slack.com/services/T0/B0/canary\"}"))
+		if err == nil || !strings.Contains(err.Error(), "notify."+field+" is an address") || strings.Contains(err.Error(), "canary") {
+			t.Error(err)
+		}
 	}
 }
 

@@ -114,7 +114,7 @@ func (m *maker) begin() {
 		w := &m.workloads[i]
 		p := pools[w.pool]
 		room := float64(m.Peak) * p.size * p.cores * 0.72 // of the pool's peak that pods ask for
-		w.pods = math.Max(2, w.pods/share[w.pool]*room)
+		w.pods = math.Max(6, w.pods/share[w.pool]*room)
 		if !w.balloon {
 			continue
 		}
@@ -144,7 +144,7 @@ func (m *maker) step(t time.Time) {
 	asked, held := map[string]ledger.Resources{}, map[string]ledger.Resources{}
 	running, room := make([]float64, len(m.workloads)), make([]float64, len(m.workloads))
 	for i, w := range m.workloads {
-		running[i] = math.Round(w.demand(t) * (1 + 0.03*m.random.NormFloat64()))
+		running[i] = math.Round(w.demand(t) * (1 + 0.015*m.random.NormFloat64()))
 		if w.balloon {
 			room[i] = m.size(t, w, running[i])
 		}
@@ -165,7 +165,7 @@ func plus(r ledger.Resources, w workload, pods float64) ledger.Resources {
 }
 
 const (
-	leadSeconds = 210
+	leadSeconds = 420
 	chunk       = 2.5
 )
 
@@ -173,7 +173,7 @@ const (
 func (m *maker) size(t time.Time, w workload, now float64) float64 {
 	then := w.demand(t.Add(leadSeconds * time.Second))
 	point := then * (1 + 0.02*m.random.NormFloat64())
-	upper := point * 1.09
+	upper := point * 1.12
 	total := max(0, int(math.Ceil((upper-now)/chunk)))
 	s := ledger.Sizing{Balloon: w.namespace + "/" + w.name, Workload: "Deployment/" + w.name, Demand: &now, Running: int(now), Point: &point, Upper: &upper, Lead: leadSeconds,
 		Tau: 0.99, Share: 1, Chunk: chunk, Pod: ledger.Resources{Cores: w.cores, Memory: w.memory}, Zones: map[string]int{}, Total: total, Why: "forecast", Output: "Pods", Mode: "Enforce"}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -21,17 +22,32 @@ import (
 
 	"swell/api/config"
 	"swell/api/v1alpha1"
+	"swell/api/version"
 	"swell/scaler"
 	"swell/scaler/history/backfill"
 	"swell/scaler/ledger"
 )
+
+const program = "swell-scaler"
+
+// buildInfo tells which build this is.
+func buildInfo() prometheus.Collector {
+	b := version.Get()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_build_info", Help: "1, with the build of the program.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go}}, func() float64 { return 1 })
+}
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	slog.SetDefault(log)
 	ctrllog.SetLogger(logr.FromSlogHandler(log.Handler()))
 	path := flag.String("config", "", "path of the configuration file")
+	asked := flag.Bool("version", false, "print the version and end")
 	flag.Parse() // --kubeconfig is controller-runtime's
+	if *asked {
+		fmt.Println(version.Get().Line(program))
+		return
+	}
 	if flag.NArg() > 0 {
 		log.Error("swell-scaler", "error", fmt.Sprintf("unknown argument %q; the configuration is given with --config", flag.Arg(0)))
 		os.Exit(2)
@@ -57,10 +73,12 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 		return err
 	}
 	cloud.expose(metrics.Registry)
+	metrics.Registry.MustRegister(buildInfo())
 	rest, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w; give --kubeconfig or run in a pod", err)
 	}
+	rest.UserAgent = version.Get().Agent(program)
 	rest.QPS, rest.Burst = usualRate, 2*usualRate
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {

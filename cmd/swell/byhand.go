@@ -57,6 +57,7 @@ func unfreezeCommand() *cobra.Command {
 	var f handFlags
 	c := &cobra.Command{
 		Use: "unfreeze [POOL | --all]", Short: "End a freeze that was made by command", Args: atMostOne("POOL"),
+		Long:    "End a freeze that was made by command, of one pool or of all. One that stands in Git is in spec.freeze of the CapacityPool and stays.",
 		Example: "  swell unfreeze general\n  swell unfreeze --all",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := f.pool(cmd, args)
@@ -105,6 +106,7 @@ func releaseCommand() *cobra.Command {
 	var f handFlags
 	c := &cobra.Command{
 		Use: "release POOL --zone ZONE", Short: "End a hold that was made by command", Args: atMostOne("POOL"),
+		Long:    "End a hold that was made by command. Nodes that nobody needs are then returned as the pool's scaleIn says; one that stands in Git is in\nspec.holds of the CapacityPool and stays.",
 		Example: "  swell release general --zone ap-northeast-1a",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := f.pool(cmd, args)

@@ -31,7 +31,7 @@ func storyLedger(t *testing.T) (dir string) {
 			t.Fatal(err)
 		}
 	}
-	launch := ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "1 pods have no place", Pods: []string{"shop/web-abc"}, Rejected: []string{"od-a: costs more"}}
+	launch := ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "1 pods have no place", Inputs: &ledger.Inputs{Pods: 1, Names: []string{"shop/web-abc"}}, Rejected: []string{"od-a: costs more"}}
 	add(0, launch)
 	launch.Phase, launch.Instances, launch.Activities = ledger.Done, []string{"i-1"}, []string{"act-1"}
 	add(time.Second, launch)

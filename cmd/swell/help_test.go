@@ -14,13 +14,16 @@ func TestEveryCommandShowsItsUseAndHasJSON(t *testing.T) {
 		for _, sub := range c.Commands() {
 			n += leaves(sub)
 		}
+		if own := c.Name() != "help" && c.Name() != "completion" && (!c.HasParent() || c.Parent().Name() != "completion"); own && (c.Long == "" || c.Short == "") {
+			t.Errorf("%s does not say what it does", c.CommandPath())
+		}
 		if !c.HasParent() || c.Name() == "help" || c.Name() == "completion" || c.Parent().Name() == "completion" || c.HasSubCommands() && c.Name() != "check" {
 			return n
 		}
 		if c.Flags().Lookup("json") == nil {
 			t.Errorf("%s has no --json", c.CommandPath())
 		}
-		if c.Example == "" && c.Name() != "version" {
+		if c.Example == "" {
 			t.Errorf("%s has no example", c.CommandPath())
 		}
 		for _, line := range strings.Split(c.Example, "\n") {

@@ -27,6 +27,7 @@ type historyFlags struct {
 func historyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "history", Short: "Look at the demand that swell-scaler keeps", Args: noArgs,
+		Long: "Look at the demand that swell-scaler keeps of each Balloon's workload, and forecasts from.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
 			return usageError{errors.New("swell history: no command was given; give export")}

@@ -95,6 +95,7 @@ func (k *kind) check(obj map[string]any) field.ErrorList {
 		broken, _ := k.rules.Validate(context.Background(), nil, k.structural, full, nil, celconfig.RuntimeCELCostBudget)
 		errs = append(errs, mended(broken, k.structural)...)
 	}
+	errs = append(errs, k.checkGuard(obj)...)
 	if len(errs) > 0 {
 		return errs
 	}

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
+	"path/filepath"
+	"strings"
 	_ "time/tzdata" // time zones by name, on machines without them
 
 	"github.com/spf13/cobra"
+
+	"swell/api/version"
 )
 
 // Exit codes that scripts rely on.
@@ -23,10 +26,16 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(runAs(os.Args[0], os.Args[1:], os.Stdout, os.Stderr)) }
 
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdout, stderr io.Writer) int { return runAs("swell", args, stdout, stderr) }
+
+// runAs is run under the name that the program was called by.
+func runAs(name string, args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
+	if strings.HasPrefix(filepath.Base(name), pluginFile) {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl swell"}
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -51,6 +60,7 @@ func rootCommand() *cobra.Command {
 		Long:          "Keeps a Kubernetes cluster ahead of its load.\n\nExit codes: 0 is success, 1 a failed run, 2 bad usage or bad input.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       version.Get().Version,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -64,6 +74,7 @@ func rootCommand() *cobra.Command {
 			return usageError{errors.New("swell: no command was given; give one of those above")}
 		},
 	}
+	root.SetVersionTemplate(version.Get().Line("swell") + "\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
 	})
@@ -77,6 +88,7 @@ func rootCommand() *cobra.Command {
 		historyCommand(),
 		holdCommand(),
 		pageCommand(),
+		pluginCommand(),
 		releaseCommand(),
 		replayCommand(),
 		reportCommand(),
@@ -87,6 +99,7 @@ func rootCommand() *cobra.Command {
 		versionCommand(),
 		whyCommand(),
 	)
+	completeNames(root)
 	return root
 }
 
@@ -95,30 +108,4 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("%s: %q is not expected here; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())}
 	}
 	return nil
-}
-
-func versionCommand() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, goVersion := "(devel)", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				goVersion = info.GoVersion
-				if info.Main.Version != "" {
-					version = info.Main.Version
-				}
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), struct {
-					Version string `json:"version"`
-					Go      string `json:"go"`
-				}{version, goVersion})
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "swell", version, goVersion)
-			return err
-		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
-	return c
 }

@@ -154,6 +154,11 @@ spec:
 
 const scheduleHead = "apiVersion: capacity.swell/v1alpha1\nkind: DiurnalSchedule\nmetadata: {name: a}\nspec:\n  timeZone: UTC\n  windows:\n"
 
+// guardedHead is balloonHead with annotations.
+func guardedHead(annotations string) string {
+	return strings.Replace(balloonHead, "namespace: shop", "namespace: shop, annotations: {"+annotations+"}", 1)
+}
+
 // checkCases are files, and what is found in each: nothing, or one thing with all these words.
 var checkCases = map[string]struct {
 	text string
@@ -203,6 +208,11 @@ var checkCases = map[string]struct {
 	"pass on":        {"clusters: [{name: main, brokers: [\"a:1\"]}]\npassOn:\n  external:\n    uri: https://a\n", []string{`:4: passOn.external.uri: unknown field; did you mean "url"?`}},
 	"all of kafka":   {"clusters:\n- {name: main, brokers: [\"a:1\"], pollEvery: 5s, staleAfter: 15s, metadataEvery: 75s, requestTimeout: 5s, maxRequestsPerSecond: 50, proveEmpty: true, tls: {caFile: a, certFile: b, keyFile: c, serverName: d}, sasl: {mechanism: AWS_MSK_IAM, aws: {region: eu-west-1, roleARN: \"arn:aws:iam::123456789012:role/a\"}}}\npartitionMetrics: true\npassOn: {external: {url: \"https://a\", caFile: b, serverName: c, tokenFile: d}, custom: {url: \"https://a\", insecureSkipVerify: true, tokenFile: e}}\n", nil},
 	"scaler config":  {"aws:\n  regoin: x\nledgerDir: l\n", []string{`:2: aws.regoin: unknown field; did you mean "region"?`}},
+	"guard":          {guardedHead("capacity.swell/guard: \"misses<=0.5%, cost<=+15%, for=2h\", capacity.swell/guard-override: \"2026-12-01T12:00:00Z\"") + "  max: 4\n", nil},
+	"guard's bounds": {guardedHead("capacity.swell/guard: \"misses<=0.5,for=2h\"") + "  max: 4\n", []string{`:3: metadata.annotations[capacity.swell/guard]: "misses<=0.5" cannot be read; give a share`}},
+	"guard's name":   {guardedHead("capacity.swell/guards: \"misses<=1%\"") + "  max: 4\n", []string{`:3: metadata.annotations[capacity.swell/guards]: it is not known; did you mean "capacity.swell/guard"?`}},
+	"guard override": {guardedHead("capacity.swell/guard-override: \"yes\"") + "  max: 4\n", []string{`"yes" is no time; give one such as`}},
+	"guard's kind":   {strings.Replace(consumerHead, "namespace: shop", "namespace: shop, annotations: {capacity.swell/guard: \"misses<=1%\"}", 1) + "  kafka: {cluster: main, group: g}\n", []string{`changes of a QueueConsumer are not watched; remove it`}},
 	"something else": {"a: 1\n", []string{":1: neither an object nor a configuration"}},
 }
 

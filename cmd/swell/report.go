@@ -74,24 +74,25 @@ func runReport(cmd *cobra.Command, o reportFlags) error {
 	if err != nil {
 		return bad(err)
 	}
-	entries, torn, err := readLedger(o.ledger, cmd.ErrOrStderr())
+	books, torn, err := readBooks(o.ledger, cmd.ErrOrStderr())
 	if err != nil {
 		return bad(err)
 	}
 	options.Torn = torn
-	if o.period != "" && len(entries) > 0 {
-		options.From, options.To = lastPeriod(o.period, entries[0].Model, entries[len(entries)-1].Model, options.Location)
+	first, last := books.Span()
+	if o.period != "" && first.Before(last) {
+		options.From, options.To = lastPeriod(o.period, first, last, options.Location)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if slices.Contains(o.prices, "aws") {
-		history, err := spotHistory(ctx, o.region, entries, options)
+		history, err := spotHistory(ctx, o.region, books)
 		if err != nil {
 			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 		}
 		options.Prices = withoutPriced(history, options.Prices)
 	}
-	r, err := report.Make(slices.Values(entries), options)
+	r, err := books.Report(options)
 	if err != nil {
 		return bad(err)
 	}
@@ -188,27 +189,29 @@ func lastPeriod(name string, first, last time.Time, loc *time.Location) (from, t
 	return from, to
 }
 
-// readLedger reads a ledger and tells every few seconds that it still does.
-func readLedger(dir string, notes io.Writer) (entries []ledger.Entry, torn int, err error) {
-	done := make(chan struct{})
-	told := make(chan struct{})
+// readBooks reads a ledger and tells every few seconds that it still does.
+func readBooks(dir string, notes io.Writer) (books *report.Books, torn int, err error) {
+	done, told := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(told)
-		began, every := time.Now(), time.NewTicker(2*time.Second)
+		began, every := time.Now(), time.NewTicker(3*time.Second)
 		defer every.Stop()
 		for {
 			select {
 			case <-done:
 				return
-			case <-every.C:
-				fmt.Fprintf(notes, "%s  reading %s, %s so far\n", time.Now().Format(time.TimeOnly), dir, time.Since(began).Round(time.Second))
+			case now := <-every.C:
+				fmt.Fprintf(notes, "%s  reading %s, %s so far\n", now.Format(time.TimeOnly), dir, now.Sub(began).Round(time.Second))
 			}
 		}
 	}()
-	entries, torn, err = ledger.Read(dir)
+	entries, torn, err := ledger.Read(dir)
+	if err == nil {
+		books = report.Keep(slices.Values(entries))
+	}
 	close(done)
 	<-told
-	return entries, torn, err
+	return books, torn, err
 }
 
 // writeReport stores a report, whole or not at all.

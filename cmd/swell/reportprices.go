@@ -14,7 +14,6 @@ import (
 
 	"swell/api/config"
 	"swell/nodegroups/aws"
-	"swell/scaler/ledger"
 	"swell/scaler/report"
 )
 
@@ -62,17 +61,11 @@ func readPrices(path string) ([]report.Price, error) {
 }
 
 // spotHistory reads what spot cost in the time of the ledger, of the types that are in it.
-func spotHistory(ctx context.Context, region string, entries []ledger.Entry, o report.Options) ([]report.Price, error) {
-	var types []string
-	for _, e := range entries {
-		if e.Instance != nil && e.Instance.Type != "" && !slices.Contains(types, e.Instance.Type) {
-			types = append(types, e.Instance.Type)
-		}
-	}
+func spotHistory(ctx context.Context, region string, books *report.Books) ([]report.Price, error) {
+	types := books.Types()
 	if len(types) == 0 {
 		return nil, nil
 	}
-	slices.Sort(types)
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if region == "" {
 			region = os.Getenv(name)
@@ -85,10 +78,7 @@ func spotHistory(ctx context.Context, region string, entries []ledger.Entry, o r
 	if err != nil {
 		return nil, err
 	}
-	from, to := entries[0].Model, entries[len(entries)-1].Model
-	if o.From.After(from) {
-		from = o.From.Add(o.From.Sub(to)) // the period before is compared with
-	}
+	from, to := books.Span()
 	history, err := client.SpotPriceHistory(ctx, types, from, to)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type previewFlags struct {
 func scheduleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "schedule", Short: "Look at DiurnalSchedules", Args: noArgs,
+		Long: "Look at DiurnalSchedules: the headroom that is known beforehand.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("%s: no command was given; did you mean %s preview?", cmd.CommandPath(), cmd.CommandPath())}
 		},

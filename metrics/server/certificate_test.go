@@ -22,7 +22,7 @@ func TestTheEndOfTheServingCertificateIsGiven(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "tls.crt")
 	r := prometheus.NewRegistry()
-	r.MustRegister(certificate{func() string { return path }})
+	r.MustRegister(certificate{path: func() string { return path }})
 	given := func() []float64 {
 		t.Helper()
 		families, err := r.Gather()

@@ -37,7 +37,7 @@ func newScrape() *scrape {
 			Help: "1 where the configuration file as it stands is in force, 0 where it was refused."}),
 		reloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "swell_config_last_reload_timestamp_seconds",
 			Help: "When the configuration in force was read, by the machine's clock."})}
-	s.own.MustRegister(s.reloaded, s.reloadedAt)
+	s.own.MustRegister(s.reloaded, s.reloadedAt, buildInfo())
 	return s
 }
 

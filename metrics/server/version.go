@@ -1,8 +1,9 @@
 package server
 
 import (
-	"fmt"
-	"runtime/debug"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"swell/api/version"
 )
 
 // Version is what --version prints, and whether it was asked for.
@@ -10,9 +11,12 @@ func (s *Server) Version() (text string, asked bool) {
 	if !s.version {
 		return "", false
 	}
-	b, ok := debug.ReadBuildInfo()
-	if !ok {
-		return s.Name + " of an unknown build", true
-	}
-	return fmt.Sprintf("%s %s, %s", s.Name, b.Main.Version, b.GoVersion), true
+	return version.Get().Line(s.Name), true
+}
+
+// buildInfo tells which build this is.
+func buildInfo() prometheus.Collector {
+	b := version.Get()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_build_info", Help: "1, with the build of the program.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go}}, func() float64 { return 1 })
 }

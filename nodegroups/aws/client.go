@@ -24,6 +24,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"swell/api/config"
+	"swell/api/version"
 )
 
 // Options of a client.
@@ -125,6 +126,8 @@ type Client struct {
 	tokenless map[string]time.Time            // Auto Scaling groups that LaunchInstances does not take, and when it said so
 	unlisted  map[string]map[string]time.Time // by Auto Scaling group and instance: when it was launched
 	now       func() time.Time                // machine time
+	// terminations are the scaling activities by which instances were ended, until they are asked for.
+	terminations sync.Map
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }
@@ -149,6 +152,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		templates: map[string]template{}, subnets: map[string]subnet{}, usable: map[string]usable{}, spot: map[string]spotPrices{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
+		awsconfig.WithAppID("swell-" + version.Get().Version), // stands in CloudTrail's userAgent
 		awsconfig.WithLogger(logging.LoggerFunc(func(c logging.Classification, format string, v ...any) {
 			o.Log.Debug("aws sdk", "class", string(c), "message", fmt.Sprintf(format, v...))
 		})),

@@ -81,11 +81,11 @@ func morning() []ledger.Entry {
 		sizing("08:05:05", 4, of(24), of(33.4), "4 balloons of 2.5: forecast 33.4, 24 pods running or on their way"),
 		line("08:41:30", ledger.Entry{Phase: ledger.Note, Action: "unplaced", Object: "shop/huge-x", Reason: "spot-a: Insufficient cpu; od-a: Insufficient cpu"}))
 	all = append(all, call("08:41:30", "08:41:31", ledger.Entry{Action: "pop", Object: "shop/web-1a-x7k2p", Reason: "makes room for shop/web-abb"}, ledger.Entry{})...)
-	all = append(all, call("08:41:30", "08:41:32", ledger.Entry{Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "2 pods have no place on nodes that are up or on their way", Pods: pods,
+	all = append(all, call("08:41:30", "08:41:32", ledger.Entry{Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "2 pods have no place on nodes that are up or on their way", Inputs: &ledger.Inputs{Pods: 2, Names: pods},
 		Rejected: []string{"od-a: costs 1 an hour, 186 % more"}}, ledger.Entry{Phase: ledger.Failed, Error: "InsufficientInstanceCapacity: none left", Activities: []string{"req-1"}})...)
 	all = append(all, line("08:41:32", ledger.Entry{Phase: ledger.Note, Action: "shortfall", Object: "spot-a", Activities: []string{"req-1"},
 		Shortfall: &ledger.Shortfall{Group: "spot-a", Pool: "general", Zone: "1a", Market: "spot", Type: "m6i.4xlarge", Code: "InsufficientInstanceCapacity", Until: at("08:46:32")}}))
-	all = append(all, call("08:41:33", "08:41:34", ledger.Entry{Action: "launch", Object: "od-a", Count: 1, Token: "t2", Reason: "2 pods have no place on nodes that are up or on their way", Pods: pods,
+	all = append(all, call("08:41:33", "08:41:34", ledger.Entry{Action: "launch", Object: "od-a", Count: 1, Token: "t2", Reason: "2 pods have no place on nodes that are up or on their way", Inputs: &ledger.Inputs{Pods: 2, Names: pods},
 		Rejected: []string{"spot-a: had no capacity until 08:46:32"}}, ledger.Entry{Instances: []string{"i-0b"}, Activities: []string{"act-7"}})...)
 	all = append(all, instance("08:41:35", bought), instance("08:42:20", registered), instance("08:42:46", ready),
 		line("08:42:50", ledger.Entry{Phase: ledger.Note, Action: "placed", Object: "ip-10-0-0-2", Count: 2, Placed: []ledger.PodWait{
@@ -190,7 +190,7 @@ func TestWhatWasKnownAtATime(t *testing.T) {
 }
 
 func TestNamesAreNotPartsOfOthers(t *testing.T) {
-	all := append(morning(), call("09:50:00", "09:50:01", ledger.Entry{Action: "launch", Object: "spot-ab", Count: 3, Token: "t9", Reason: "for shop/web-abcd", Pods: []string{"shop/web-abcd"}}, ledger.Entry{})...)
+	all := append(morning(), call("09:50:00", "09:50:01", ledger.Entry{Action: "launch", Object: "spot-ab", Count: 3, Token: "t9", Reason: "for shop/web-abcd", Inputs: &ledger.Inputs{Pods: 1, Names: []string{"shop/web-abcd"}}}, ledger.Entry{})...)
 	all = append(all, line("09:51:00", ledger.Entry{Phase: ledger.Note, Action: "suppressed", Object: "return i-0bb to spot-ab", Reason: "x"}))
 	before, after := NewBook(morning(), time.Time{}), NewBook(all, time.Time{})
 	for _, o := range []Object{{Pod, "shop/web-abc"}, {Group, "spot-a"}, {Instance, "i-0b"}} {

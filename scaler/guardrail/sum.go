@@ -10,7 +10,7 @@ type Reading struct {
 	// Pods that run or want to, balloons and daemons not counted, and the cores that they ask for.
 	Pods  int
 	Cores float64
-	// Pending are the times at which those of them that have no node were made.
+	// Pending are the times at which those of them that have no node were made, at the latest.
 	Pending []time.Time
 	// Hourly cost of what is held for them; Unpriced is why it is not known, and empty where it is.
 	Hourly   float64

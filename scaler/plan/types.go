@@ -209,6 +209,10 @@ type Launch struct {
 	Balloons    int    // balloons that need it
 	Reason      string // in words, with numbers
 	Rejected    []Alternative
+	// PodNames are a few of the pods, as namespace/name, sorted.
+	PodNames []string
+	// HourlyPrice of one instance; zero is unknown.
+	HourlyPrice float64
 }
 
 // Alternative is a group that could have been used instead, and why it was not.

@@ -94,8 +94,8 @@ type policy struct {
 // mostGap is how long a sample or a sizing stands at most: a longer gap is a time in which nobody looked.
 const mostGap = 2 * ledger.SampleEvery
 
-// books are the entries in the form that is added up.
-type books struct {
+// Books are a ledger's entries in the form that is added up: a small part of the entries' own size.
+type Books struct {
 	first, last time.Time
 	entries     int
 	instances   []*instance
@@ -120,8 +120,9 @@ type at[T any] struct {
 	is T
 }
 
-func keep(entries iter.Seq[ledger.Entry], prices priceList) *books {
-	b := &books{sizings: map[string][]sizing{}, launched: map[string]at[string]{}, cellOf: map[cell]int{}, workOf: map[workloadKey]int{}, byID: map[string]*instance{}, prices: prices}
+// Keep reads entries, one at a time.
+func Keep(entries iter.Seq[ledger.Entry]) *Books {
+	b := &Books{sizings: map[string][]sizing{}, launched: map[string]at[string]{}, cellOf: map[cell]int{}, workOf: map[workloadKey]int{}, byID: map[string]*instance{}}
 	for e := range entries {
 		b.add(e)
 	}
@@ -129,7 +130,7 @@ func keep(entries iter.Seq[ledger.Entry], prices priceList) *books {
 	return b
 }
 
-func (b *books) add(e ledger.Entry) {
+func (b *Books) add(e ledger.Entry) {
 	now := e.Model
 	if now.IsZero() {
 		now = e.At
@@ -166,7 +167,7 @@ func (b *books) add(e ledger.Entry) {
 	}
 }
 
-func (b *books) cell(pool, zone, market string) int {
+func (b *Books) cell(pool, zone, market string) int {
 	c := cell{pool, zone, market}
 	n, ok := b.cellOf[c]
 	if !ok {
@@ -176,7 +177,7 @@ func (b *books) cell(pool, zone, market string) int {
 	return n
 }
 
-func (b *books) work(namespace, workload string) int {
+func (b *Books) work(namespace, workload string) int {
 	w := workloadKey{namespace, workload}
 	n, ok := b.workOf[w]
 	if !ok {
@@ -187,7 +188,7 @@ func (b *books) work(namespace, workload string) int {
 }
 
 // compact sums a sample's groups by pool, zone and market.
-func (b *books) compact(now time.Time, s *ledger.Sample) sample {
+func (b *Books) compact(now time.Time, s *ledger.Sample) sample {
 	out := sample{at: now}
 	place := map[int]int{}
 	for _, g := range s.Groups {
@@ -221,7 +222,7 @@ func (b *books) compact(now time.Time, s *ledger.Sample) sample {
 }
 
 // close sorts what the order of the entries does not give, and finds prices.
-func (b *books) close() {
+func (b *Books) close() {
 	slices.SortStableFunc(b.samples, func(x, y sample) int { return x.at.Compare(y.at) })
 	for i := range b.samples {
 		s := &b.samples[i]
@@ -239,11 +240,6 @@ func (b *books) close() {
 	for _, i := range b.instances {
 		i.cell = b.cell(i.Pool, i.Zone, i.Market)
 		i.life = life{i.LaunchedAt, i.GoneAt, b.last}
-		i.steps = over(b.prices.of(i.Type, i.Market, i.Zone), i.Hourly)
-		i.onDemand = over(b.prices.of(i.Type, onDemand, i.Zone), i.OnDemandHourly)
-		if i.Market == onDemand {
-			i.onDemand = i.steps
-		}
 	}
 	slices.SortFunc(b.instances, func(x, y *instance) int {
 		if c := x.LaunchedAt.Compare(y.LaunchedAt); c != 0 {
@@ -256,8 +252,35 @@ func (b *books) close() {
 	})
 }
 
+// Span is from the first entry to the last; both are zero where there is none.
+func (b *Books) Span() (first, last time.Time) { return b.first, b.last }
+
+// Types are the instances' types, sorted.
+func (b *Books) Types() []string {
+	var out []string
+	for _, i := range b.instances {
+		if i.Type != "" {
+			out = append(out, i.Type)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// price gives each instance the prices that it is paid by.
+func (b *Books) price(prices priceList) {
+	b.prices = prices
+	for _, i := range b.instances {
+		i.steps = over(prices.of(i.Type, i.Market, i.Zone), i.Hourly)
+		i.onDemand = over(prices.of(i.Type, onDemand, i.Zone), i.OnDemandHourly)
+		if i.Market == onDemand {
+			i.onDemand = i.steps
+		}
+	}
+}
+
 // specOf is the newest spec of a kind and name that was in force before a time.
-func (b *books) specOf(kind, name string, before time.Time) (spec json.RawMessage) {
+func (b *Books) specOf(kind, name string, before time.Time) (spec json.RawMessage) {
 	for _, p := range b.policies {
 		if p.Kind == kind && p.Name == name && p.at.Before(before) {
 			spec = p.Spec

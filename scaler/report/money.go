@@ -60,6 +60,16 @@ func (m Money) Decimal() string {
 // MarshalJSON writes the amount as a number with six digits after the point.
 func (m Money) MarshalJSON() ([]byte, error) { return []byte(m.Decimal()), nil }
 
+// UnmarshalJSON reads what MarshalJSON writes, to the millionth.
+func (m *Money) UnmarshalJSON(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return fmt.Errorf("reading the amount %q: %w; give a number", text, err)
+	}
+	*m = Money(math.Round(v*1e6)) * 3600
+	return nil
+}
+
 // share of an amount, rounded down; what is left over stays with whoever takes the rest.
 func (m Money) share(f float64) Money { return Money(math.Floor(float64(m) * f)) }
 

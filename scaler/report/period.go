@@ -17,7 +17,7 @@ type slot struct {
 
 // period is everything that is added up between two instants.
 type period struct {
-	books     *books
+	books     *Books
 	from, to  time.Time
 	loc       *time.Location
 	slots     []slot
@@ -35,7 +35,7 @@ type period struct {
 }
 
 // over adds up a period of the books.
-func (b *books) over(from, to time.Time, loc *time.Location) *period {
+func (b *Books) over(from, to time.Time, loc *time.Location) *period {
 	p := &period{books: b, from: from, to: to, loc: loc, byCell: make([]tally, len(b.cells)), byWork: make([]tally, len(b.works)),
 		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}, byDayMarket: map[[2]string]*tally{}}
 	p.cut()

@@ -64,6 +64,9 @@ func (r *Report) recommend(p *period) []Recommendation {
 	return out
 }
 
+// missed is the share of demand that may miss a place before it is worth a recommendation.
+const missed = 0.0005
+
 // advise a Balloon's quantile: the one of the least headroom and misses together where it says what a miss costs; else the lowest
 // that misses no more than now, or a higher one where demand was above the upper forecast more often than promised.
 func (b *BalloonRow) advise() (Recommendation, bool) {
@@ -78,9 +81,9 @@ func (b *BalloonRow) advise() (Recommendation, bool) {
 			if b.costOf(q) < b.costOf(b.Quantiles[best]) {
 				best = i
 			}
-		case i < best && q.MissPodHours <= at.MissPodHours+0.0005*b.Misses.Demand && b.kept():
+		case i < best && q.MissPodHours <= at.MissPodHours+missed*b.Misses.Demand && b.kept():
 			best = i
-		case i == now+1 && !b.kept() && q.MissPodHours < at.MissPodHours:
+		case i == now+1 && !b.kept() && at.MissPodHours > missed*b.Misses.Demand && q.MissPodHours < at.MissPodHours:
 			best = i
 		}
 	}
@@ -94,9 +97,9 @@ func (b *BalloonRow) advise() (Recommendation, bool) {
 		Arithmetic: fmt.Sprintf("headroom %s instead of %s pod-hours at %s a pod-hour: %s instead of %s", pods(to.HeldPodHours), pods(at.HeldPodHours), perHour(at), to.Cost, at.Cost),
 		Risk:       fmt.Sprintf("pod-hours without a place by replay: %s instead of %s", pods(to.MissPodHours), pods(at.MissPodHours))}
 	if b.MissCost != nil {
-		missed := Money((to.MissPodHours - at.MissPodHours) * 60 * *b.MissCost * oneDollar)
+		more := Money((to.MissPodHours - at.MissPodHours) * 60 * *b.MissCost * oneDollar)
 		out.Field = "spec.target"
-		out.Risk += fmt.Sprintf(", at %s a minute %s in all", short(*b.MissCost), missed)
+		out.Risk += fmt.Sprintf(", at %s a minute %s in all", short(*b.MissCost), more)
 	}
 	return out, true
 }
@@ -146,9 +149,8 @@ func (p *period) adviseBuying(purchases []Purchase) (out []Recommendation) {
 			spec = v1alpha1.CapacityPoolSpec{}
 		}
 		apart := Money((rate(*one.Hourly) - rate(*s.Hourly)) * 3600)
-		risk := fmt.Sprintf("AWS took %d of the pool's spot nodes in %s node-hours; so many more hours would have seen about %s more", s.LostToAWS, pods(s.NodeHours), "%s")
 		expected := func(hours float64) string {
-			return fmt.Sprintf(risk, strconv.FormatFloat(hours*float64(s.LostToAWS)/s.NodeHours, 'f', 1, 64))
+			return fmt.Sprintf("AWS took %d of the pool's spot nodes in %s node-hours; so many more hours would have seen about %.1f more", s.LostToAWS, pods(s.NodeHours), hours*float64(s.LostToAWS)/s.NodeHours)
 		}
 		prices := fmt.Sprintf("($%.4f − $%.4f) an hour", *one.Hourly, *s.Hourly)
 		if base := int(spec.Purchase.OnDemandBase); base > 1 && one.Base.NodeHours > 0 && one.Base.Cost != nil {

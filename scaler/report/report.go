@@ -110,12 +110,14 @@ type Foreign struct {
 	Cost *Money `json:"cost"`
 }
 
-// Make adds up the entries of a ledger. An error says what of the options makes no sense, or that the ledger has nothing of the period.
-func Make(entries iter.Seq[ledger.Entry], o Options) (*Report, error) {
+// Make adds up the entries of a ledger: Keep and Report in one.
+func Make(entries iter.Seq[ledger.Entry], o Options) (*Report, error) { return Keep(entries).Report(o) }
+
+// Report adds up a period. An error says what of the options makes no sense, or that the ledger has nothing of the period.
+func (b *Books) Report(o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	b := keep(entries, listOf(o.Prices))
 	if b.entries == 0 {
 		return nil, errors.New("the ledger has no entries; give the folder that ledgerDir names, of a scaler that has run")
 	}
@@ -130,6 +132,7 @@ func Make(entries iter.Seq[ledger.Entry], o Options) (*Report, error) {
 		return nil, fmt.Errorf("the ledger has entries from %s to %s and none in the period; give one in between", b.first.UTC().Format(time.RFC3339), b.last.UTC().Format(time.RFC3339))
 	}
 	loc := o.location()
+	b.price(listOf(o.Prices))
 	p := b.over(from, to, loc)
 	r := &Report{Schema: Schema, From: from.In(loc), To: to.In(loc), TimeZone: loc.String(), Ledger: Source{b.first.UTC(), b.last.UTC(), b.entries, o.Torn, len(b.samples)},
 		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.total.row(), Limits: limits}

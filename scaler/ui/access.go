@@ -35,8 +35,6 @@ const (
 type access struct {
 	authenticator authenticator.Request
 	authorizer    authorizer.Authorizer
-	// ca signs client certificates; nil where they are not taken.
-	ca dynamiccertificates.CAContentProvider
 }
 
 // newAccess asks the API server behind kube: tokens by TokenReview, certificates by the CA that it publishes, rights by
@@ -48,12 +46,11 @@ func newAccess(ctx context.Context, kube kubernetes.Interface, log *slog.Logger)
 		TokenAccessReviewClient: kube.AuthenticationV1(), TokenAccessReviewTimeout: reviewWithin,
 		WebhookRetryBackoff: &backoff, CacheTTL: rememberAccess,
 	}
-	ca, err := clientCA(ctx, kube)
+	ca, err := clientCA(ctx, kube, log)
 	if err != nil {
-		log.Warn("the page takes no client certificates, tokens only", "error", err)
-	} else {
-		a.ca, config.ClientCertificateCAContentProvider = ca, ca
+		return nil, fmt.Errorf("setting up who may see the page: %w", err)
 	}
+	config.ClientCertificateCAContentProvider = ca
 	if a.authenticator, _, err = config.New(); err != nil {
 		return nil, fmt.Errorf("setting up who may see the page: %w", err)
 	}
@@ -67,14 +64,14 @@ func newAccess(ctx context.Context, kube kubernetes.Interface, log *slog.Logger)
 	return a, nil
 }
 
-// clientCA follows the CA of client certificates that the API server publishes.
-func clientCA(ctx context.Context, kube kubernetes.Interface) (dynamiccertificates.CAContentProvider, error) {
+// clientCA follows the CA of client certificates that the API server publishes. While it cannot be read no certificate is taken.
+func clientCA(ctx context.Context, kube kubernetes.Interface, log *slog.Logger) (dynamiccertificates.CAContentProvider, error) {
 	ca, err := dynamiccertificates.NewDynamicCAFromConfigMapController("client-ca", "kube-system", "extension-apiserver-authentication", "client-ca-file", kube)
 	if err != nil {
 		return nil, err
 	}
 	if err := ca.RunOnce(ctx); err != nil {
-		return nil, fmt.Errorf("reading the ConfigMap kube-system/extension-apiserver-authentication: %w; bind the Role extension-apiserver-authentication-reader", err)
+		log.Warn("the page takes tokens only until the CA of client certificates can be read; bind the Role extension-apiserver-authentication-reader in kube-system", "error", err)
 	}
 	go ca.Run(ctx, 1)
 	return ca, nil

@@ -40,7 +40,10 @@ func drawBand(now time.Time, b Balloon) *Band {
 		top = max(top, p.Upper, p.Point)
 	}
 	for _, p := range b.Past {
-		top = max(top, p.Demand)
+		top = max(top, float64(p.Running))
+		if p.Demand != nil {
+			top = max(top, *p.Demand)
+		}
 	}
 	top = niceAbove(top)
 	c := canvas{now: now, top: top}
@@ -50,7 +53,7 @@ func drawBand(now time.Time, b Balloon) *Band {
 		c.line(&out, "grid", 0, bandHeight*share, bandWidth, bandHeight*share)
 	}
 	c.line(&out, "grid", 0, bandHeight, bandWidth, bandHeight)
-	var upper, likely, past []string
+	var upper, likely, past, asked []string
 	for _, p := range b.Forecast {
 		upper = append(upper, c.at(p.At, p.Upper))
 		likely = append(likely, c.at(p.At, p.Point))
@@ -63,12 +66,17 @@ func drawBand(now time.Time, b Balloon) *Band {
 	fmt.Fprintf(&out, `<polyline class="upper" points="%s"/>`, strings.Join(upper, " "))
 	fmt.Fprintf(&out, `<polyline class="likely" points="%s"/>`, strings.Join(likely, " "))
 	for _, p := range b.Past {
-		if !p.At.Before(now.Add(-bandPast)) {
-			past = append(past, c.at(p.At, p.Demand))
+		if p.At.Before(now.Add(-bandPast)) {
+			continue
+		}
+		past = append(past, c.at(p.At, float64(p.Running)))
+		if p.Demand != nil {
+			asked = append(asked, c.at(p.At, *p.Demand))
 		}
 	}
-	if len(past) > 0 {
-		fmt.Fprintf(&out, `<polyline class="past" points="%s"/>`, strings.Join(past, " "))
+	fmt.Fprintf(&out, `<polyline class="past" points="%s"/>`, strings.Join(append(past, c.at(now, float64(b.Running))), " "))
+	if len(asked) > 0 {
+		fmt.Fprintf(&out, `<polyline class="asked" points="%s"/>`, strings.Join(asked, " "))
 	}
 	c.line(&out, "room", c.x(now), c.y(room), bandWidth, c.y(room))
 	c.line(&out, "now", c.x(now), 0, c.x(now), bandHeight)
@@ -101,10 +109,10 @@ func says(b Balloon, room float64) string {
 			most = p
 		}
 	}
-	text := fmt.Sprintf("Room for %s pods now. In two hours likely %s, with %s %% certainty no more than %s", number(room), number(last.Point),
-		number(100*b.Quantile), number(last.Upper))
-	if most.At != last.At {
-		text += fmt.Sprintf("; at most %s until then", number(most.Upper))
+	text := fmt.Sprintf("%d pods run, and there is room for %s. Likely in two hours: %s; the %s %% quantile is %s then", b.Running, number(room),
+		number(last.Point), number(100*b.Quantile), number(last.Upper))
+	if !most.At.Equal(last.At) {
+		text += fmt.Sprintf(" and %s at the most before", number(most.Upper))
 	}
 	return text + "."
 }

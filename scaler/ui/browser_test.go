@@ -3,6 +3,7 @@ package ui_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,16 @@ import (
 func TestThePageInABrowser(t *testing.T) {
 	binary := chromium(t)
 	w := start(t)
-	server, err := local.New(t.Context(), w.page, as(t, w.Cluster, user(t, w.Cluster, "reader", "system:masters")), 0)
+	root := user(t, w.Cluster, "reader", "system:masters")
+	until(t, "the page answers", 40*time.Second, func() (bool, string) {
+		answer, err := as(t, w.Cluster, root).RoundTrip(must(http.NewRequestWithContext(t.Context(), http.MethodGet, w.page.String(), nil)))
+		if err != nil {
+			return false, err.Error()
+		}
+		answer.Body.Close()
+		return answer.StatusCode == 200, answer.Status
+	})
+	server, err := local.New(t.Context(), w.page, as(t, w.Cluster, root), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +54,8 @@ func TestThePageInABrowser(t *testing.T) {
 		return read[int](ctx, t, `document.querySelectorAll("#ahead polyline.likely").length`) > 0, read[string](ctx, t, `by = document.getElementById("ahead").innerText`)
 	})
 	read[bool](ctx, t, `(window.same = true)`)
+	accessible(ctx, t)
+	resume := paused(ctx, t)
 	nodes := read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
 	w.scale(75)
 	until(t, "a pod that waits is shown with what is for it", 30*time.Second, func() (bool, string) {
@@ -55,6 +67,7 @@ func TestThePageInABrowser(t *testing.T) {
 		n := read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
 		return n > nodes, fmt.Sprintf("%d nodes, %d before", n, nodes)
 	})
+	resume()
 	pictures(ctx, t, "page")
 
 	w.Scaler.Kill()
@@ -99,7 +112,7 @@ func pictures(ctx context.Context, t *testing.T, name string) {
 			if over := read[int](ctx, t, `document.documentElement.scrollWidth - window.innerWidth`); over > 0 {
 				t.Errorf("%s: the page is %d px wider than a %s", name, over, screen.name)
 			}
-			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +195,8 @@ func browser(t *testing.T, binary string, listen func(any)) (context.Context, co
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(listen))
-	return ctx, func() { cancel(); stop() }
+	ctx, late := context.WithTimeout(ctx, 150*time.Second) // a browser that hangs fails the test, and not the whole run
+	return ctx, func() { late(); cancel(); stop() }
 }
 
 func chromium(t *testing.T) string {

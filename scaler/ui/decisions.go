@@ -34,7 +34,8 @@ type Decision struct {
 	Phase  string    `json:"phase"`
 	Action string    `json:"action"`
 	Object string    `json:"object"`
-	// What is the rest in words: count, reason, error.
+	Count  int       `json:"count,omitempty"`
+	// What is the rest in words: instances, reason, error.
 	What string `json:"what,omitempty"`
 }
 
@@ -55,7 +56,7 @@ func (d *decisions) add(e ledger.Entry) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last = max(d.last+1, e.At.UnixNano())
-	d.kept = append(d.kept, Decision{ID: d.last, At: e.Model, Phase: string(e.Phase), Action: e.Action, Object: e.Object, What: words(e)})
+	d.kept = append(d.kept, Decision{ID: d.last, At: e.Model, Phase: string(e.Phase), Action: e.Action, Object: e.Object, Count: e.Count, What: words(e)})
 	if len(d.kept) > KeptDecisions {
 		d.kept = append([]Decision(nil), d.kept[len(d.kept)-KeptDecisions:]...)
 	}
@@ -88,9 +89,6 @@ func (d *decisions) after(id string) (list []Decision, whole bool) {
 // words are what an entry says beside its action and object.
 func words(e ledger.Entry) string {
 	var said []string
-	if e.Count > 0 {
-		said = append(said, strconv.Itoa(e.Count))
-	}
 	if n := len(e.Instances); n > 0 {
 		said = append(said, strings.Join(e.Instances[:min(n, 5)], ", "))
 		if n > 5 {

@@ -11,8 +11,9 @@
   function localTimes(within) {
     for (const t of within.querySelectorAll("time[data-form]")) {
       const d = new Date(t.dateTime), hm = two(d.getHours()) + ":" + two(d.getMinutes());
-      t.textContent = t.dataset.form === "hm" ? hm :
-        d.getFullYear() + "-" + two(d.getMonth() + 1) + "-" + two(d.getDate()) + " " + hm + ":" + two(d.getSeconds());
+      const hms = hm + ":" + two(d.getSeconds()), full = d.getFullYear() + "-" + two(d.getMonth() + 1) + "-" + two(d.getDate()) + " " + hms;
+      t.textContent = {hm, hms, full}[t.dataset.form];
+      t.title = full;
     }
   }
 

@@ -18,6 +18,7 @@ var parts = []string{"head", "stale", "now", "ahead", "pending", "balloons", "gr
 var templates = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"number": number, "maybe": maybe,
 	"clock":   func(t time.Time) template.HTML { return stamp(t, "15:04", "hm") },
+	"second":  func(t time.Time) template.HTML { return stamp(t, "15:04:05", "hms") },
 	"full":    func(t time.Time) template.HTML { return stamp(t, "2006-01-02 15:04:05", "full") },
 	"percent": func(share float64) string { return number(100*share) + " %" },
 	"seconds": func(s float64) string { return lasted(time.Duration(s * float64(time.Second))) },

@@ -158,14 +158,9 @@ func (s *Server) tls(ctx context.Context) (*tls.Config, error) {
 			return nil, fmt.Errorf("making the page's certificate: %w", err)
 		}
 	}
-	base := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-	if s.access.ca != nil {
-		base.ClientAuth = tls.RequestClientCert // the authenticator checks it; a token may come in its place
-	}
-	controller := dynamiccertificates.NewDynamicServingCertificateController(base, s.access.ca, pair, nil, nil)
-	if s.access.ca != nil {
-		s.access.ca.AddListener(controller)
-	}
+	// a certificate of the reader's is asked for and judged by the authenticator; a token may come in its place
+	base := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, ClientAuth: tls.RequestClientCert}
+	controller := dynamiccertificates.NewDynamicServingCertificateController(base, nil, pair, nil, nil)
 	pair.AddListener(controller)
 	if err := controller.RunOnce(); err != nil {
 		return nil, fmt.Errorf("preparing the page's TLS: %w", err)

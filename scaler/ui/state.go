@@ -153,7 +153,7 @@ type Balloon struct {
 	// Forecast of the next two hours; NoForecast why there is none.
 	Forecast   []Point `json:"forecast"`
 	NoForecast string  `json:"noForecast,omitempty"`
-	// Past is the demand as it was seen of late, oldest first.
+	// Past is what was seen of late, oldest first, since this replica leads.
 	Past []Past `json:"past"`
 }
 
@@ -171,10 +171,11 @@ type Point struct {
 	Upper float64   `json:"upper"`
 }
 
-// Past is the demand at a time.
+// Past is the workload at a time: pods that had a node, and the demand; nil is unknown.
 type Past struct {
-	At     time.Time `json:"at"`
-	Demand float64   `json:"demand"`
+	At      time.Time `json:"at"`
+	Running int       `json:"running"`
+	Demand  *float64  `json:"demand"`
 }
 
 // Pending is a pod, or several alike of one controller, without a node.

@@ -3,6 +3,7 @@ package ui_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -141,9 +142,10 @@ func start(t *testing.T) world {
 	if err := st.Apply(t.Context(), "the test's objects", []byte(objects)); err != nil {
 		t.Fatal(err)
 	}
+	noise := rand.New(rand.NewPCG(1, 1))
 	past := series.Series{Start: monday.Add(-14 * 24 * time.Hour), Step: 5 * time.Minute}
 	for range 14 * 24 * 12 {
-		past.Append(demand(past.End()), 0)
+		past.Append(demand(past.End())*(1+0.15*noise.NormFloat64()), 0)
 	}
 	path := filepath.Join(st.Dir(), "past.csv")
 	file, err := os.Create(path)

@@ -72,7 +72,7 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := s.Cluster.Kubeconfig("swell-scaler")
+	kubeconfig, err := s.Cluster.ServiceAccountKubeconfig("swell-system", "swell-scaler")
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,8 @@ type MetricsOptions struct {
 	More []config.KafkaCluster
 	// PassOn names services behind swell-metrics. Default: none.
 	PassOn config.PassOn
+	// Listen is the address of the plain port with /metrics; empty is none.
+	Listen string
 }
 
 // StartMetrics starts swell-metrics and has the API server pass both metrics APIs on to it.
@@ -155,7 +157,7 @@ func (s *Stack) StartMetrics(ctx context.Context, o MetricsOptions) error {
 	}
 	k := config.KafkaCluster{Name: o.Cluster, Brokers: []string{s.Kafka.Bootstrap}}
 	k.PollEvery.Duration, k.StaleAfter.Duration = o.PollEvery, o.StaleAfter
-	c := config.Metrics{Clock: s.Clock, Clusters: append([]config.KafkaCluster{k}, o.More...), PassOn: o.PassOn}
+	c := config.Metrics{Clock: s.Clock, Clusters: append([]config.KafkaCluster{k}, o.More...), PassOn: o.PassOn, Listen: o.Listen}
 	c.RateWindow.Duration = o.RateWindow
 	path, err := s.writeConfig("metrics.yaml", c)
 	if err != nil {
@@ -165,7 +167,7 @@ func (s *Stack) StartMetrics(ctx context.Context, o MetricsOptions) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := s.Cluster.Kubeconfig("swell-metrics")
+	kubeconfig, err := s.Cluster.ServiceAccountKubeconfig("swell-system", "swell-metrics")
 	if err != nil {
 		return err
 	}

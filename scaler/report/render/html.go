@@ -40,7 +40,7 @@ type page struct {
 }
 
 // firstAdvice is how many recommendations are shown unfolded.
-const firstAdvice = 5
+const firstAdvice = 4
 
 // HTML writes the report as a page that asks for nothing from anywhere.
 func HTML(w io.Writer, r *report.Report) error {
@@ -56,10 +56,8 @@ func HTML(w io.Writer, r *report.Report) error {
 		Definitions: definitions, Limits: r.Limits, Made: made(r), CSS: plot.Style() + template.CSS(css), Script: plot.Script(), Sorting: template.JS(script)}
 	for i, c := range r.Recommended {
 		a := advice{c, savesText(c), "", c.Saves < 0}
-		if c.Saves < 0 {
-			a.Month = (-c.Monthly).String() + " in 30 days"
-		} else {
-			a.Month = c.Monthly.String() + " in 30 days"
+		if c.Saves.Cents() != c.Monthly.Cents() {
+			a.Month = max(c.Monthly, -c.Monthly).String() + " in 30 days"
 		}
 		if i < firstAdvice {
 			view.Advice = append(view.Advice, a)

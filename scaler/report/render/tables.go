@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"swell/scaler/report"
@@ -34,12 +35,15 @@ type table struct {
 // tiles are what a reviewer of costs looks at first.
 func tiles(r *report.Report) []tile {
 	t, b := r.Total, r.BalloonTotal
-	total := tile{Name: "Total", Value: atLeast(t.Cost.Total, t.Cost.UnpricedNodeHours), Other: "no period before to compare with"}
+	total := tile{Name: "Total", Value: money(t.Cost.Total), Other: "no period before to compare with"}
+	if t.Cost.UnpricedNodeHours > 0 {
+		total.Name = "Total, at least"
+	}
 	if text, ok := change(r); ok {
 		total.Other = text + " on the " + duration(r) + " before"
 	}
 	headroom := tile{Name: "Headroom", Value: money(b.Cost), Other: part(b.Cost, t.Cost.Total) + " of the total"}
-	bought := tile{Name: "Waiting that it avoided", Value: number(b.Misses.Avoided()) + " pod-hours", Other: fmt.Sprintf("%s left of %s without it", number(b.Misses.With), number(b.Misses.Without))}
+	bought := tile{Name: "Waiting it avoided, pod-hours", Value: number(b.Misses.Avoided()), Other: fmt.Sprintf("%s left of %s without it", number(b.Misses.With), number(b.Misses.Without))}
 	if b.Misses.Hours == 0 {
 		bought.Value, bought.Other = unknown, "no Balloon's demand is recorded"
 	}
@@ -75,7 +79,9 @@ func warnings(r *report.Report) []string {
 	if h := r.Total.Cost.UnpricedNodeHours; h > 0 {
 		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", number(h), number(r.Total.Hours.Node)))
 	}
-	if r.Watched < 0.99 {
+	if r.From.Before(r.Ledger.First) {
+		out = append(out, "The ledger begins at "+r.Ledger.First.In(r.From.Location()).Format("2 January 2006 15:04")+": what was before is not known.")
+	} else if r.Watched < 0.99 {
 		out = append(out, fmt.Sprintf("Samples stand for %s of the period: the scaler was away for the rest.", share(r.Watched)))
 	}
 	if r.Ledger.Torn > 0 {
@@ -146,7 +152,7 @@ func names(list ...string) []column {
 
 // rowTable is of whatever has nodes.
 func rowTable(id, title string, rows []report.Row, first string, name func(report.Row) string, summary bool) table {
-	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Idle", "Booting", "Node-h", "Core-h asked", "Used", "Headroom", "Idle"),
+	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Idle", "Booting", "Node-h", "Core-h asked", "Core-h used", "Core-h headroom", "Core-h idle"),
 		Note: "Costs are divided half by cores and half by memory; hours are of cores. Used is of the cores that nodes have, where it is known."}
 	for _, r := range rows {
 		used := cell{unknown, "-1"}
@@ -163,7 +169,7 @@ func rowTable(id, title string, rows []report.Row, first string, name func(repor
 
 // workTable is of whatever has pods.
 func workTable(id, title string, rows []report.Row, first string, name func(report.Row) string, summary bool) table {
-	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Pod-h", "Waiting pod-h", "Core-h asked", "Used", "Headroom", "GiB-h asked"),
+	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Pod-h", "Waiting pod-h", "Core-h asked", "Core-h used", "Core-h headroom", "GiB-h asked"),
 		Note: "A workload pays for what it asks for and for its headroom, not for idle room."}
 	for _, r := range rows {
 		used := cell{unknown, "-1"}
@@ -192,6 +198,20 @@ func purchaseTable(r *report.Report) table {
 	}
 	if len(t.Rows) > 0 {
 		t.Rows = append(t.Rows, row("all", r.Buys))
+	}
+	return t.withoutNothing()
+}
+
+// withoutNothing leaves out columns of amounts that are zero in every row.
+func (t table) withoutNothing() table {
+	for c := len(t.Columns) - 1; c > 0; c-- {
+		if slices.ContainsFunc(t.Rows, func(r []cell) bool { return r[c].Sort != "0" && r[c].Sort != "0.000000" }) {
+			continue
+		}
+		t.Columns = slices.Delete(t.Columns, c, c+1)
+		for i := range t.Rows {
+			t.Rows[i] = slices.Delete(t.Rows[i], c, c+1)
+		}
 	}
 	return t
 }

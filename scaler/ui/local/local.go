@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -63,7 +64,7 @@ func New(ctx context.Context, target *url.URL, through http.RoundTripper, port i
 			r.Out.Header.Del("Authorization") // it is the transport's to set
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			http.Error(w, "the scaler cannot be reached: "+err.Error(), http.StatusBadGateway)
+			away(w, plain(err))
 		},
 	}
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
@@ -192,6 +193,16 @@ func (s *Server) follow(ctx context.Context, l *line, begun func()) (got bool, e
 			return true, plain(err)
 		}
 	}
+}
+
+// away is shown in place of the page while the scaler cannot be reached, and asks for it again.
+func away(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	fmt.Fprintf(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">`+
+		`<meta http-equiv="refresh" content="3"><title>swell</title><main><h1>swell</h1><p role="status">The scaler cannot be reached: %s. It is tried again.</p></main></html>`,
+		html.EscapeString(err.Error()))
 }
 
 // plain is an error in the words that matter to a reader: no addresses of tunnels.
