@@ -53,6 +53,9 @@ func TestThePageInABrowser(t *testing.T) {
 	until(t, "a forecast is drawn", 60*time.Second, func() (bool, string) {
 		return read[int](ctx, t, `document.querySelectorAll("#ahead polyline.likely").length`) > 0, read[string](ctx, t, `by = document.getElementById("ahead").innerText`)
 	})
+	until(t, "figures that were old for a moment no longer are", 30*time.Second, func() (bool, string) {
+		return read[string](ctx, t, `document.getElementById("stale").innerText`) == "", read[string](ctx, t, `document.querySelector("header").innerText`)
+	})
 	read[bool](ctx, t, `(window.same = true)`)
 	accessible(ctx, t)
 	resume := paused(ctx, t)
