@@ -29,6 +29,8 @@ var layers = []layer{
 		"a program only wires; nothing may depend on one"},
 	{"bench", []string{"bench", "."}, []string{"CLI and programs", "I/O", "PURE", "DATA", "chart"},
 		"the testbed and the benchmarks drive the product from outside; the product must not know them"},
+	{"delivery", []string{"build"}, nil,
+		"what packs the programs reads them as files"},
 	{"chart", []string{"charts"}, nil,
 		"the chart is files"},
 	{"PURE", []string{"metrics/lag", "scaler/forecast", "scaler/schedule", "scaler/pack", "scaler/plan", "scaler/replay", "scaler/shadow", "scaler/learned", "scaler/notify", "scaler/guardrail", "nodegroups/learn"}, []string{"DATA"},
