@@ -79,7 +79,9 @@ func rootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
 	})
 	root.AddCommand(forecastCommand(), backtestCommand(), checkCommand(), whyCommand(), replayCommand(), historyCommand(), scheduleCommand(), freezeCommand(), unfreezeCommand(), holdCommand(), releaseCommand(), handoverCommand(), shadowCommand(), uninstallCommand(), versionCommand(), pluginCommand())
+	root.PersistentFlags().Bool("progress", false, "tell on stderr how far a command is that takes long, though that is no terminal")
 	completeNames(root)
+	withProgress(root)
 	return root
 }
 
