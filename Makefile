@@ -10,6 +10,8 @@ CONTROLLER_GEN := sigs.k8s.io/controller-tools/cmd/controller-gen@v0.21.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # the peer of bench-nodes; built outside of this module
 KARPENTER := v1.14.0
+# built outside of this module
+HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # prints what was skipped, and why, at the end
@@ -31,7 +33,7 @@ URL ?=
 IMAGE ?=
 PUSH ?=
 
-.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate release release-check image clean
+.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate release release-check image chart rights rights-needed clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -41,7 +43,7 @@ help: ## list the targets
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
 	@echo '  make demo KAFKA=real    with an Apache Kafka broker, where Java and Maven are'
 	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
-	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,traces,bugs   fails instead of skipping what is not there'
+	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,helm,traces,bugs   fails instead of skipping what is not there'
 
 build: ## the programs and the testbed, into bin/
 	@mkdir -p bin
@@ -53,21 +55,55 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) $(if $(filter real,$(KAFKA)),--real-kafka) \
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
-test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto makes missing tools a failure
+test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto,helm makes missing tools a failure
 	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m -parallel 4 ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files are not gofmt-ed: run gofmt -w on them'; exit 1; }
 	@go vet ./...
+	@go vet -tags eks ./bench/eks
 	@go run $(STATICCHECK) ./...
 	@new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
 	  go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=$$new/crds output:object:dir=$$new/object; \
-	  diff -r $$new/crds charts/swell/crds && diff $$new/object/zz_generated.deepcopy.go api/v1alpha1/zz_generated.deepcopy.go || \
+	  charts/generate $$new/crds $$new/templates; \
+	  go run $(CONTROLLER_GEN) paths=./api/v1alpha1 crd output:crd:dir=$$new/whole; mkdir $$new/docs; go run ./bench/reference --crds $$new/whole --out $$new/docs; \
+	  diff -r $$new/crds charts/swell/crds && diff -r $$new/templates charts/swell/templates/crds && diff $$new/object/zz_generated.deepcopy.go api/v1alpha1/zz_generated.deepcopy.go && \
+	  diff $$new/docs/kinds.md docs/kinds.md && diff $$new/docs/configuration.md docs/configuration.md || \
 	  { echo 'generated files are not up to date: run "make generate"'; exit 1; }
 	@bash .ci/vulnerabilities $(GOVULNCHECK)
 
-generate: ## deep copies and CRDs from api/
+generate: bin/helm ## deep copies, CRDs and the pages of all fields from api/, the chart's copies of the CRDs, and its rules
 	@go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=charts/swell/crds output:object:dir=api/v1alpha1
+	@whole=$$(mktemp -d); trap 'rm -rf "$$whole"' EXIT; \
+	  go run $(CONTROLLER_GEN) paths=./api/v1alpha1 crd output:crd:dir=$$whole; go run ./bench/reference --crds $$whole
+	@charts/generate charts/swell/crds charts/swell/templates/crds
+	@charts/render bin/helm charts/rendered
+
+bin/helm:
+	@mkdir -p bin
+	@printf '%s  building helm (the first time takes minutes)\n' "$$(date +%T)" >&2
+	@GOBIN='$(CURDIR)/bin' go install $(HELM)
+
+chart: bin/helm build ## the chart linted, rendered, applied, installed, upgraded and uninstalled on a real API server
+	@SWELL_REQUIRE=helm go test -count=1 -timeout 20m ./bench/chart
+
+# tests that together use every right that the chart grants; those of the second line list what they watch, as beside an API server
+# that streams no lists
+RIGHTS_SCALER := TestAnInterruptedInstanceIsReplacedFirst|TestEachOutputHoldsTheRoomInItsOwnWay|TestPodsThatNothingTakesGetOneEvent
+RIGHTS_LISTS := TestAPodWithAClaimGetsANodeInTheZoneOfItsVolume|TestRareTargetsAreReadByTheChartsRights|TestWhatIsRareGoesByTheChartsRights
+RIGHTS_METRICS := TestRightsAreThoseThatAreNeeded|TestAnHPAFollowsThePrediction
+
+rights: build ## records what the programs ask of the API server under the chart's rules; fails on a rule that none uses, and on a refused request
+	@rm -rf out/rights && mkdir -p out/rights bin
+	@export SWELL_RIGHTS='$(CURDIR)/out/rights'; \
+	  SWELL_LISTS=1 go test -count=1 -timeout 20m -run '$(RIGHTS_LISTS)' ./scaler; \
+	  go test -count=1 -timeout 20m -run '$(RIGHTS_SCALER)' ./scaler; \
+	  SWELL_LISTS=1 go test -count=1 -timeout 20m -run '$(RIGHTS_METRICS)' ./metrics/server; \
+	  go test -count=1 -timeout 20m -run 'TestZeroOnAControlPlane|TestTheAPIServerTrustsEveryRotation' ./metrics/consumers ./metrics/certificate
+	@go run ./bench/rights used
+
+rights-needed: rights ## takes each rule of the chart out in turn: a recorded request of a test must be refused
+	@go run ./bench/rights needed
 
 bench: ## benchmarks, one JSON line a figure
 	@go test -run '^$$' -bench . -benchtime 1x ./scaler/... ./metrics/... ./balloon/... | go run ./bench/jsonlines

@@ -163,6 +163,16 @@ type Launched struct {
 	Failures  []LaunchFailure
 	// Refused says that the call itself was refused, so that nothing is known of an earlier one with the same token.
 	Refused bool
+	// Request is AWS's id of the call; empty is not known.
+	Request string
+}
+
+// Ending is the end of an instance, as its group's scaling activities tell it.
+type Ending struct {
+	// At is when it had ended; zero is that it has not yet.
+	At time.Time
+	// Activity is its id, Cause what AWS says of it.
+	Activity, Cause string
 }
 
 // Raise is a group's desired capacity that was raised by so many instances at most, to so many.

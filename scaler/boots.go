@@ -10,6 +10,7 @@ import (
 	"swell/scaler/act"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
+	"swell/scaler/record"
 )
 
 // learnBoots takes what the world shows of instances, tells the snapshot what follows, and keeps it for a successor.
@@ -39,6 +40,9 @@ func (l *Loop) makePlan(now time.Time, world *observe.World, policy plan.Policy)
 	l.boots.news(len(never) > 0)
 	for _, t := range never {
 		act.CountNeverJoined()
+		if l.recorder != nil {
+			l.recorder.lives.Ends(t.InstanceID, record.NeverJoined)
+		}
 		l.options.Log.Warn("instance never joined", "instance", t.InstanceID, "group", t.Group, "reason", t.Reason)
 	}
 	return p

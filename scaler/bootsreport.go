@@ -24,7 +24,13 @@ var (
 		Help: "Notices that an instance of a pool is about to be lost, by kind."}, []string{"kind"})
 )
 
-func init() { metrics.Registry.MustRegister(bootSeconds, interruptions) }
+func init() {
+	for _, k := range []nodegroups.InterruptionKind{nodegroups.SpotInterruption, nodegroups.RebalanceNotice, nodegroups.InstanceTerminating, nodegroups.Maintenance,
+		nodegroups.TerminationHook, nodegroups.NodeNotice} {
+		interruptions.WithLabelValues(string(k)) // a rate sees no counter's first count unless it stood at 0 before
+	}
+	metrics.Registry.MustRegister(bootSeconds, interruptions)
+}
 
 // bootMetricsEvery bounds how often quantiles are computed anew; model time.
 const bootMetricsEvery = time.Minute

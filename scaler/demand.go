@@ -40,7 +40,7 @@ func (l *Loop) sample(ctx context.Context, now time.Time, world observe.World) {
 			continue
 		}
 		sample := w.history.Take(l.reading(ctx, now, world, b, w))
-		count(b, sample)
+		count(b, w, sample)
 		l.ask(ctx, now, b, w)
 		l.fillPast(ctx, now, world, b, w)
 		l.save(ctx, now, b, w)

@@ -20,13 +20,22 @@ var (
 		Help: "Checkpoints of demand histories that were written, or failed."}, []string{"outcome"})
 	backfillsDone = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "swell_history_backfills_total",
 		Help: "Pasts that were read from where metrics are kept, or failed."}, []string{"outcome"})
+	forecastChecks = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "swell_forecast_checks_total",
+		Help: "Forecasts whose time has come, by outcome: covered, where the demand of the four minutes from then on stayed at or below the quantile, or missed."}, []string{"namespace", "balloon", "outcome"})
 	registerDemand = sync.OnceFunc(func() {
-		metrics.Registry.MustRegister(samplesTaken, demandPods, checkpointsWritten, backfillsDone)
+		for _, o := range []string{outcome(nil), "failed"} { // a rate sees no counter's first count unless it stood at 0 before
+			checkpointsWritten.WithLabelValues(o)
+			backfillsDone.WithLabelValues(o)
+		}
+		metrics.Registry.MustRegister(samplesTaken, demandPods, checkpointsWritten, backfillsDone, forecastChecks)
 	})
 )
 
-func count(b *v1alpha1.Balloon, s history.Sample) {
+func count(b *v1alpha1.Balloon, w *workload, s history.Sample) {
 	samplesTaken.WithLabelValues(b.Namespace, b.Name, s.Class.String()).Inc()
+	covered, missed := w.due.take(s)
+	forecastChecks.WithLabelValues(b.Namespace, b.Name, "covered").Add(float64(covered))
+	forecastChecks.WithLabelValues(b.Namespace, b.Name, "missed").Add(float64(missed))
 	if s.Class == history.Known {
 		demandPods.WithLabelValues(b.Namespace, b.Name).Set(s.Pods)
 	} else {
@@ -40,6 +49,7 @@ func forget(key string) {
 	of := prometheus.Labels{"namespace": namespace, "balloon": name}
 	samplesTaken.DeletePartialMatch(of)
 	demandPods.DeletePartialMatch(of)
+	forecastChecks.DeletePartialMatch(of)
 }
 
 func outcome(err error) string {

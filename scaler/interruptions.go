@@ -41,6 +41,9 @@ func (l *Loop) receiveInterruptions(ctx context.Context) {
 // interrupted asks for a plan, as an instance is about to be lost.
 func (l *Loop) interrupted(n nodegroups.Interruption, group string) {
 	interruptions.WithLabelValues(string(n.Kind)).Inc()
+	if r := l.recorder; r != nil {
+		r.told(n)
+	}
 	l.options.Log.Info("interruption", "instance", n.InstanceID, "group", group, "kind", string(n.Kind), "deadline", n.Deadline)
 	l.Kick()
 }

@@ -25,6 +25,7 @@ import (
 	"swell/scaler/notices"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
+	"swell/scaler/record"
 	"swell/scaler/schedule"
 )
 
@@ -47,6 +48,9 @@ type Options struct {
 	// server, which must not wait behind other calls. nil is New's.
 	Drains, Fence kubernetes.Interface
 	Log           *slog.Logger
+	// Page is shown what each plan left, by this Replica; nil is none.
+	Page    Page
+	Replica string
 	// Prometheus that Config.History names; nil where it names none.
 	Prometheus *backfill.Prometheus
 }
@@ -70,6 +74,8 @@ type Loop struct {
 	tookOver observe.Takeover
 	events   events.EventRecorder
 	told     map[string]told // what pods were told by Events, by whose pods they are
+	decided  decided         // what objects were told by Events
+	waits    waiting
 
 	tick      int64
 	planner   plan.Planner
@@ -98,8 +104,10 @@ type Loop struct {
 	hands     hands
 	guard     others
 	shadows   shadows
+	aheads    map[string]*ahead // of Balloons, for the page
 	telling   *telling
 	rails     rails
+	recorder  *recorder
 
 	prometheus  *backfill.Prometheus
 	datadog     *backfill.Datadog
@@ -128,11 +136,12 @@ type workload struct {
 	found           *foundPast
 	fillOf          int64       // the Balloon's generation that fill is of
 	past            *pastDemand // nil while no event needs it
+	due             due
 }
 
 // New returns a Loop; caches behind c must be synced before Run.
 func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledger, o Options) *Loop {
-	registerDemand()
+	RegisterMetrics()
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -144,13 +153,13 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	loop := &Loop{
 		options: o, clock: o.Config.Clock, client: c, kube: kube, cloud: cloud, ledger: l,
 		groups: observe.NewGroups(cloud), kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
-		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, written: map[string]string{},
+		workloads: map[string]*workload{}, outputs: map[string]*output{}, said: map[string]time.Time{}, told: map[string]told{}, decided: newDecided(), written: map[string]string{},
 		memory:     plan.Memory{UnneededSince: map[string]time.Time{}},
 		prometheus: o.Prometheus, jobs: newJobs(), rails: newRails(),
 	}
 	loop.notices = loop.newNotices()
 	loop.telling = newTelling(o.Config, loop)
-	l.Follow(loop.telling.hear)
+	l.Watch(loop.telling.hear)
 	if d := o.Config.History.Datadog; d != nil {
 		loop.datadog = backfill.NewDatadog(*d)
 	}
@@ -247,9 +256,13 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: l.groups.Returned, Replaced: l.groups.Replaced, Ending: l.groups.Ending,
+	l.recorder = l.newRecorder(now)
+	returned, replaced := l.recorder.both(record.Returned, l.groups.Returned), l.recorder.both(record.Replaced, l.groups.Replaced)
+	l.actor = act.New(l.client, l.kube, l.cloud, intents, l.ledger, act.Options{Clock: l.clock, Returned: returned, Replaced: replaced, Ending: l.groups.Ending,
 		Drains: l.options.Drains, Log: l.options.Log})
+	beginRecords := l.followAnchor(ctx)
 	l.write(ledger.Entry{Phase: ledger.Note, Action: "start", Object: l.options.Identity, Count: len(open)})
+	beginRecords()
 	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
 		l.groups.Launched(late.At, late.Launched)
 		l.groups.Raised(late.At, late.Raised)
@@ -317,6 +330,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	p.Problems = append(append(append(p.Problems, world.Problems...), problems...), l.standing()...)
 	l.report(now, p)
 	l.shadowing(now, world, policy, p)
+	l.waited(world, p)
 	l.tell(now, world.Snapshot.Pods, p.Unplaced)
 	l.tellPeople(ctx, now, &world, p)
 	if l.options.Config.Mode != v1alpha1.Observe {
@@ -326,6 +340,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 	}
 	out := l.actor.Carry(ctx, l.tick, p)
 	l.note(out)
+	l.tellObjects(now, world, p, out, sizes)
 	if out.Reread || waits {
 		if err := l.groups.Read(ctx, l.clock.Now(), l.selections(world)); err != nil {
 			out.Errors = append(out.Errors, err)
@@ -336,6 +351,8 @@ func (l *Loop) Tick(ctx context.Context) error {
 	}
 	l.guardPolicies(ctx, now, &world, policies)
 	l.writeStatus(ctx, now, world, sizes, p, policy)
+	l.publish(now, world, sizes, p, policy)
+	l.recordWorld(ctx, now, world, policy, sizes)
 	return errors.Join(out.Errors...)
 }
 
@@ -343,6 +360,7 @@ func (l *Loop) Tick(ctx context.Context) error {
 func (l *Loop) note(out act.Outcome) {
 	l.groups.Launched(l.clock.Now(), out.Launched)
 	l.groups.Raised(l.clock.Now(), out.Raised)
+	l.recordAnswers(l.clock.Now(), out)
 	l.groups.Asked(l.actor.Open())
 	l.boots.news(l.known.Launched(l.clock.Now(), l.groups.List(), out.Launched, out.Unavailable))
 }

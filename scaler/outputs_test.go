@@ -91,7 +91,7 @@ type write struct {
 	at                   time.Time
 }
 
-func (w world) writes(user string, since time.Time) []write {
+func (w world) writes(account string, since time.Time) []write {
 	w.t.Helper()
 	raw, err := os.ReadFile(w.Cluster.AuditLog())
 	if err != nil {
@@ -106,7 +106,7 @@ func (w world) writes(user string, since time.Time) []write {
 			ResponseStatus struct{ Code int }
 			Received       metav1.MicroTime `json:"requestReceivedTimestamp"`
 		}
-		if json.Unmarshal([]byte(line), &e) != nil || e.User.Username != user || e.Received.Time.Before(since) {
+		if json.Unmarshal([]byte(line), &e) != nil || !strings.HasSuffix(e.User.Username, ":"+account) || slices.Contains([]string{"get", "list", "watch"}, e.Verb) || e.Received.Time.Before(since) {
 			continue
 		}
 		what := e.ObjectRef.Resource

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"swell/api/v1alpha1"
@@ -24,9 +25,13 @@ import (
 type size struct {
 	balloon  *v1alpha1.Balloon
 	answer   forecast.Answer
+	tau      float64 // the quantile that is aimed at
 	lead     lead
 	start    forecast.Answer // one pod start-up ahead
 	share    float64         // of all demand, 0 to 1
+	chunk    float64
+	running  int      // pods of the workload with a node
+	demand   *float64 // pods of this cluster now; nil is unknown
 	decision balloon.Decision
 	soon     map[string]int // balloons by zone that will be wanted before a node that goes now could be back
 	err      error
@@ -39,6 +44,9 @@ type size struct {
 	// virtual is how many virtual balloons have a place, by zone.
 	virtual map[string]int
 	memory  *workload // nil before the first sample
+	// in is what was decided on, and pod what one of the workload's pods asks for; nil is that nothing was.
+	in  balloon.Input
+	pod corev1.ResourceList
 }
 
 // sizeBalloons decides how many balloons are wanted and puts them into the snapshot. Where that cannot be decided, those
@@ -106,6 +114,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 	s.foresee(now, w, tau, share)
 	l.forgetHeld(b, w)
 	demand := l.demandNow(ctx, now, *world, b, w)
+	s.shown(tau, chunk, share*demand, len(running))
 	past := l.pastOf(ctx, now, world, b, w)
 	headroom := l.headroom(now, s.lead.Total(), world, s, past)
 	in := balloon.Input{
@@ -138,6 +147,7 @@ func (l *Loop) sizeOne(ctx context.Context, now time.Time, world *observe.World,
 		in.Running = n
 		s.decision, s.patient = notYet(s.decision, in, n-target.Replicas), fell
 	}
+	s.in, s.pod = in, requests
 	s.bounds()
 	s.sayInWhy()
 	return l.output(ctx, now, world, s, balloon.Workload{Chunk: chunk, Template: target.Template, Requests: requests}), nil
@@ -149,7 +159,16 @@ func (s *size) foresee(now time.Time, w *workload, tau, share float64) {
 		return
 	}
 	s.answer = w.history.AtLead(now, s.lead.Total(), tau)
+	w.due.expect(now, s.lead.Total(), s.answer)
 	s.start, s.share = w.history.Forecast(now, s.lead.PodStart, 0.5), share
+}
+
+// shown keeps what the page shows beside the decision.
+func (s *size) shown(tau, chunk, demand float64, running int) {
+	s.tau, s.chunk, s.running = tau, chunk, running
+	if !math.IsNaN(demand) {
+		s.demand = &demand
+	}
 }
 
 // stillRead is why there is no forecast in the first minute of a scaler.

@@ -27,13 +27,17 @@ func (l *Loop) writeStatus(ctx context.Context, now time.Time, world observe.Wor
 		return
 	}
 	l.statusAt = time.Now()
+	given := l.expose(now, world, sizes, p, policy)
+	defer exposed.Store(given)
 	for _, s := range sizes {
-		l.patchStatus(ctx, &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: s.balloon.Namespace, Name: s.balloon.Name}},
-			balloonStatus(s, world, l.clock, l.clock.RealTime(now)))
+		status := balloonStatus(s, world, l.clock, l.clock.RealTime(now))
+		given.conditions("Balloon", s.balloon.Namespace, s.balloon.Name, status.Conditions)
+		l.patchStatus(ctx, &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: s.balloon.Namespace, Name: s.balloon.Name}}, status)
 	}
 	for i := range world.Pools {
 		status := l.poolStatus(&world.Pools[i], world, p, policy, now)
 		l.bootStatus(&status, &world.Pools[i], world.Snapshot.Groups, l.clock.RealTime(now))
+		given.conditions("CapacityPool", "", world.Pools[i].Name, status.Conditions)
 		l.patchStatus(ctx, &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: world.Pools[i].Name}}, status)
 	}
 }

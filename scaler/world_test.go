@@ -368,7 +368,7 @@ func (w world) evictedOnly() {
 		if json.Unmarshal(line, &e) != nil || e.Verb != "delete" || e.ObjectRef.Resource != "pods" || e.ObjectRef.Namespace != "shop" {
 			continue
 		}
-		if e.User.Username == "swell-scaler" && e.ObjectRef.Subresource == "" && !balloonPod.MatchString(e.ObjectRef.Name) || e.User.Username == "aws" {
+		if strings.HasSuffix(e.User.Username, ":swell-scaler") && e.ObjectRef.Subresource == "" && !balloonPod.MatchString(e.ObjectRef.Name) || e.User.Username == "aws" {
 			w.t.Errorf("%s deleted pod %s without an eviction", e.User.Username, e.ObjectRef.Name)
 		}
 	}

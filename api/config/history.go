@@ -27,10 +27,12 @@ type History struct {
 
 // HistoryFile is a CSV of timestamp,value in pods for one workload.
 type HistoryFile struct {
+	// Namespace of the Balloon.
 	Namespace string `json:"namespace"`
 	// Balloon is the name of the Balloon whose workload it is.
 	Balloon string `json:"balloon"`
-	File    string `json:"file"`
+	// File is the path of the CSV.
+	File string `json:"file"`
 }
 
 // Prometheus is a server that speaks Prometheus' HTTP API: Prometheus itself, Thanos, Mimir, Amazon's. Files with secrets are
@@ -48,9 +50,10 @@ type Prometheus struct {
 	// Headers are sent with each request, such as X-Scope-OrgID of a tenant. They are no place for secrets.
 	Headers map[string]string `json:"headers,omitempty"`
 	// CAFile has the certificates that the server's must be signed by; CertFile and KeyFile are the client's own.
-	CAFile     string `json:"caFile,omitempty"`
-	CertFile   string `json:"certFile,omitempty"`
-	KeyFile    string `json:"keyFile,omitempty"`
+	CAFile   string `json:"caFile,omitempty"`
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+	// ServerName is the name that the server's certificate must have; empty is the host of the URL.
 	ServerName string `json:"serverName,omitempty"`
 	// Timeout of one try; 30s by default, machine time.
 	Timeout metav1.Duration `json:"timeout,omitempty"`
@@ -58,12 +61,14 @@ type Prometheus struct {
 
 // BasicAuth is a user with the file of its password.
 type BasicAuth struct {
+	// Username is sent with the password that PasswordFile holds.
 	Username     string `json:"username"`
 	PasswordFile string `json:"passwordFile"`
 }
 
 // SigV4 signs requests for Amazon Managed Service for Prometheus; credentials come from the environment, as the SDK finds them.
 type SigV4 struct {
+	// Region of the workspace.
 	Region string `json:"region"`
 }
 
@@ -72,7 +77,8 @@ type Datadog struct {
 	// Site such as datadoghq.com, the default, or datadoghq.eu.
 	Site string `json:"site,omitempty"`
 	// URL replaces https://api.<site>, for a proxy.
-	URL        string `json:"url,omitempty"`
+	URL string `json:"url,omitempty"`
+	// APIKeyFile and AppKeyFile hold an API key, and an application key that may timeseries_query.
 	APIKeyFile string `json:"apiKeyFile"`
 	AppKeyFile string `json:"appKeyFile"`
 	// Timeout of one try; 30s by default, machine time.

@@ -70,6 +70,7 @@ const (
 
 // KafkaSASL is an identity. Secrets stand in files, as a mounted Secret has them, and are read again at each new connection.
 type KafkaSASL struct {
+	// Mechanism is PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM.
 	Mechanism SASLMechanism `json:"mechanism"`
 	// Username and PasswordFile are for PLAIN and SCRAM.
 	Username     string `json:"username,omitempty"`
@@ -83,10 +84,12 @@ type KafkaSASL struct {
 // OAuthClient is a client of an OpenID Connect provider, by the client credentials grant of RFC 6749, 4.4.
 type OAuthClient struct {
 	// TokenURL is the provider's token endpoint, https, since the client's secret is sent there.
-	TokenURL         string   `json:"tokenURL"`
-	ClientID         string   `json:"clientID"`
-	ClientSecretFile string   `json:"clientSecretFile"`
-	Scopes           []string `json:"scopes,omitempty"`
+	TokenURL string `json:"tokenURL"`
+	// ClientID and the secret in ClientSecretFile are who asks for a token.
+	ClientID         string `json:"clientID"`
+	ClientSecretFile string `json:"clientSecretFile"`
+	// Scopes that are asked for.
+	Scopes []string `json:"scopes,omitempty"`
 	// Audience is sent as the parameter of that name where it is not empty.
 	Audience string `json:"audience,omitempty"`
 	// CAFile holds the certificates of who may have signed the provider's; absent: the system's.

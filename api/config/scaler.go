@@ -25,8 +25,9 @@ type Scaler struct {
 	Schedulers []string `json:"schedulers,omitempty"`
 	// Mode Observe plans everything and changes nothing, whatever Balloons and CapacityPools say; Enforce by default.
 	Mode v1alpha1.Mode `json:"mode,omitempty"`
-	// LedgerDir is where decisions are recorded as JSON lines.
-	LedgerDir string `json:"ledgerDir"`
+	// LedgerDir is where decisions are recorded as JSON lines; Ledger says more of it, and may name it instead.
+	LedgerDir string `json:"ledgerDir,omitempty"`
+	Ledger    Ledger `json:"ledger,omitzero"`
 	// LeaderElection is on when a namespace is given. Its times are machine time.
 	LeaderElection LeaderElection `json:"leaderElection,omitempty"`
 	Observe        Observe        `json:"observe,omitempty"`
@@ -37,11 +38,13 @@ type Scaler struct {
 	// HealthAddress serves /healthz and /readyz, MetricsAddress /metrics; empty is off.
 	HealthAddress  string `json:"healthAddress,omitempty"`
 	MetricsAddress string `json:"metricsAddress,omitempty"`
+	Page           Page   `json:"page,omitempty"`
 	Clock          Clock  `json:"clock,omitempty"`
 }
 
 // AWS says where the Auto Scaling groups are. Credentials come from the environment, as the SDK finds them.
 type AWS struct {
+	// Region of the Auto Scaling groups, such as ap-northeast-1.
 	Region string `json:"region"`
 	// Endpoint replaces the service's own; empty outside tests.
 	Endpoint string `json:"endpoint,omitempty"`
@@ -54,12 +57,14 @@ type AWS struct {
 
 // Price of one instance an hour, in one currency throughout.
 type Price struct {
+	// OnDemand and Spot are of the two markets; zero is unknown.
 	OnDemand float64 `json:"onDemand,omitempty"`
 	Spot     float64 `json:"spot,omitempty"`
 }
 
 // LeaderElection is the Lease that replicas hold in turn.
 type LeaderElection struct {
+	// Namespace of the Lease, and of the ConfigMaps that launches are fenced by; empty is no election.
 	Namespace string `json:"namespace,omitempty"`
 	// LeaseDuration is how long a silent leader keeps the lease; 15s by default, machine time.
 	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
@@ -125,6 +130,7 @@ func (c *Scaler) setDefaults() {
 	c.History.setDefaults()
 	c.Notify.setDefaults()
 	c.GuardRails.setDefaults()
+	c.setLedgerDefaults()
 }
 
 // Validate reports every field that cannot be used, with the mend.
@@ -137,9 +143,7 @@ func (c Scaler) Validate() error {
 	if c.Mode != "" && c.Mode != v1alpha1.Enforce && c.Mode != v1alpha1.Observe {
 		say("mode is %q: give Enforce or Observe", c.Mode)
 	}
-	if c.LedgerDir == "" {
-		say("ledgerDir is empty: give a folder that the scaler may write to")
-	}
+	c.validateLedger(say)
 	for name, p := range c.Prices {
 		if p.OnDemand < 0 || p.Spot < 0 {
 			say("prices.%s is below zero: give the price of an instance an hour", name)
@@ -169,6 +173,7 @@ func (c Scaler) Validate() error {
 	}
 	c.History.validate(say)
 	c.backfills(say)
+	c.Page.validate(say)
 	c.Notify.validate(say)
 	c.GuardRails.validate(say)
 	if err := c.Clock.Validate(); err != nil {

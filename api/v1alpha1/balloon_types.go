@@ -109,8 +109,9 @@ type BalloonStatus struct {
 	// PredictedPods is the point forecast of the demand when what is ordered now begins to serve, a lead time from now.
 	PredictedPods *Decimal `json:"predictedPods,omitempty"`
 	// QuantilePods is the target quantile of the demand then.
-	QuantilePods *Decimal         `json:"quantilePods,omitempty"`
-	LeadTime     *metav1.Duration `json:"leadTime,omitempty"`
+	QuantilePods *Decimal `json:"quantilePods,omitempty"`
+	// LeadTime is how long it takes from an order to a pod that serves: what the forecast looks ahead.
+	LeadTime *metav1.Duration `json:"leadTime,omitempty"`
 	// StartPods is the median of the demand one pod start-up ahead, times share: what swell_predicted_replicas serves. It is the
 	// last that was forecast, at ForecastAt.
 	StartPods *Decimal `json:"startPods,omitempty"`
@@ -121,7 +122,8 @@ type BalloonStatus struct {
 	// +listType=map
 	// +listMapKey=zone
 	Zones []BalloonZoneStatus `json:"zones,omitempty"`
-	Why   string              `json:"why,omitempty"`
+	// Why is the reason of the size, in a sentence.
+	Why string `json:"why,omitempty"`
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
@@ -129,9 +131,12 @@ type BalloonStatus struct {
 
 // BalloonZoneStatus counts balloons in one zone: those that are wanted, and those that have a place on nodes that are up.
 type BalloonZoneStatus struct {
-	Zone     string `json:"zone"`
-	Balloons int32  `json:"balloons"`
-	Running  int32  `json:"running"`
+	// Zone of the nodes.
+	Zone string `json:"zone"`
+	// Balloons that are wanted here.
+	Balloons int32 `json:"balloons"`
+	// Running are those that have a place on nodes that are up.
+	Running int32 `json:"running"`
 }
 
 // BalloonList is a list of Balloons.

@@ -56,6 +56,7 @@ type PoolGroups struct {
 
 // PoolLimits bound the pool; the groups' own minimum and maximum hold as well.
 type PoolLimits struct {
+	// MinNodesPerZone are kept in each zone, whatever is needed.
 	// +kubebuilder:validation:Minimum=0
 	MinNodesPerZone int32 `json:"minNodesPerZone,omitempty"`
 	// MaxNodes of all groups together; 0 is no limit.
@@ -134,8 +135,10 @@ type PoolWindow struct {
 
 // PoolFreeze stops scale-in, or all scaling, until a time.
 type PoolFreeze struct {
-	Until  metav1.Time `json:"until"`
-	Reason string      `json:"reason,omitempty"`
+	// Until is when it ends by itself.
+	Until metav1.Time `json:"until"`
+	// Reason is told to whoever asks why nothing moves.
+	Reason string `json:"reason,omitempty"`
 	// What is frozen.
 	// +kubebuilder:validation:Enum=ScaleIn;All
 	// +kubebuilder:default=ScaleIn
@@ -144,10 +147,13 @@ type PoolFreeze struct {
 
 // PoolHold is capacity asked for by hand, with an end.
 type PoolHold struct {
+	// Zone that the nodes are to be in.
 	// +kubebuilder:validation:MinLength=1
 	Zone string `json:"zone"`
+	// Nodes of the pool that the zone has at least.
 	// +kubebuilder:validation:Minimum=1
-	Nodes int32       `json:"nodes"`
+	Nodes int32 `json:"nodes"`
+	// Until is when it ends by itself.
 	Until metav1.Time `json:"until"`
 }
 
@@ -168,23 +174,29 @@ type CapacityPoolStatus struct {
 
 // PoolZoneStatus counts nodes of one zone by market, booting ones included.
 type PoolZoneStatus struct {
-	Zone     string `json:"zone"`
-	OnDemand int32  `json:"onDemand"`
-	Spot     int32  `json:"spot"`
-	Booting  int32  `json:"booting"`
+	// Zone of the nodes.
+	Zone string `json:"zone"`
+	// OnDemand nodes of the zone.
+	OnDemand int32 `json:"onDemand"`
+	// Spot nodes of the zone.
+	Spot int32 `json:"spot"`
+	// Booting are those of both that are not Ready yet.
+	Booting int32 `json:"booting"`
 }
 
 // LearnedBoot is how long instances of one kind take from launch to a Ready node.
 type LearnedBoot struct {
+	// Zone, Type, Image and Market are the kind of instance.
 	Zone   string `json:"zone"`
 	Type   string `json:"type"`
 	Image  string `json:"image,omitempty"`
 	Market string `json:"market"`
 	// Count of boots that were seen; the quantiles lean on the prior while there are few.
-	Count int32           `json:"count"`
-	P50   metav1.Duration `json:"p50"`
-	P95   metav1.Duration `json:"p95"`
-	P99   metav1.Duration `json:"p99"`
+	Count int32 `json:"count"`
+	// P50, P95 and P99 are quantiles of the time from launch to a Ready node.
+	P50 metav1.Duration `json:"p50"`
+	P95 metav1.Duration `json:"p95"`
+	P99 metav1.Duration `json:"p99"`
 }
 
 // CapacityPoolList is a list of CapacityPools.

@@ -36,6 +36,7 @@ type DiurnalScheduleSpec struct {
 
 // Window is a stretch of local time on some days of the week. It belongs to the day that it begins on.
 type Window struct {
+	// Name tells it from the schedule's other windows.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
@@ -94,6 +95,7 @@ type Holidays struct {
 	// +kubebuilder:validation:MaxItems=128
 	// +listType=set
 	Except []DateRange `json:"except,omitempty"`
+	// TreatAs is the day of the week that they count as.
 	// +kubebuilder:validation:Enum=Mon;Tue;Wed;Thu;Fri;Sat;Sun;Monday;Tuesday;Wednesday;Thursday;Friday;Saturday;Sunday
 	// +kubebuilder:default=Sunday
 	TreatAs string `json:"treatAs,omitempty"`
@@ -121,9 +123,11 @@ type DateRange string
 // +kubebuilder:validation:XValidation:rule="!has(self.growth) || self.growth.like + (self.to - self.from) <= self.from",message="growth.like and a stretch as long as the event must be over when the event begins"
 // +kubebuilder:validation:XValidation:rule="!has(self.curve) || self.curve.all(p, duration(p.after) < self.to - self.from)",message="every point of the curve must be before the event's end"
 type Event struct {
+	// Name tells it from the schedule's other events.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	Name string      `json:"name"`
+	Name string `json:"name"`
+	// From and To are its beginning and its end.
 	From metav1.Time `json:"from"`
 	To   metav1.Time `json:"to"`
 	// MinHeadroom is pods ("60") or a share of demand ("25%"), kept throughout.

@@ -115,18 +115,27 @@ type PerPodRate struct {
 
 // QueueConsumerStatus is what the metrics server last knew; an absent number is unknown, not zero.
 type QueueConsumerStatus struct {
-	Lag          *int64 `json:"lag,omitempty"`
+	// Lag is how many messages are not read yet.
+	Lag *int64 `json:"lag,omitempty"`
+	// LateMessages are those that are older than lateAfter.
 	LateMessages *int64 `json:"lateMessages,omitempty"`
 	// LateCount says whether lateMessages is exact, or the least that there can be: producers stamp the messages of some topic.
-	LateCount       LateCount        `json:"lateCount,omitempty"`
-	LagSeconds      *Decimal         `json:"lagSeconds,omitempty"`
-	ProduceRate     *Decimal         `json:"produceRate,omitempty"`
-	ConsumeRate     *Decimal         `json:"consumeRate,omitempty"`
-	PerPodRate      *Decimal         `json:"perPodRate,omitempty"`
-	DesiredReplicas *int32           `json:"desiredReplicas,omitempty"`
-	Why             string           `json:"why,omitempty"`
-	SampledAt       *metav1.Time     `json:"sampledAt,omitempty"`
-	Partitions      *PartitionsKnown `json:"partitions,omitempty"`
+	LateCount LateCount `json:"lateCount,omitempty"`
+	// LagSeconds is the age of the oldest message that is not read.
+	LagSeconds *Decimal `json:"lagSeconds,omitempty"`
+	// ProduceRate and ConsumeRate are messages a second.
+	ProduceRate *Decimal `json:"produceRate,omitempty"`
+	ConsumeRate *Decimal `json:"consumeRate,omitempty"`
+	// PerPodRate is μ as it was learned, messages a second.
+	PerPodRate *Decimal `json:"perPodRate,omitempty"`
+	// DesiredReplicas are what the backlog and the rate ask for.
+	DesiredReplicas *int32 `json:"desiredReplicas,omitempty"`
+	// Why is the arithmetic behind them, or what is not known.
+	Why string `json:"why,omitempty"`
+	// SampledAt is when the numbers were read of Kafka.
+	SampledAt *metav1.Time `json:"sampledAt,omitempty"`
+	// Partitions of the topics, and how many of them the numbers are of.
+	Partitions *PartitionsKnown `json:"partitions,omitempty"`
 	// Cluster and Group are what the numbers are of.
 	Cluster string `json:"cluster,omitempty"`
 	Group   string `json:"group,omitempty"`
@@ -143,22 +152,29 @@ type QueueConsumerStatus struct {
 
 // ReplicaHold is a number of replicas and when it was last known to be right.
 type ReplicaHold struct {
-	Replicas int32       `json:"replicas"`
-	At       metav1.Time `json:"at"`
+	// Replicas that were asked for.
+	Replicas int32 `json:"replicas"`
+	// At is when they were last known to be right.
+	At metav1.Time `json:"at"`
 }
 
 // SaturationSeen is the stretch that later ones are held against: so many pods read so many messages a second.
 type SaturationSeen struct {
-	Pods        int32   `json:"pods"`
+	// Pods that read then.
+	Pods int32 `json:"pods"`
+	// ConsumeRate of all of them, messages a second.
 	ConsumeRate Decimal `json:"consumeRate"`
 }
 
 // ZeroMark says that a workload has no replicas by swell's doing, since when, and what its partitions' ends added up to then. Logs is
 // another string for other partitions, or for the same ones of a topic that was made anew.
 type ZeroMark struct {
-	Since    metav1.Time `json:"since"`
-	Appended int64       `json:"appended"`
-	Logs     string      `json:"logs,omitempty"`
+	// Since is when it was taken there.
+	Since metav1.Time `json:"since"`
+	// Appended is what the partitions' ends added up to then.
+	Appended int64 `json:"appended"`
+	// Logs tells the partitions from others of the same names.
+	Logs string `json:"logs,omitempty"`
 }
 
 // LateCount is what a number of late messages means.
@@ -173,7 +189,9 @@ const (
 
 // PartitionsKnown counts the partitions whose lag is known.
 type PartitionsKnown struct {
+	// Known are the partitions whose lag is known.
 	Known int32 `json:"known"`
+	// Total are all that the topics have.
 	Total int32 `json:"total"`
 }
 

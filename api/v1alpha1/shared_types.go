@@ -14,10 +14,13 @@ const (
 
 // ScaleTarget names anything in the object's own namespace that has the scale subresource.
 type ScaleTarget struct {
+	// APIVersion of the workload, such as apps/v1.
 	// +kubebuilder:validation:MinLength=1
 	APIVersion string `json:"apiVersion"`
+	// Kind of the workload, such as Deployment, StatefulSet or Rollout.
 	// +kubebuilder:validation:MinLength=1
 	Kind string `json:"kind"`
+	// Name of the workload.
 	// +kubebuilder:validation:MinLength=1
 	Name string `json:"name"`
 }

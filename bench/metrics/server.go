@@ -89,7 +89,7 @@ func (b *bench) fillCluster(ctx context.Context, cluster *controlplane.Cluster, 
 	if err != nil {
 		return err
 	}
-	if err := applyFile(ctx, c, filepath.Join(root, "cmd", "swell-metrics", "rbac.yaml")); err != nil {
+	if err := applyFile(ctx, c, filepath.Join(root, "charts", "rendered", "swell-metrics-rbac.yaml")); err != nil {
 		return err
 	}
 	objects := []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}}
@@ -158,7 +158,7 @@ func (b *bench) startServer(ctx context.Context, srv *server, kafka *broker) err
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := srv.cluster.Kubeconfig("swell-metrics")
+	kubeconfig, err := srv.cluster.ServiceAccountKubeconfig("swell-system", "swell-metrics")
 	if err != nil {
 		return err
 	}

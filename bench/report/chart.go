@@ -7,40 +7,8 @@ import (
 	"time"
 
 	"swell/bench/measure"
+	"swell/scaler/report/plot"
 )
-
-// chart is one plot; the page's script draws it.
-type chart struct {
-	ID      string   `json:"id"`
-	Title   string   `json:"title"`
-	Unit    string   `json:"unit"`
-	Stacked bool     `json:"stacked,omitempty"`
-	Series  []series `json:"series"`
-	Note    string   `json:"-"`
-}
-
-// series is one line or layer; null is unknown and leaves a gap.
-type series struct {
-	Name   string     `json:"name"`
-	Color  int        `json:"color"` // index of the page's palette
-	Dashed bool       `json:"dashed,omitempty"`
-	Values []*float64 `json:"values"`
-}
-
-// band marks a stretch in which something was down.
-type band struct {
-	From  float64 `json:"from"` // model seconds since the start
-	To    float64 `json:"to"`
-	Label string  `json:"label"`
-}
-
-// plots is what the page's script reads.
-type plots struct {
-	Times  []float64 `json:"times"`
-	Start  string    `json:"start"` // wall clock of the trace at the first time, without a zone
-	Charts []chart   `json:"charts"`
-	Bands  []band    `json:"bands"`
-}
 
 const (
 	colorDemand = 0
@@ -48,29 +16,31 @@ const (
 	colorZone   = 3 // the first layer's
 )
 
-func buildPlots(s measure.Summary, lines []measure.Timeline) plots {
-	out := plots{Charts: []chart{}, Bands: []band{}}
+func buildPlots(s measure.Summary, lines []measure.Timeline) plot.Plots {
+	out := plot.Plots{Charts: []plot.Chart{}, Bands: []plot.Band{}}
+	axis := plot.Axis{Times: []float64{}}
 	for _, l := range lines {
-		if len(l.Points) > len(out.Times) {
-			out.Times = nil
+		if len(l.Points) > len(axis.Times) {
+			axis.Times = nil
 			for _, p := range l.Points {
-				out.Times = append(out.Times, p.At)
+				axis.Times = append(axis.Times, p.At)
 			}
-			out.Start = l.Start
+			axis.Start = l.Start
 		}
 	}
 	out.Bands = append(out.Bands, bands(s, lines)...)
-	if start, err := time.Parse(time.RFC3339, out.Start); err == nil {
-		out.Start = start.Format("2006-01-02T15:04:05")
+	if start, err := time.Parse(time.RFC3339, axis.Start); err == nil {
+		axis.Start = start.Format("2006-01-02T15:04:05")
 	}
+	out.Axes = []plot.Axis{axis}
 	if len(lines) == 0 {
 		return out
 	}
 	add := func(id, title, unit, note string, value func(measure.Point) *float64) {
-		out.Charts = append(out.Charts, chart{ID: id, Title: title, Unit: unit, Note: note, Series: perRun(lines, value)})
+		out.Charts = append(out.Charts, plot.Chart{ID: id, Title: title, Unit: unit, Note: note, Series: perRun(lines, value)})
 	}
-	out.Charts = append(out.Charts, chart{ID: "load", Title: "Load", Unit: "messages/s", Note: "What the trace asks to be produced.",
-		Series: []series{{Name: "due", Color: colorDemand, Values: column(lines[0], func(p measure.Point) *float64 { return p.Rate })}}})
+	out.Charts = append(out.Charts, plot.Chart{ID: "load", Title: "Load", Unit: "messages/s", Note: "What the trace asks to be produced.",
+		Series: []plot.Series{{Name: "due", Color: colorDemand, Values: column(lines[0], func(p measure.Point) *float64 { return p.Rate })}}})
 	out.Charts = append(out.Charts, workloads(lines)...)
 	add("pending", "Pods without a node", "pods", "Workload pods that exist and are not bound.", func(p measure.Point) *float64 {
 		sum := 0.0
@@ -93,8 +63,8 @@ func buildPlots(s measure.Summary, lines []measure.Timeline) plots {
 	return out
 }
 
-func bands(s measure.Summary, lines []measure.Timeline) []band {
-	var out []band
+func bands(s measure.Summary, lines []measure.Timeline) []plot.Band {
+	var out []plot.Band
 	for i, r := range s.Runs {
 		if i >= len(lines) {
 			break
@@ -109,13 +79,13 @@ func bands(s measure.Summary, lines []measure.Timeline) []band {
 				continue
 			}
 			from := at.Sub(start).Seconds()
-			out = append(out, band{From: from, To: from + f.Down*max(1, s.Compression), Label: f.Target + " down"})
+			out = append(out, plot.Band{From: from, To: from + f.Down*max(1, s.Compression), Label: f.Target + " down"})
 		}
 	}
 	return out
 }
 
-func workloads(lines []measure.Timeline) []chart {
+func workloads(lines []measure.Timeline) []plot.Chart {
 	names := map[string]bool{}
 	for _, l := range lines {
 		for _, p := range l.Points {
@@ -124,15 +94,15 @@ func workloads(lines []measure.Timeline) []chart {
 			}
 		}
 	}
-	var out []chart
+	var out []plot.Chart
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		c := chart{ID: "workload-" + name, Title: "Demand and bound pods of " + name, Unit: "pods"}
+		c := plot.Chart{ID: "workload-" + name, Title: "Demand and bound pods of " + name, Unit: "pods"}
 		demand := column(lines[0], func(p measure.Point) *float64 { return p.Workloads[name].Demand })
 		if slices.ContainsFunc(demand, func(v *float64) bool { return v != nil }) {
-			c.Series = append(c.Series, series{Name: "demand", Color: colorDemand, Values: demand})
+			c.Series = append(c.Series, plot.Series{Name: "demand", Color: colorDemand, Values: demand})
 		}
 		for i, l := range lines {
-			c.Series = append(c.Series, series{Name: "bound, " + l.Policy, Color: colorRun + i, Dashed: i > 0, Values: column(l, func(p measure.Point) *float64 {
+			c.Series = append(c.Series, plot.Series{Name: "bound, " + l.Policy, Color: colorRun + i, Dashed: i > 0, Values: column(l, func(p measure.Point) *float64 {
 				v := float64(p.Workloads[name].Running)
 				return &v
 			})})
@@ -143,14 +113,14 @@ func workloads(lines []measure.Timeline) []chart {
 }
 
 // nodes stacks a run's nodes by zone and market, spot first.
-func nodes(run int, l measure.Timeline) chart {
+func nodes(run int, l measure.Timeline) plot.Chart {
 	keys := map[string]bool{}
 	for _, p := range l.Points {
 		for key := range p.Nodes {
 			keys[key] = true
 		}
 	}
-	c := chart{ID: "nodes-" + l.Policy, Title: "Nodes by zone and market, " + l.Policy, Unit: "nodes", Stacked: true, Series: []series{}}
+	c := plot.Chart{ID: "nodes-" + l.Policy, Title: "Nodes by zone and market, " + l.Policy, Unit: "nodes", Stacked: true, Series: []plot.Series{}}
 	sorted := slices.SortedFunc(maps.Keys(keys), func(a, b string) int {
 		if x, y := strings.HasSuffix(a, "spot"), strings.HasSuffix(b, "spot"); x != y {
 			return map[bool]int{true: -1, false: 1}[x]
@@ -158,7 +128,7 @@ func nodes(run int, l measure.Timeline) chart {
 		return strings.Compare(a, b)
 	})
 	for i, key := range sorted {
-		c.Series = append(c.Series, series{Name: shortKey(key), Color: colorZone + i, Values: column(l, func(p measure.Point) *float64 {
+		c.Series = append(c.Series, plot.Series{Name: shortKey(key), Color: colorZone + i, Values: column(l, func(p measure.Point) *float64 {
 			v := float64(p.Nodes[key])
 			return &v
 		})})
@@ -172,10 +142,10 @@ func shortKey(key string) string {
 	return zoneLetter(zone) + " " + market
 }
 
-func perRun(lines []measure.Timeline, value func(measure.Point) *float64) []series {
-	var out []series
+func perRun(lines []measure.Timeline, value func(measure.Point) *float64) []plot.Series {
+	var out []plot.Series
 	for i, l := range lines {
-		out = append(out, series{Name: l.Policy, Color: colorRun + i, Dashed: i > 0, Values: column(l, value)})
+		out = append(out, plot.Series{Name: l.Policy, Color: colorRun + i, Dashed: i > 0, Values: column(l, value)})
 	}
 	return out
 }

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"swell/bench/measure"
+	"swell/scaler/report/plot"
 )
 
-//go:embed page.html page.css plot.js
+//go:embed page.html
 var files embed.FS
 
 // tile is one of the figures at the top of the page.
@@ -28,7 +29,7 @@ type page struct {
 	Tiles    []tile
 	Figures  []figure
 	Faults   []faultRow
-	Plots    plots
+	Plots    plot.Plots
 	Limits   string
 	CSS      template.CSS
 	Script   template.JS
@@ -36,16 +37,8 @@ type page struct {
 
 // HTML is the page of a summary and its runs' time lines, in the order of the runs. It asks for nothing from anywhere.
 func HTML(s measure.Summary, lines []measure.Timeline) ([]byte, error) {
-	css, err := files.ReadFile("page.css")
-	if err != nil {
-		return nil, fmt.Errorf("making the report: %w", err)
-	}
-	script, err := files.ReadFile("plot.js")
-	if err != nil {
-		return nil, fmt.Errorf("making the report: %w", err)
-	}
 	view := page{Summary: s, Title: "swell through a morning", When: when(s.RiseStart), Figures: figures(s.Runs), Tiles: tiles(s.Runs),
-		Plots: buildPlots(s, lines), Limits: limits(s), CSS: template.CSS(css), Script: template.JS(script)}
+		Plots: buildPlots(s, lines), Limits: limits(s), CSS: plot.Style(), Script: plot.Script()}
 	for _, r := range s.Runs {
 		view.Policies = append(view.Policies, r.Policy)
 		for _, f := range r.Faults {

@@ -19,7 +19,8 @@ func TestTheCommandLinePicksAPart(t *testing.T) {
 		"/bin/testbed -h":              {stdout: "kube-scheduler, kwok"},
 		"/bin/testbed help":            {stdout: "docs/testbed.md"},
 		"/bin/testbed":                 {code: 2, stderr: "Usage:"},
-		"/bin/testbed down":            {code: 2, stderr: `"down" is none of its parts`},
+		"/bin/testbed sideways":        {code: 2, stderr: `"sideways" is none of its parts`},
+		"/bin/testbed down --keep":     {part: "down"},
 		"/bin/testbed --kubeconfig up": {code: 2, stderr: `"--kubeconfig" is none of its parts`},
 	} {
 		var stdout, stderr bytes.Buffer

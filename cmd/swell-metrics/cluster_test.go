@@ -215,7 +215,7 @@ func (l *locked) String() string {
 // those of this machine.
 func (r *rig) serve(t *testing.T) (log *locked) {
 	t.Helper()
-	all := objects(t, "apiservice.yaml", nil)
+	all := objects(t, manifests, nil)
 	r.config, r.listen = filepath.Join(t.TempDir(), "metrics.yaml"), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	r.configure(t, "")
 	port := freePort(t)
@@ -239,17 +239,17 @@ func (r *rig) serve(t *testing.T) (log *locked) {
 // configure writes the ConfigMap's file with Kafka's address here, and more.
 func (r *rig) configure(t *testing.T, more string) {
 	t.Helper()
-	text := into[corev1.ConfigMap](t, objects(t, "apiservice.yaml", nil), "ConfigMap", "swell-metrics").Data["metrics.yaml"]
+	text := into[corev1.ConfigMap](t, objects(t, manifests, nil), "ConfigMap", "swell-metrics").Data["metrics.yaml"]
 	for from, to := range map[string]string{
-		`["kafka-1.kafka:9092", "kafka-2.kafka:9092"]`: "['" + strings.Join(r.kafka.ListenAddrs(), "', '") + "']\n  pollEvery: 500ms",
-		`":8080"`: r.listen,
+		"- brokers:\n  - kafka-1.kafka:9092\n": "- brokers: ['" + strings.Join(r.kafka.ListenAddrs(), "', '") + "']\n  pollEvery: 500ms\n",
+		"listen: :8080":                        "listen: " + r.listen,
 	} {
 		if !strings.Contains(text, from) {
 			t.Fatalf("the ConfigMap has no %s:\n%s", from, text)
 		}
 		text = strings.Replace(text, from, to, 1)
 	}
-	if err := os.WriteFile(r.config, []byte(text+"rateWindow: 5s\nstatusEvery: 500ms\n"+more), 0o600); err != nil {
+	if err := os.WriteFile(r.config, []byte(text+"\nrateWindow: 5s\nstatusEvery: 500ms\n"+more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

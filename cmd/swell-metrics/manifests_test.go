@@ -6,7 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +22,9 @@ import (
 )
 
 const home = "swell-system"
+
+// manifests are what the chart makes for swell-metrics alone.
+const manifests = "../../charts/rendered/swell-metrics.yaml"
 
 // objects are those of a manifest, as the page of the installation has it changed.
 func objects(t *testing.T, file string, change func(string) string) []*unstructured.Unstructured {
@@ -43,18 +46,6 @@ func objects(t *testing.T, file string, change func(string) string) []*unstructu
 		}
 		all = append(all, u)
 	}
-}
-
-// signed makes what the page says of apiservice.yaml for certificates of cert-manager.
-func signed(text string) string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if strings.HasSuffix(line, " # self-signed\n") {
-			continue
-		}
-		lines = append(lines, strings.Replace(line, "# cert-manager: ", "", 1))
-	}
-	return strings.Join(lines, "")
 }
 
 // into reads the object of a kind and name.
@@ -79,81 +70,60 @@ func args(t *testing.T, all []*unstructured.Unstructured) []string {
 }
 
 func TestTheDeploymentsArgumentsAreFlags(t *testing.T) {
-	for name, change := range map[string]func(string) string{"self-signed": nil, "cert-manager": signed} {
-		all := objects(t, "apiservice.yaml", change)
-		flags := server.New(slog.New(slog.DiscardHandler)).Flags()
-		if err := flags.Parse(args(t, all)); err != nil || flags.NArg() > 0 {
-			t.Errorf("%s: %v %v", name, err, flags.Args())
-		}
-		d := into[appsv1.Deployment](t, all, "Deployment", "swell-metrics").Spec.Template.Spec
-		port := flags.Lookup("secure-port").Value.String()
-		mounted := map[string]bool{}
-		for _, m := range d.Containers[0].VolumeMounts {
-			mounted[m.MountPath] = true
-		}
-		for _, file := range []string{"config", "tls-cert-file", "tls-private-key-file"} {
-			path := flags.Lookup(file).Value.String()
-			if path != "" && !mounted[path[:strings.LastIndexByte(path, '/')]] {
-				t.Errorf("%s: --%s=%s is in no volume", name, file, path)
-			}
-		}
-		ports := map[string]string{}
-		for _, p := range d.Containers[0].Ports {
-			ports[p.Name] = p.String()
-		}
-		if !strings.Contains(ports["https"], "ContainerPort:"+port+",") {
-			t.Errorf("%s: --secure-port is %s, the port https %s", name, port, ports["https"])
-		}
-		if (flags.Lookup("cert-dir").Changed) == (flags.Lookup("tls-cert-file").Changed) {
-			t.Errorf("%s: one certificate is wanted: %v", name, args(t, all))
-		}
+	all := objects(t, manifests, nil)
+	flags := server.New(slog.New(slog.DiscardHandler)).Flags()
+	if err := flags.Parse(args(t, all)); err != nil || flags.NArg() > 0 {
+		t.Errorf("%v %v", err, flags.Args())
+	}
+	d := into[appsv1.Deployment](t, all, "Deployment", "swell-metrics").Spec.Template.Spec
+	port := flags.Lookup("secure-port").Value.String()
+	mounted := map[string]bool{}
+	for _, m := range d.Containers[0].VolumeMounts {
+		mounted[m.MountPath] = true
+	}
+	if path := flags.Lookup("config").Value.String(); !mounted[path[:strings.LastIndexByte(path, '/')]] {
+		t.Errorf("--config=%s is in no volume", path)
+	}
+	ports := map[string]string{}
+	for _, p := range d.Containers[0].Ports {
+		ports[p.Name] = p.String()
+	}
+	if !strings.Contains(ports["https"], "ContainerPort:"+port+",") {
+		t.Errorf("--secure-port is %s, the port https %s", port, ports["https"])
 	}
 }
 
+// The certificate that swell-metrics is to make is for the name that every APIService dials, and each of them is told its authority.
 func TestTheCertificateIsForTheService(t *testing.T) {
-	all, certificates := objects(t, "apiservice.yaml", signed), objects(t, "certificate.yaml", nil)
-	var leaf *unstructured.Unstructured
-	issuers := map[string]bool{}
-	for _, u := range certificates {
-		if u.GetNamespace() != home {
-			t.Errorf("%s %s is in namespace %q", u.GetKind(), u.GetName(), u.GetNamespace())
-		}
-		if u.GetKind() == "Issuer" {
-			issuers[u.GetName()] = true
-		}
-		if u.GetKind() == "Certificate" && u.GetName() == "swell-metrics" {
-			leaf = u
-		}
+	all := objects(t, manifests, nil)
+	flags := server.New(slog.New(slog.DiscardHandler)).Flags()
+	if err := flags.Parse(args(t, all)); err != nil {
+		t.Fatal(err)
 	}
-	names, _, _ := unstructured.NestedStringSlice(leaf.Object, "spec", "dnsNames")
-	secret, _, _ := unstructured.NestedString(leaf.Object, "spec", "secretName")
-	issuer, _, _ := unstructured.NestedString(leaf.Object, "spec", "issuerRef", "name")
-	services := 0
+	told, err := flags.GetStringArray("certificate-apiservice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var services []string
 	for _, u := range all {
 		if u.GetKind() != "APIService" {
 			continue
 		}
-		services++
+		services = append(services, u.GetName())
 		a := into[apiregistration.APIService](t, all, "APIService", u.GetName())
-		if want := a.Spec.Service.Name + "." + a.Spec.Service.Namespace + ".svc"; !reflect.DeepEqual(names, []string{want}) {
-			t.Errorf("%s dials %s, the certificate is for %v", a.Name, want, names)
+		if name, dialed := flags.Lookup("certificate-name").Value.String(), a.Spec.Service.Name+"."+a.Spec.Service.Namespace+".svc"; name != dialed {
+			t.Errorf("%s dials %s, the certificate is for %s", a.Name, dialed, name)
 		}
-		if from := a.Annotations["cert-manager.io/inject-ca-from"]; from != home+"/"+leaf.GetName() || a.Spec.InsecureSkipTLSVerify {
-			t.Errorf("%s takes its authority from %q, and checks nothing: %t", a.Name, from, a.Spec.InsecureSkipTLSVerify)
-		}
-		if a.Name != a.Spec.Version+"."+a.Spec.Group {
-			t.Errorf("%s is of %s/%s", a.Name, a.Spec.Group, a.Spec.Version)
+		if a.Spec.InsecureSkipTLSVerify || a.Name != a.Spec.Version+"."+a.Spec.Group {
+			t.Errorf("%s is of %s/%s and checks nothing: %t", a.Name, a.Spec.Group, a.Spec.Version, a.Spec.InsecureSkipTLSVerify)
 		}
 	}
-	if services != 3 || !issuers[issuer] {
-		t.Errorf("%d APIServices, issuer %q of %v", services, issuer, issuers)
+	slices.Sort(services)
+	slices.Sort(told)
+	if len(services) != 3 || !slices.Equal(services, told) {
+		t.Errorf("the APIServices are %v, told are %v", services, told)
 	}
-	for _, v := range into[appsv1.Deployment](t, all, "Deployment", "swell-metrics").Spec.Template.Spec.Volumes {
-		if v.Secret != nil && v.Secret.SecretName == secret {
-			return
-		}
-	}
-	t.Errorf("no volume has the Secret %s", secret)
+	into[corev1.Secret](t, all, "Secret", strings.TrimPrefix(flags.Lookup("certificate-secret").Value.String(), home+"/"))
 }
 
 // apply is kubectl apply --server-side; unknown fields are errors.
@@ -166,12 +136,11 @@ func (r *rig) apply(t *testing.T, file string, change func(string) string) {
 	}
 }
 
-// install applies the manifests, in another namespace and with certificates too, and awaits the pods.
+// install applies the manifests, in another namespace too, and awaits the pods.
 func (r *rig) install(t *testing.T) {
 	t.Helper()
 	elsewhere := func(text string) string { return strings.ReplaceAll(text, home, "elsewhere") }
-	r.apply(t, "rbac.yaml", elsewhere)
-	r.apply(t, "apiservice.yaml", func(text string) string { return signed(elsewhere(text)) })
+	r.apply(t, manifests, elsewhere)
 	var list corev1.ConfigMapList
 	if err := r.api.List(t.Context(), &list, client.InNamespace(home)); err != nil || len(list.Items) > 0 {
 		t.Errorf("with another namespace there is something in %s: %v, %v", home, list.Items, err)
@@ -179,8 +148,7 @@ func (r *rig) install(t *testing.T) {
 	if err := r.api.Delete(t.Context(), &corev1.Namespace{ObjectMeta: named("", "elsewhere")}); err != nil {
 		t.Fatal(err)
 	}
-	r.apply(t, "rbac.yaml", nil)
-	r.apply(t, "apiservice.yaml", nil)
+	r.apply(t, manifests, nil)
 	eventually(t, "two pods are ready", func() error {
 		var d appsv1.Deployment
 		if err := r.api.Get(t.Context(), client.ObjectKey{Namespace: home, Name: "swell-metrics"}, &d); err != nil {

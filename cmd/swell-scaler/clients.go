@@ -11,16 +11,17 @@ const (
 	usualRate  = 100
 	drainsRate = 50
 	fenceRate  = 20
+	pageRate   = 10 // who a reader is and what he may
 )
 
-type clients struct{ usual, drains, fence kubernetes.Interface }
+type clients struct{ usual, drains, fence, page kubernetes.Interface }
 
 func newClients(base *rest.Config) (clients, error) {
 	var c clients
 	for _, own := range []struct {
 		to   *kubernetes.Interface
 		rate float32
-	}{{&c.usual, usualRate}, {&c.drains, drainsRate}, {&c.fence, fenceRate}} {
+	}{{&c.usual, usualRate}, {&c.drains, drainsRate}, {&c.fence, fenceRate}, {&c.page, pageRate}} {
 		config := rest.CopyConfig(base)
 		config.QPS, config.Burst, config.RateLimiter = own.rate, int(2*own.rate), nil
 		kube, err := kubernetes.NewForConfig(config)

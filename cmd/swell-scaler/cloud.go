@@ -32,8 +32,7 @@ func newCloud(ctx context.Context, c config.Scaler) (cloud, error) {
 
 // expose registers what the client knows of itself.
 func (c cloud) expose(r prometheus.Registerer) {
-	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_aws_call_budget",
-		Help: "Calls a second to Auto Scaling and EC2 that are allowed at present: halved by each throttle, recovering with successes."}, c.Budget))
+	r.MustRegister(c.Collector())
 }
 
 // Groups implements observe.Cloud.

@@ -96,6 +96,9 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 		return fmt.Errorf("starting: %w", err)
 	}
 	options := scaler.Options{Config: c, Identity: identity(), Self: self(rest), Drains: kube.drains, Fence: kube.fence, Log: log}
+	if err := addPage(manager, kube.page, book, &options); err != nil {
+		return err
+	}
 	if p := c.History.Prometheus; p != nil {
 		if options.Prometheus, err = backfill.NewPrometheus(ctx, *p); err != nil {
 			return err

@@ -18,6 +18,11 @@ func pages(t *testing.T) map[string]string {
 	if err != nil || len(paths) < 4 {
 		t.Fatal(err, paths)
 	}
+	runbooks, err := filepath.Glob("../../docs/runbooks/*.md")
+	if err != nil || len(runbooks) == 0 {
+		t.Fatal(err, runbooks)
+	}
+	paths = append(paths, runbooks...)
 	all := map[string]string{}
 	for _, path := range append(paths, "../../README.md") {
 		text, err := os.ReadFile(path)

@@ -78,8 +78,28 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
 	})
-	root.AddCommand(forecastCommand(), backtestCommand(), checkCommand(), whyCommand(), replayCommand(), historyCommand(), scheduleCommand(), freezeCommand(), unfreezeCommand(), holdCommand(), releaseCommand(), handoverCommand(), shadowCommand(), uninstallCommand(), versionCommand(), pluginCommand())
 	root.PersistentFlags().Bool("progress", false, "tell on stderr how far a command is that takes long, though that is no terminal")
+	root.AddCommand(
+		backtestCommand(),
+		checkCommand(),
+		explainCommand(),
+		forecastCommand(),
+		freezeCommand(),
+		handoverCommand(),
+		historyCommand(),
+		holdCommand(),
+		pageCommand(),
+		pluginCommand(),
+		releaseCommand(),
+		replayCommand(),
+		reportCommand(),
+		scheduleCommand(),
+		shadowCommand(),
+		unfreezeCommand(),
+		uninstallCommand(),
+		versionCommand(),
+		whyCommand(),
+	)
 	completeNames(root)
 	withProgress(root)
 	return root

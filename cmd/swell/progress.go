@@ -78,6 +78,9 @@ func progress(cmd *cobra.Command) func(part string, done float64) {
 
 // newIndicator is nil where nobody looks: stderr is no terminal, or one document is asked for. --progress asks for it in any case.
 func newIndicator(cmd *cobra.Command) *indicator {
+	if cmd.Name() == "page" { // goes on until it is ended
+		return nil
+	}
 	asked, _ := cmd.Flags().GetBool("progress")
 	asJSON, _ := cmd.Flags().GetBool("json")
 	terminal := isTerminal(cmd.ErrOrStderr())

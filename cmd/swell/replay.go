@@ -23,6 +23,8 @@ type replayFlags struct {
 	seed                                int64
 	asJSON                              bool
 	sweep                               string
+	ledgers, changes                    []string
+	since                               string
 }
 
 // replayDefaults are the policies that are played where none is named.
@@ -31,23 +33,35 @@ var replayDefaults = []string{"clairvoyant", "swell", "reactive", "static:5", "s
 func replayCommand() *cobra.Command {
 	var o replayFlags
 	c := &cobra.Command{
-		Use:   "replay --scenario S",
+		Use:   "replay --scenario S | --from-ledger DIR --policy-diff FILE",
 		Short: "Play a load through swell and its peers on a simulated cluster, and compare what they serve and cost",
 		Long: `Play a load through swell and its peers on a simulated cluster, and compare what they serve and cost. The scenario has the
-cluster, its boot times and prices; the load is its own, or --trace. The same seed gives the same figures.`,
+cluster, its boot times and prices; the load is its own, or --trace. The same seed gives the same figures.
+
+With --from-ledger and --policy-diff: what a change of policy would have cost. The demand that swell-scaler's ledger recorded is played
+with the policies of then and with those in the file, and the difference printed as Markdown, for a pull request.`,
 		Example: `  swell replay --scenario office-morning
-  swell replay --scenario core-120 --trace web.csv --timezone Asia/Tokyo --holidays JP --policy swell,reactive,static:5`,
+  swell replay --scenario core-120 --trace web.csv --timezone Asia/Tokyo --holidays JP --policy swell,reactive,static:5
+  swell replay --from-ledger ledger --policy-diff new.yaml --since 7d`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runReplay(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(o.ledgers)+len(o.changes) > 0 {
+				return runPolicyDiff(cmd, o)
+			}
+			return runReplay(cmd, o)
+		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&o.scenario, "scenario", "", "a YAML file, or one of "+strings.Join(replay.BuiltInNames(), ", ")+" (required)")
+	fl.StringVar(&o.scenario, "scenario", "", "a YAML file, or one of "+strings.Join(replay.BuiltInNames(), ", ")+" (this or --from-ledger is required)")
 	fl.StringVar(&o.trace, "trace", "", "CSV file of the load, timestamp,value, UTC and regular; its last third is played")
 	fl.StringVar(&o.timezone, "timezone", "", "IANA name of the zone that the load lives by (default the scenario's)")
 	fl.StringVar(&o.holidays, "holidays", "", "two-letter country whose holidays count as Sundays (default the scenario's)")
 	fl.StringSliceVar(&o.policies, "policy", nil, "policies, such as swell,static:5: of "+strings.Join(replay.PolicyNames(), ", ")+"; static takes %, rule and swell a quantile, slope a number of deviations (default one of each)")
 	fl.Int64Var(&o.seed, "seed", 1, "of what is random in the scenario")
 	fl.StringVar(&o.sweep, "sweep", "", "SVG file (.svg) to draw cost against unserved share into, for all settings of the policies")
+	fl.StringArrayVar(&o.ledgers, "from-ledger", nil, "folder of a ledger whose demand is played, or - for its lines on standard input; may be given again")
+	fl.StringArrayVar(&o.changes, "policy-diff", nil, "YAML file with the changed CapacityPools, Balloons and DiurnalSchedules; may be given again")
+	fl.StringVar(&o.since, "since", "7d", "how much of the ledger's end is played, such as 12h or 7d; what is before it is learned from")
 	fl.BoolVar(&o.asJSON, "json", false, "print one JSON document")
 	return c
 }

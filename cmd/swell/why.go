@@ -16,6 +16,7 @@ import (
 
 	"swell/api/metric"
 	"swell/api/v1alpha1"
+	"swell/scaler/explain"
 )
 
 const (
@@ -88,27 +89,47 @@ type hpaOutput struct {
 }
 
 func whyCommand() *cobra.Command {
-	var f whyFlags
+	var f storyFlags
 	c := &cobra.Command{
-		Use:   "why [NAMESPACE/]NAME",
-		Short: "Say what the replicas of a QueueConsumer are counted from, and whether its HPA follows",
-		Long: `Say what the replicas of a QueueConsumer are counted from, and whether its HPA follows: the lag and the rates that
-swell-metrics last saw, the formula with its numbers, and what of the HPA, the workload or the metric stands against it.`,
-		Example: "  swell why shop/orders",
+		Use:   "why [KIND/][NAMESPACE/]NAME",
+		Short: "Say in short why a pod, node, group, Balloon, pool or consumer is as it is",
+		Long: `Say in short why a pod, node, instance, group, balloon, pool or consumer is as it is: the last decision on it with its numbers.
+It reads the ledger (--ledger) and, where there is a kubeconfig, the cluster's status and Events; swell explain tells all of it.
+
+Of a QueueConsumer, which is what NAMESPACE/NAME without a kind is first looked for as: the lag and the rates that swell-metrics last
+saw, the formula with its numbers, and what of the HPA, the workload or the metric stands against it.`,
+		Example: `  swell why shop/orders
+  swell why pod/shop/web-abc --ledger ledger
+  swell why node/ip-10-0-0-2 --ledger - --at 2026-11-23T09:00:00Z`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			_, _, err := f.consumer(args)
-			if err != nil {
-				return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+			if !f.story(args) {
+				if _, _, err := f.consumer(args); err != nil {
+					return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+				}
 			}
-			return nil
+			return f.args(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return runWhy(cmd, args, f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !f.story(args) {
+				return runWhy(cmd, args, f, true)
+			}
+			if o, _ := explain.Parse(args[0]); o.Kind == explain.Consumer && len(f.ledgers) == 0 {
+				return runWhy(cmd, []string{o.Name}, f, false)
+			}
+			return runStory(cmd, args[0], &f, false)
+		},
 	}
-	c.Flags().StringVarP(&f.namespace, "namespace", "n", "", "namespace of the QueueConsumer; absent: that of the context")
-	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; absent: as kubectl finds it")
-	c.Flags().StringVar(&f.context, "context", "", "context of the kubeconfig; absent: its current one")
-	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
+	f.register(c)
 	return c
+}
+
+// story says that more than a QueueConsumer may be meant: a kind is named, or a ledger is to be looked through.
+func (f *storyFlags) story(args []string) bool {
+	if len(args) != 1 {
+		return false
+	}
+	_, ok := explain.Parse(args[0])
+	return ok || len(f.ledgers) > 0
 }
 
 // consumer is whom the arguments name; an empty namespace is that of the context.
@@ -135,10 +156,11 @@ func (f whyFlags) consumer(args []string) (namespace, name string, err error) {
 	return namespace, name, nil
 }
 
-func runWhy(cmd *cobra.Command, args []string, f whyFlags) error {
-	api, inContext, err := newAPIReader(f)
+// runWhy tells of a QueueConsumer; where there is none and the name is plain, of what else has it.
+func runWhy(cmd *cobra.Command, args []string, f storyFlags, plain bool) error {
+	api, inContext, err := newAPIReader(f.whyFlags)
 	if err != nil {
-		return usageError{fmt.Errorf("%s: %w; give --kubeconfig and --context of a cluster", cmd.CommandPath(), err)}
+		return usageError{fmt.Errorf("%s: %w; give --kubeconfig and --context of a cluster, or --ledger with the folder of a ledger", cmd.CommandPath(), err)}
 	}
 	namespace, name, err := f.consumer(args)
 	if err != nil {
@@ -150,6 +172,9 @@ func runWhy(cmd *cobra.Command, args []string, f whyFlags) error {
 	ctx := cmd.Context()
 	q, err := api.queueConsumer(ctx, namespace, name)
 	if err != nil {
+		if others := api.find(namespace + "/" + name); plain && len(others) > 0 {
+			return tell(cmd, &sources{api: &api, namespace: namespace}, others, &f, false)
+		}
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
 	out := aboutConsumer(q)

@@ -103,6 +103,9 @@ type Result struct {
 	held held
 }
 
+// ReadyPods are the pods of its workload that are ready; false is that they are not known.
+func (r Result) ReadyPods() (int, bool) { return r.pods, r.pods >= 0 }
+
 // reads is which topics of a group are read, and how.
 type reads struct {
 	topics kafka.Topics

@@ -33,11 +33,13 @@ import (
 type world struct {
 	t   *testing.T
 	api client.Client
+	// self is by the chart's rights.
+	self client.Client
 	// ends are the groups' end offsets; all but the last held messages of each are read.
 	ends, held map[string]*atomic.Int64
 }
 
-var groups = []string{"orders", "roll"}
+var groups = []string{"orders", "roll", "set"}
 
 func kinds(t *testing.T) *runtime.Scheme {
 	t.Helper()
@@ -67,6 +69,9 @@ func newWorld(t *testing.T) *world {
 	if err := running.InstallCRDs(t.Context(), filepath.Join(root, "charts", "swell", "crds")); err != nil {
 		t.Fatal(err)
 	}
+	if err := running.ApplyFile(t.Context(), filepath.Join(root, "charts", "rendered", "swell-metrics-rbac.yaml")); err != nil {
+		t.Fatal(err)
+	}
 	w := &world{t: t, ends: map[string]*atomic.Int64{}, held: map[string]*atomic.Int64{}}
 	for _, g := range groups {
 		w.ends[g], w.held[g] = &atomic.Int64{}, &atomic.Int64{}
@@ -75,10 +80,15 @@ func newWorld(t *testing.T) *world {
 	if w.api, err = client.New(running.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := cluster.New(running.AdminConfig(), func(o *cluster.Options) { o.Scheme = scheme })
+	self, err := running.ServiceAccountConfig("swell-system", "swell-metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
+	objects, err := cluster.New(self, func(o *cluster.Options) { o.Scheme = scheme })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.self = objects.GetClient()
 	w.workloads()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{}, 3)
@@ -145,13 +155,16 @@ func (w *world) workloads() {
 		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"}, MinReplicas: &one, MaxReplicas: 5,
 		Metrics: []autoscalingv2.MetricSpec{{Type: autoscalingv2.ExternalMetricSourceType, External: &autoscalingv2.ExternalMetricSource{
 			Metric: autoscalingv2.MetricIdentifier{Name: "kafka_consumergroup_desired_replicas"}, Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: &average}}}}}})
+	set := map[string]string{"app": "set"}
+	w.create(&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "set", Namespace: "shop"}, Spec: appsv1.StatefulSetSpec{Replicas: &one, Selector: &metav1.LabelSelector{MatchLabels: set},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: set}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "set", Image: "set"}}}}}})
 	preserve := true
 	w.create(&apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "rollouts.argoproj.io"}, Spec: apiextensionsv1.CustomResourceDefinitionSpec{
 		Group: "argoproj.io", Scope: apiextensionsv1.NamespaceScoped, Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "rollouts", Singular: "rollout", Kind: "Rollout", ListKind: "RolloutList"},
 		Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{Name: "v1alpha1", Served: true, Storage: true,
 			Schema:       &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &preserve}},
 			Subresources: &apiextensionsv1.CustomResourceSubresources{Scale: &apiextensionsv1.CustomResourceSubresourceScale{SpecReplicasPath: ".spec.replicas", StatusReplicasPath: ".status.replicas", LabelSelectorPath: ptr(".status.selector")}}}}}})
-	for i, target := range []v1alpha1.ScaleTarget{{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"}, {APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "roll"}} {
+	for i, target := range []v1alpha1.ScaleTarget{{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"}, {APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "roll"}, {APIVersion: "apps/v1", Kind: "StatefulSet", Name: "set"}} {
 		q := consumer(groups[i], "main")
 		q.UID, q.Spec.ScaleTargetRef = "", target
 		q.Spec.LateAfter.Duration = 30 * time.Second
@@ -208,6 +221,7 @@ func TestZeroOnAControlPlane(t *testing.T) {
 	w := newWorld(t)
 	until(t, "the idle Deployment is at none", func() bool { return w.deployment() == 0 })
 	until(t, "the idle Rollout is at none", func() bool { return w.replicas("Rollout", "argoproj.io/v1alpha1", "roll") == 0 })
+	until(t, "the idle StatefulSet is at none", func() bool { return w.replicas("StatefulSet", "apps/v1", "set") == 0 })
 	for _, g := range groups {
 		until(t, g+" says so", func() bool {
 			c := w.idle(g)
@@ -243,4 +257,30 @@ func TestZeroOnAControlPlane(t *testing.T) {
 	w.ends["orders"].Add(1)
 	w.held["orders"].Add(1)
 	until(t, "a new message brings one back", func() bool { return w.deployment() == 1 })
+	w.countsEvents()
+}
+
+// countsEvents: an Event that comes again is the same one with a count.
+func (w *world) countsEvents() {
+	w.t.Helper()
+	var q v1alpha1.QueueConsumer
+	if err := w.api.Get(w.t.Context(), client.ObjectKey{Namespace: "shop", Name: "orders"}, &q); err != nil {
+		w.t.Fatal(err)
+	}
+	events := startEvents(w.t.Context(), w.self)
+	for range 2 {
+		events.tell(&q, note{corev1.EventTypeNormal, "Again", "the same as before"})
+	}
+	until(w.t, "the Event is counted", func() bool {
+		var l corev1.EventList
+		if err := w.api.List(w.t.Context(), &l, client.InNamespace("shop")); err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range l.Items {
+			if e.Reason == "Again" {
+				return e.Count == 2
+			}
+		}
+		return false
+	})
 }

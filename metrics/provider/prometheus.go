@@ -41,6 +41,8 @@ var (
 	descProduce  = prometheus.NewDesc(ProduceRate, "Messages a second that are produced to the topics that the QueueConsumer reads.", consumerLabels, nil)
 	descConsume  = prometheus.NewDesc(ConsumeRate, "Messages a second that the group commits.", consumerLabels, nil)
 	descPerPod   = prometheus.NewDesc("swell_consumer_pod_rate", "Messages a second that one pod consumes, as it is used.", consumerLabels, nil)
+	descPods     = prometheus.NewDesc("swell_consumer_ready_pods", "Pods of the QueueConsumer's workload that are ready.", consumerLabels, nil)
+	descNoHelp   = prometheus.NewDesc("swell_consumer_saturated", "1 where more pods stopped helping, so that no more are asked for.", consumerLabels, nil)
 	descUnknown  = prometheus.NewDesc("swell_consumer_unknown", "1 where the replicas are not known.", consumerLabels, nil)
 
 	groupLabels = []string{"cluster", "consumergroup"}
@@ -67,7 +69,7 @@ var (
 
 // Describe names the metrics.
 func (c Collector) Describe(ch chan<- *prometheus.Desc) {
-	all := []*prometheus.Desc{descReplicas, descLate, descProduce, descConsume, descPerPod, descUnknown, descSeconds, descAge, descLost, descLagSum}
+	all := []*prometheus.Desc{descReplicas, descLate, descProduce, descConsume, descPerPod, descPods, descNoHelp, descUnknown, descSeconds, descAge, descLost, descLagSum}
 	if c.Partitions {
 		all = append(all, descPartLag, descCommit, descEnd, descStart)
 	} else {
@@ -125,9 +127,17 @@ func (c Collector) consumer(out send, name types.NamespacedName, r *consumers.Re
 			out(descConsume, prometheus.GaugeValue, r.Consume, l...)
 		}
 	}
+	if pods, ok := r.ReadyPods(); ok {
+		out(descPods, prometheus.GaugeValue, float64(pods), l...)
+	}
 	unknown := 1.0
 	if fresh && r.Problem == "" {
 		unknown = 0
+		saturated := 0.0
+		if r.Saturated != "" {
+			saturated = 1
+		}
+		out(descNoHelp, prometheus.GaugeValue, saturated, l...)
 		out(descReplicas, prometheus.GaugeValue, float64(r.Replicas), l...)
 	}
 	if r.PerPod > 0 {

@@ -55,6 +55,7 @@ func TestPrometheusNamesAreThoseOfKafkaExporter(t *testing.T) {
 		`kafka_topic_produce_rate{` + orders + `} 10.5`,
 		`kafka_consumergroup_consume_rate{` + orders + `} 0.0001`,
 		`kafka_consumergroup_desired_replicas{` + orders + `} 8`,
+		`swell_consumer_saturated{` + orders + `} 0`,
 		`swell_consumer_unknown{cluster="main",consumer="lost",consumergroup="orders",namespace="shop"} 1`,
 		`swell_group_unknown{cluster="main",consumergroup="mailer"} 1`,
 		`swell_kafka_polls_failed_total{cluster="main"} 1`,

@@ -108,7 +108,7 @@ func newRig(t *testing.T) *rig {
 	if r.core, err = kubernetes.NewForConfig(r.cluster.AdminConfig()); err != nil {
 		t.Fatal(err)
 	}
-	r.apply(filepath.Join(root, "cmd", "swell-metrics", "rbac.yaml"))
+	r.apply(filepath.Join(root, "charts", "rendered", "swell-metrics-rbac.yaml"))
 	r.startKafka(kfake.SeedTopics(partitions, "orders"))
 	t.Cleanup(func() { r.kafka.Close() })
 	return r
@@ -166,7 +166,7 @@ func (r *rig) serve() {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	kubeconfig, err := r.cluster.Kubeconfig("swell-metrics")
+	kubeconfig, err := r.cluster.ServiceAccountKubeconfig("swell-system", "swell-metrics")
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (r *rig) replica(extra string, flags ...string) *replica {
 	if err := os.WriteFile(p.config, []byte(text+extra), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	kubeconfig, err := r.cluster.Kubeconfig("swell-metrics")
+	kubeconfig, err := r.cluster.ServiceAccountKubeconfig("swell-system", "swell-metrics")
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,21 +1,24 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 )
 
-// TestRightsAreThoseThatAreNeeded asks the API server what rbac.yaml makes of swell-metrics.
+// TestRightsAreThoseThatAreNeeded asks the API server what the chart's rules make of swell-metrics.
 func TestRightsAreThoseThatAreNeeded(t *testing.T) {
 	r := newRig(t)
-	config, err := r.cluster.Config("swell-metrics")
+	config, err := r.cluster.ServiceAccountConfig("swell-system", "swell-metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,14 +36,14 @@ func TestRightsAreThoseThatAreNeeded(t *testing.T) {
 		}
 		return review.Status.Allowed
 	}
-	for _, needed := range []string{"create  events", "patch  events", "create events.k8s.io events", "patch events.k8s.io events", "list autoscaling horizontalpodautoscalers",
+	for _, needed := range []string{"create  events", "patch  events", "create authentication.k8s.io tokenreviews", "create authorization.k8s.io subjectaccessreviews", "list autoscaling horizontalpodautoscalers",
 		"update apps deployments/scale", "update apps statefulsets/scale", "update argoproj.io rollouts/scale", "get apps deployments/scale",
 		"watch capacity.swell queueconsumers", "list capacity.swell balloons", "watch capacity.swell balloons", "patch capacity.swell queueconsumers/status", "watch  pods", "get external.metrics.k8s.io queue_depth", "list custom.metrics.k8s.io pods/requests"} {
 		if f := strings.Split(needed, " "); !may(f[0], f[1], f[2]) {
 			t.Errorf("it may not %s", needed)
 		}
 	}
-	for _, never := range []string{"get  secrets", "update apps deployments", "patch capacity.swell queueconsumers", "patch capacity.swell balloons", "patch capacity.swell balloons/status", "delete  pods", "update autoscaling horizontalpodautoscalers"} {
+	for _, never := range []string{"get  secrets", "create  secrets", "update apps deployments", "patch capacity.swell queueconsumers", "patch capacity.swell balloons", "patch capacity.swell balloons/status", "delete  pods", "update autoscaling horizontalpodautoscalers"} {
 		if f := strings.Split(never, " "); may(f[0], f[1], f[2]) {
 			t.Errorf("it may %s", never)
 		}
@@ -61,6 +64,7 @@ func (r *rig) externalAlone() {
 	if err == nil || !strings.Contains(err.Error(), "404") {
 		r.t.Errorf("the other API: %v", err)
 	}
+	r.tokenIsAskedAbout(p)
 	for _, path := range []string{"/healthz", "/livez", "/readyz"} {
 		eventually(r.t, path+" on the secure port", func() error {
 			resp, err := b.client.Get(fmt.Sprintf("https://127.0.0.1:%d%s", p.port, path))
@@ -74,4 +78,31 @@ func (r *rig) externalAlone() {
 			return nil
 		})
 	}
+}
+
+// tokenIsAskedAbout comes with a token, past the aggregator: who that is, and whether he may, is asked of the API server.
+func (r *rig) tokenIsAskedAbout(p *replica) {
+	r.t.Helper()
+	token, err := r.core.CoreV1().ServiceAccounts("default").CreateToken(r.t.Context(), "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	direct := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	eventually(r.t, "a token's holder is known", func() error {
+		request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/metrics", p.port), nil)
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Authorization", "Bearer "+token.Status.Token)
+		resp, err := direct.Do(request)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "system:serviceaccount:default:default") {
+			return fmt.Errorf("%s, %w: %s", resp.Status, err, body)
+		}
+		return nil
+	})
 }

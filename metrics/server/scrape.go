@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 	"k8s.io/component-base/metrics/legacyregistry"
+
+	"swell/metrics/provider"
 )
 
 // scrape serves /metrics: the API server's and the process's, the configuration's, and those of the collector in force,
@@ -37,6 +39,13 @@ func newScrape() *scrape {
 			Help: "When the configuration in force was read, by the machine's clock."})}
 	s.own.MustRegister(s.reloaded, s.reloadedAt, buildInfo())
 	return s
+}
+
+// Collectors are what /metrics has beside the process's and the API server's own, with partitionMetrics and without.
+func Collectors() (plain, partitions []prometheus.Collector) {
+	s := newScrape()
+	own := []prometheus.Collector{s.reloaded, s.reloadedAt, certificate{}}
+	return append(own, provider.Collector{}), []prometheus.Collector{provider.Collector{Partitions: true}}
 }
 
 // note keeps what became of the configuration file.

@@ -22,6 +22,7 @@ import (
 	"swell/api/config"
 	"swell/api/v1alpha1"
 	"swell/api/version"
+	keeper "swell/metrics/certificate"
 	"swell/metrics/consumers"
 	"swell/metrics/kafka"
 	"swell/metrics/lag"
@@ -38,6 +39,7 @@ type Server struct {
 	drain       time.Duration
 	reloadEvery time.Duration
 	version     bool
+	certificate certificateFlags
 	log         *slog.Logger
 }
 
@@ -55,6 +57,7 @@ func New(log *slog.Logger) *Server {
 	s.FlagSet.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig for everything that names none of its own; empty: the pod's service account")
 	s.FlagSet.DurationVar(&s.drain, "drain", 5*time.Second, "how long to serve on after SIGTERM while /readyz fails, so that no request comes any more when the server ends")
 	s.FlagSet.DurationVar(&s.reloadEvery, "reload-every", 5*time.Second, "time between two looks at the configuration file")
+	s.certificate.register(s.FlagSet)
 	s.FlagSet.BoolVar(&s.version, "version", false, "print the version and end")
 	return s
 }
@@ -75,15 +78,17 @@ type instance struct {
 	restConfig *rest.Config
 	file       *configFile
 	// config is changed by reload alone.
-	config    *config.Metrics
-	objects   cluster.Cluster
-	live      *consumers.Ready
-	known     *consumers.Consumers
-	provider  *provider.Provider
-	balloons  *balloons
-	pollers   *pollers
-	others    *others
-	scrape    *scrape
+	config   *config.Metrics
+	objects  cluster.Cluster
+	live     *consumers.Ready
+	known    *consumers.Consumers
+	provider *provider.Provider
+	balloons *balloons
+	pollers  *pollers
+	others   *others
+	scrape   *scrape
+	// keeper of the serving certificate; nil where it comes from files.
+	keeper    *keeper.Keeper
 	readiness *readiness
 	// collector is what a configuration wants Prometheus to have.
 	collector func(*config.Metrics) prometheus.Collector
@@ -99,14 +104,17 @@ func (s *Server) Run(ctx context.Context) error {
 			*own = s.kubeconfig
 		}
 	}
-	i, err := s.newInstance()
+	if err := s.certificate.check(s); err != nil {
+		return err
+	}
+	i, err := s.newInstance(ctx)
 	if err != nil {
 		return err
 	}
 	return i.serve(ctx)
 }
 
-func (s *Server) newInstance() (*instance, error) {
+func (s *Server) newInstance(ctx context.Context) (*instance, error) {
 	i := &instance{Server: s, file: &configFile{path: s.configPath}}
 	var err error
 	if i.config, err = i.file.load(); err != nil {
@@ -125,6 +133,9 @@ func (s *Server) newInstance() (*instance, error) {
 	}
 	i.balloons = newBalloons(i.restConfig, i.objects.GetScheme(), i.objects.GetAPIReader(), s.log)
 	i.provider.SetBalloons(i.balloons)
+	if i.keeper, err = i.keepCertificate(ctx); err != nil {
+		return nil, err
+	}
 	return i, i.install()
 }
 
@@ -141,6 +152,7 @@ func (i *instance) assemble(objects client.Reader, pods func(context.Context, st
 		return provider.Collector{Source: i.known, Clock: m.Clock, Partitions: m.PartitionMetrics, Pollers: i.pollers.stats}
 	}
 	i.scrape = newScrape()
+	i.scrape.own.MustRegister(certificate{path: func() string { return i.SecureServing.ServerCert.CertKey.CertFile }, kept: i.keptCertificate})
 	i.scrape.note(nil)
 	h, err := i.scrape.prepare(i.collector(i.config))
 	if err != nil {
@@ -160,9 +172,15 @@ func (i *instance) install() error {
 	}
 	i.EnableMetrics = false
 	const mend = "check the flags for the secure port, certificates and kubeconfigs"
+	if i.keeper != nil {
+		i.SecureServing.ServerCert.CertDirectory = "" // what the library makes by default is not used, and not to be written
+	}
 	settings, err := i.Config()
 	if err != nil {
 		return fmt.Errorf("set up the metrics API server: %w: %s", err, mend)
+	}
+	if i.keeper != nil {
+		settings.GenericConfig.SecureServing.Cert = i.keeper
 	}
 	settings.GenericConfig.ShutdownDelayDuration = i.drain
 	settings.GenericConfig.BuildHandlerChainFunc = func(h http.Handler, c *server.Config) http.Handler {
@@ -198,6 +216,9 @@ func (i *instance) serve(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return i.objects.Start(inner) })
+	if i.keeper != nil {
+		group.Go(func() error { i.keeper.Run(inner); return nil })
+	}
 	address := i.config.Listen
 	group.Go(func() error { return listen(inner, address, i.scrape, i.readiness) })
 	group.Go(func() error {

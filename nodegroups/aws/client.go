@@ -126,6 +126,8 @@ type Client struct {
 	tokenless map[string]time.Time            // Auto Scaling groups that LaunchInstances does not take, and when it said so
 	unlisted  map[string]map[string]time.Time // by Auto Scaling group and instance: when it was launched
 	now       func() time.Time                // machine time
+	// terminations are the scaling activities by which instances were ended, until they are asked for.
+	terminations sync.Map
 	// pollTimeout bounds one wait for notices, machine time.
 	pollTimeout time.Duration
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
@@ -51,6 +52,9 @@ func (c *Client) Launch(ctx context.Context, group, zone string, count int, toke
 		return nodegroups.Launched{}, fmt.Errorf("launching %d instances in group %s, zone %s: the service gave its token back and no outcome, as when EC2 takes long; repeat with the same token", count, group, zone)
 	}
 	result := c.answer(out, p, zone)
+	if id, ok := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata); ok {
+		result.Request = id
+	}
 	if len(result.Instances) == 0 && !slices.ContainsFunc(result.Failures, func(f nodegroups.LaunchFailure) bool { return !mayNotCall(f.Code) }) {
 		return c.instead(ctx, p, count, result.Failures[0])
 	}
@@ -120,8 +124,9 @@ func failureOf(err error) nodegroups.LaunchFailure {
 // Terminate returns one instance and lowers its group's desired capacity with it. One that is gone already is no error; that the
 // group is at its minimum is nodegroups.ErrAtMinimum.
 func (c *Client) Terminate(ctx context.Context, instanceID string) error {
-	_, err := c.autoscaling.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
+	out, err := c.autoscaling.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
 		InstanceId: &instanceID, ShouldDecrementDesiredCapacity: awssdk.Bool(true)})
+	c.noteTermination(instanceID, out)
 	if err == nil || codeOf(err) == "ValidationError" && strings.Contains(strings.ToLower(messageOf(err)), "not found") {
 		return nil
 	}
@@ -134,8 +139,9 @@ func (c *Client) Terminate(ctx context.Context, instanceID string) error {
 // Replace ends one instance and leaves its group's desired capacity as it is, so that the group launches another. One that is gone
 // already is no error.
 func (c *Client) Replace(ctx context.Context, instanceID string) error {
-	_, err := c.autoscaling.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
+	out, err := c.autoscaling.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
 		InstanceId: &instanceID, ShouldDecrementDesiredCapacity: awssdk.Bool(false)})
+	c.noteTermination(instanceID, out)
 	if err == nil || codeOf(err) == "ValidationError" && strings.Contains(strings.ToLower(messageOf(err)), "not found") {
 		return nil
 	}

@@ -40,6 +40,12 @@ type Replacer interface {
 	Replace(ctx context.Context, instanceID string) error
 }
 
+// Witness is a Cloud that knows by which activity it ended an instance.
+type Witness interface {
+	// ActivityOf is the activity's id, once; empty is not known.
+	ActivityOf(instanceID string) string
+}
+
 // Options say how plans are carried out.
 type Options struct {
 	Clock config.Clock
@@ -118,6 +124,8 @@ type Outcome struct {
 	Launched map[string][]nodegroups.Instance
 	// Raised are desired capacities that were raised, by group; Auto Scaling picks the instances.
 	Raised map[string][]nodegroups.Raise
+	// Answers are the launches that were answered, each by its token.
+	Answers []Answer
 	// Reread says that instances were asked for that only a fresh reading of the groups can show.
 	Reread bool
 	// Unavailable groups, by failed launches.
@@ -191,7 +199,7 @@ func (a *Actor) record(tick int64, e ledger.Entry) {
 // outcome is the entry that follows an intent.
 func outcome(intent ledger.Entry, err error) ledger.Entry {
 	intent.Phase = ledger.Done
-	intent.Reason, intent.Rejected = "", nil
+	intent.Reason, intent.Rejected, intent.Inputs = "", nil, nil
 	if err != nil {
 		intent.Phase = ledger.Failed
 		intent.Error = err.Error()

@@ -59,7 +59,7 @@ func (a *Actor) inBackground(ctx context.Context, t plan.Termination, lost bool,
 		return
 	}
 	until, cut := context.WithCancelCause(ctx)
-	under := &task{node: t.Node, cut: cut}
+	under := &task{node: t.Node, since: a.options.Clock.Now(), cut: cut}
 	a.draining[t.InstanceID] = under
 	a.aim(under, t.Deadline)
 	go func() {
@@ -128,10 +128,10 @@ func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t retu
 		}
 	}
 	gone := going(until)
-	intent := ledger.Entry{Phase: ledger.Intent, Action: "terminate", Object: t.InstanceID, Reason: t.Reason}
+	intent := ledger.Entry{Phase: ledger.Intent, Action: "terminate", Object: t.InstanceID, Reason: t.Reason, Group: t.Group, Pool: t.Pool, Node: t.Node}
 	a.record(tick, intent)
 	replaced, err := a.terminate(ctx, t)
-	a.record(tick, outcome(intent, err))
+	a.record(tick, a.witnessed(outcome(intent, err), t.InstanceID))
 	a.options.Log.Info("terminate", "node", t.Node, "instance", t.InstanceID, "reason", t.Reason, "replaced", replaced, "error", err)
 	switch {
 	case err == nil:
@@ -150,6 +150,16 @@ func (a *Actor) drainAndTerminate(ctx, until context.Context, tick int64, t retu
 		a.takeBack(ctx, t.Termination)
 	}
 	return err
+}
+
+// witnessed is an outcome with the activity by which AWS ended an instance.
+func (a *Actor) witnessed(e ledger.Entry, instanceID string) ledger.Entry {
+	if w, ok := a.cloud.(Witness); ok {
+		if id := w.ActivityOf(instanceID); id != "" {
+			e.Activities = []string{id}
+		}
+	}
+	return e
 }
 
 // nodeOf is the name of an instance's Node at the API server; empty is that it has none. A plan may come from a cache that does

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"swell/nodegroups"
+	"swell/scaler/ledger"
 )
 
 // ErrNotLeader says that another scaler has taken over since this one last wrote its intents.
@@ -38,9 +39,13 @@ type Intent struct {
 	aimedAt time.Time
 	// unsureAt is when a call with the token was last made whose outcome is not known; machine time.
 	unsureAt time.Time
-	// Reason and Rejected go to the ledger only.
-	Reason   string   `json:"-"`
-	Rejected []string `json:"-"`
+	// These go to the ledger only.
+	Reason   string        `json:"-"`
+	Rejected []string      `json:"-"`
+	Pool     string        `json:"-"`
+	Market   string        `json:"-"`
+	Hourly   float64       `json:"-"`
+	Inputs   ledger.Inputs `json:"-"`
 }
 
 // Instance is one that a launch gave.

@@ -30,7 +30,8 @@ func (a *Actor) declare(ctx context.Context, tick int64, launches []plan.Launch)
 		for left := l.Count; left > 0; left -= mostPerCall {
 			intents = append(intents, Intent{
 				Token: strings.ReplaceAll(uuid.NewString(), "-", ""), Group: l.Group, Zone: l.Zone, Count: min(left, mostPerCall),
-				At: time.Now(), Reason: l.Reason, Rejected: rejected(l.Rejected),
+				At: time.Now(), Reason: l.Reason, Rejected: rejected(l.Rejected), Pool: l.Pool, Market: string(l.Market), Hourly: l.HourlyPrice,
+				Inputs: ledger.Inputs{Pods: l.Pods, Balloons: l.Balloons, Names: l.PodNames},
 			})
 		}
 	}
@@ -50,7 +51,12 @@ func (a *Actor) declare(ctx context.Context, tick int64, launches []plan.Launch)
 }
 
 func entryOf(in Intent) ledger.Entry {
-	return ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token, Reason: in.Reason, Rejected: in.Rejected}
+	e := ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: in.Group, Count: in.Count, Token: in.Token, Reason: in.Reason, Rejected: in.Rejected,
+		Pool: in.Pool, Zone: in.Zone, Market: in.Market, Hourly: in.Hourly}
+	if in.Inputs.Pods+in.Inputs.Balloons > 0 {
+		e.Inputs = &in.Inputs
+	}
+	return e
 }
 
 // carryLaunches makes one call for each intent, all at once. Those whose outcome is not known stay open.
@@ -73,6 +79,7 @@ func (a *Actor) carryLaunches(ctx context.Context, tick int64, intents []Intent,
 				return
 			}
 			ended = append(ended, answered(in, got))
+			out.Answers = append(out.Answers, answerOf(in, got))
 			out.Reread = out.Reread || got.Refused && !in.unsureAt.IsZero()
 			out.Launched[in.Group] = append(out.Launched[in.Group], got.Instances...)
 			if got.Raised > 0 {
@@ -100,6 +107,24 @@ func answered(in Intent, got nodegroups.Launched) Intent {
 		in.Target = 0
 	}
 	return in
+}
+
+// Answer is what one launch gave: instances, or how many its group launches by itself.
+type Answer struct {
+	Token, Group string
+	Instances    []string
+	Raised       int
+}
+
+func answerOf(in Intent, got nodegroups.Launched) Answer {
+	x := Answer{Token: in.Token, Group: in.Group}
+	for _, i := range got.Instances {
+		x.Instances = append(x.Instances, i.ID)
+	}
+	if got.Raised > 0 {
+		x.Raised = in.Count
+	}
+	return x
 }
 
 // Late is what launches gave at a time.
@@ -170,6 +195,9 @@ func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.
 	}
 	for _, i := range got.Instances {
 		e.Instances = append(e.Instances, i.ID)
+	}
+	if got.Request != "" {
+		e.Activities = []string{got.Request}
 	}
 	a.record(tick, e)
 	a.options.Log.Info("launch", "group", in.Group, "asked", in.Count, "got", len(got.Instances)+got.Raised, "reason", in.Reason, "error", e.Error)

@@ -21,6 +21,8 @@ const drainAfter = 2 * time.Minute
 // task is what is done to an instance in the background.
 type task struct {
 	node string
+	// since is when it began, model time.
+	since time.Time
 	// goes is when the instance goes by itself, model time; zero is never. The timer ends its drain then, by cut.
 	goes  time.Time
 	timer *time.Timer

@@ -23,27 +23,27 @@ type Entry struct {
 	// Tick numbers the plan within one run of the scaler.
 	Tick  int64 `json:"tick"`
 	Phase Phase `json:"phase"`
-	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem or start; would-launch, would-return,
+	// Action is launch, pop, create-balloons, delete-balloon, drain, terminate, problem, awaited, placed or start; would-launch, would-return,
 	// node-came and shadow of pools that only observe; guard and roll-back of policies that are watched; instance, sample, size, policy, shortfall and notice, which have a part of
-	// their own below.
+	// their own below; gap, in place of entries that could not be written.
 	Action string `json:"action"`
 	// Object is the group, pod or node that it is done to.
 	Object string `json:"object"`
 	Count  int    `json:"count,omitempty"`
 	// Token ties an intent to its outcome and to the call.
 	Token string `json:"token,omitempty"`
-	// Instances that a launch gave.
+	// Instances that a launch gave, or the one that a node is; action placed.
 	Instances []string `json:"instances,omitempty"`
 	Reason    string   `json:"reason,omitempty"`
 	Rejected  []string `json:"rejected,omitempty"`
 	Error     string   `json:"error,omitempty"`
-	// Pool, Zone, Market and Hourly, the price of one instance an hour, 0 for unknown, are of what a pool that only observes
-	// would have done, and of nodes that came meanwhile.
+	// Pool, Zone, Market and Hourly, the price of one instance an hour, 0 for unknown, are of launches, of instances, of what a pool
+	// that only observes would have done, and of nodes that came meanwhile.
 	Pool   string  `json:"pool,omitempty"`
 	Zone   string  `json:"zone,omitempty"`
 	Market string  `json:"market,omitempty"`
 	Hourly float64 `json:"hourly,omitempty"`
-	// Group and Node are of an instance that would have been returned.
+	// Group and Node are of an instance, also of one that would have been returned.
 	Group string `json:"group,omitempty"`
 	Node  string `json:"node,omitempty"`
 	// Nodes are counted once a minute while a pool only observes.
@@ -51,6 +51,12 @@ type Entry struct {
 	// Waits are the seconds that pods had waited for a place which found one in that minute, by upper bound; the last is more.
 	Waits map[string]int `json:"waits,omitempty"`
 
+	// Pods, by namespace/name, are who wait for Object, an instance that boots; action awaited. At most MostPods.
+	Pods []string `json:"pods,omitempty"`
+	// Placed are pods that had waited for nodes and found a place on Object, a node; action placed. At most MostPods, Count has all.
+	Placed []PodWait `json:"placed,omitempty"`
+	// Inputs are what a launch is for.
+	Inputs *Inputs `json:"inputs,omitempty"`
 	// Activities are AWS's ids of what was done: scaling activities, and request ids where a call makes none.
 	Activities []string `json:"activities,omitempty"`
 	// One of these, by Action.
@@ -60,6 +66,18 @@ type Entry struct {
 	Policy    *Policy    `json:"policy,omitempty"`    // action policy
 	Shortfall *Shortfall `json:"shortfall,omitempty"` // action shortfall
 	Notice    *Notice    `json:"notice,omitempty"`    // action notice
+	Book      *Book      `json:"book,omitempty"`      // action gap
+
+	// Seq is the line's number in its chain, filled in by reading; 0 is of a line from before there was one.
+	Seq int64 `json:"seq,omitempty"`
+}
+
+// Inputs are the pods and balloons that a launch is for.
+type Inputs struct {
+	Pods     int `json:"pods"`
+	Balloons int `json:"balloons"`
+	// Names are a few of the pods, as namespace/name.
+	Names []string `json:"names,omitempty"`
 }
 
 // NodeCount is one group's, at one time.

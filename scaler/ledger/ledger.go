@@ -1,70 +1,297 @@
-// Package ledger records what the scaler is about to do and what came of it, as append-only JSON lines.
+// Package ledger records what the scaler is about to do and what came of it, as append-only JSON lines that hang on one another by
+// their hashes.
 package ledger
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
-// FileName is the ledger's file in its folder.
-const FileName = "ledger.jsonl"
-
-// Ledger appends entries to a file.
+// Ledger appends entries to a file, and keeps its folder within bounds. Its methods may be called at once.
 type Ledger struct {
-	mu   sync.Mutex
-	file *os.File
-	followers
+	dir     string
+	options Options
+	queue   chan request
+	copies  chan []byte
+	ended   sync.WaitGroup
+	packing sync.WaitGroup
+	// files is held while a segment's file is replaced or deleted.
+	files sync.Mutex
+
+	mu     sync.Mutex
+	closed bool
+	lost   Lost
+	why    error // of the newest entry that was lost
+	head   Anchor
+	follow *Anchor
+
+	// These are the writing goroutine's alone.
+	file  *os.File
+	size  int64
+	first int64 // the file's first line in the chain
+	from  time.Time
+	seq   int64
+	prev  string
+	chain string
+
+	watchers
 }
 
-// Open opens the ledger in a folder, which is made if need be. A line that a crash left unfinished is closed.
-func Open(dir string) (*Ledger, error) {
+// request is one entry to write, or something else to do in its turn.
+type request struct {
+	body      []byte
+	at, model time.Time
+	do        func() error
+	answer    chan error
+}
+
+// mostWaiting are the entries that wait for a disk that does not answer; more are lost, and counted.
+const mostWaiting = 4096
+
+// Open opens the ledger in a folder, which is made if need be, with the default options.
+func Open(dir string) (*Ledger, error) { return OpenWith(dir, Options{}) }
+
+// OpenWith opens the ledger in a folder, which is made if need be. What is there is read with the first entry that is appended:
+// until then another replica may write to the same folder.
+func OpenWith(dir string, o Options) (*Ledger, error) {
+	const mend = "give ledgerDir a folder that can be written"
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("opening the ledger: %w", err)
+	}
+	o.setDefaults()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("opening the ledger: %w; give ledgerDir a folder that can be written", err)
+		return nil, fmt.Errorf("opening the ledger: %w; %s", err, mend)
 	}
-	path := filepath.Join(dir, FileName)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	file, err := os.OpenFile(filepath.Join(dir, FileName), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("opening the ledger: %w; give ledgerDir a folder that can be written", err)
+		return nil, fmt.Errorf("opening the ledger: %w; %s", err, mend)
 	}
-	if err := closeTornLine(file); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("opening the ledger %s: %w", path, err)
+	file.Close()
+	l := &Ledger{dir: dir, options: o, queue: make(chan request, mostWaiting)}
+	if o.Copy != nil {
+		l.copies = make(chan []byte, mostWaiting)
+		l.ended.Go(l.runCopies)
 	}
-	return &Ledger{file: file}, nil
+	l.ended.Go(l.run)
+	return l, nil
 }
 
-func closeTornLine(file *os.File) error {
-	info, err := file.Stat()
-	if err != nil || info.Size() == 0 {
-		return err
-	}
-	last := make([]byte, 1)
-	if _, err := file.ReadAt(last, info.Size()-1); err != nil {
-		return err
-	}
-	if last[0] != '\n' {
-		_, err = file.Write([]byte("\n"))
-	}
-	return err
-}
-
-// Append writes one entry; it is in the file when Append returns.
+// Append writes one entry. It is in the file when Append returns without an error. With one it is lost, which the next entry that can
+// be written is preceded by the record of, or is written once a slow disk answers.
 func (l *Ledger) Append(e Entry) error {
 	defer l.tell(e)
-	line, err := json.Marshal(e)
+	e.Seq = 0
+	body, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
+	return l.wait(request{body: body, at: e.At, model: e.Model})
+}
+
+// wait has a request done in its turn.
+func (l *Ledger) wait(r request) error {
+	r.answer = make(chan error, 1)
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return errors.New("writing the ledger: it is closed")
+	}
+	select {
+	case l.queue <- r:
+		l.mu.Unlock()
+	default:
+		l.mu.Unlock()
+		err := fmt.Errorf("writing the ledger: %d entries wait for the disk of %s already; see that it answers", mostWaiting, l.dir)
+		if r.do == nil {
+			l.lose(r.at, err)
+		}
+		return err
+	}
+	patience := time.NewTimer(l.options.Patience)
+	defer patience.Stop()
+	select {
+	case err := <-r.answer:
+		return err
+	case <-patience.C:
+		return fmt.Errorf("writing the ledger: the disk of %s has not answered for %s; the entry is written once it does", l.dir, l.options.Patience)
+	}
+}
+
+// Follow names the head that a predecessor kept outside, before the first entry is appended: a chain of another folder is named in
+// this one's, and lines that this one lacks are missed.
+func (l *Ledger) Follow(a Anchor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := l.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("writing the ledger: %w; see that %s has room", err, l.file.Name())
+	l.follow = &a
+}
+
+// Head is the newest line that is surely on the disk, to be kept outside of the folder; it is zero before the first entry.
+func (l *Ledger) Head() (Anchor, error) {
+	var head Anchor
+	err := l.wait(request{do: func() error {
+		if l.file == nil {
+			return nil
+		}
+		if err := l.file.Sync(); err != nil {
+			return fmt.Errorf("writing the ledger: %w", err)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		head = l.head
+		return nil
+	}})
+	if err != nil {
+		return Anchor{}, err
+	}
+	return head, nil
+}
+
+// Rotate begins a new file where the one that is written to has entries and is older than age, so that it can be shipped. now and age
+// are machine time, model is the model time of now.
+func (l *Ledger) Rotate(now, model time.Time, age time.Duration) error {
+	return l.wait(request{do: func() error {
+		if l.file == nil || now.Sub(l.from) < age || l.seq <= l.first {
+			return nil
+		}
+		return l.rotate(now, model)
+	}})
+}
+
+// Close writes what waits and closes the file.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	close(l.queue)
+	l.mu.Unlock()
+	l.ended.Wait()
+	l.packing.Wait()
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+func (l *Ledger) run() {
+	if l.copies != nil {
+		defer close(l.copies)
+	}
+	for r := range l.queue {
+		if r.do != nil {
+			r.answer <- r.do()
+			continue
+		}
+		err := l.write(r)
+		if err != nil {
+			l.lose(r.at, err)
+		}
+		r.answer <- err
+	}
+}
+
+// write puts an entry into the file, after the record of what could not be written before it.
+func (l *Ledger) write(r request) error {
+	if err := l.ready(r); err != nil {
+		return fmt.Errorf("writing the ledger: %w; see that %s can be written and has room", err, l.dir)
+	}
+	if err := l.admitLoss(r); err != nil {
+		return err
+	}
+	if err := l.put(r.body); err != nil {
+		return err
+	}
+	if l.size < l.options.SegmentSize && r.at.Sub(l.from) < l.options.SegmentAge {
+		return nil
+	}
+	if err := l.rotate(r.at, r.model); err != nil { // the entry is written
+		l.options.Log.Error("ledger: beginning a new file", "error", err)
 	}
 	return nil
 }
 
-// Close closes the file.
-func (l *Ledger) Close() error { return l.file.Close() }
+// put appends a line; what a failed write left of it is taken back.
+func (l *Ledger) put(body []byte) error {
+	text, hash := linked(body, l.seq+1, l.prev)
+	if _, err := l.file.Write(text); err != nil {
+		if l.file.Truncate(l.size) != nil {
+			l.close() // what it has is looked at again
+		}
+		return fmt.Errorf("writing the ledger: %w; see that %s has room", err, filepath.Join(l.dir, FileName))
+	}
+	l.size += int64(len(text))
+	l.seq, l.prev = l.seq+1, hash
+	l.mu.Lock()
+	l.head = Anchor{Head: Head{l.seq, hash}, Chain: l.chain}
+	l.mu.Unlock()
+	if l.copies != nil {
+		select {
+		case l.copies <- text:
+		default:
+			copiesLost.Inc()
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) putEntry(e Entry) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("writing the ledger: %w", err)
+	}
+	return l.put(body)
+}
+
+func (l *Ledger) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+	l.file = nil
+}
+
+// lose counts an entry that is not written.
+func (l *Ledger) lose(at time.Time, why error) {
+	entriesLost.Inc()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost.Entries++; l.lost.Entries == 1 {
+		l.lost.From = at
+	}
+	l.lost.To, l.why = at, why
+}
+
+// admitLoss records the entries that were lost, once that can be written.
+func (l *Ledger) admitLoss(r request) error {
+	l.mu.Lock()
+	lost, why := l.lost, l.why
+	l.mu.Unlock()
+	if lost.Entries == 0 {
+		return nil
+	}
+	err := l.putEntry(Entry{At: r.at, Model: r.model, Phase: Note, Action: GapAction, Object: "ledger", Count: lost.Entries, Error: why.Error(),
+		Reason: fmt.Sprintf("%d entries from %s to %s could not be written", lost.Entries, lost.From.UTC().Format(time.RFC3339), lost.To.UTC().Format(time.RFC3339)),
+		Book:   &Book{Lost: &lost}})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost.Entries -= lost.Entries
+	l.lost.From = l.lost.To
+	return nil
+}
+
+func (l *Ledger) runCopies() {
+	for text := range l.copies {
+		if _, err := l.options.Copy.Write(text); err != nil {
+			copiesLost.Inc()
+		}
+	}
+}

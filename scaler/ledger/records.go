@@ -150,7 +150,7 @@ type Shortfall struct {
 
 // Notice is that an instance is about to be lost.
 type Notice struct {
-	// Kind is spot, rebalance, state, health or lifecycle.
+	// Kind is spot, rebalance, state, health, lifecycle, or node for a taint that a notice handler put there.
 	Kind     string     `json:"kind"`
 	Instance string     `json:"instance"`
 	Node     string     `json:"node,omitempty"`

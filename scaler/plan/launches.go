@@ -53,12 +53,13 @@ func (r *round) launches() []Launch {
 		byGroup[b.group] = append(byGroup[b.group], b)
 	}
 	var out []Launch
+	on := r.podsOnBought()
 	for _, g := range r.w.groups {
 		all := byGroup[g]
 		if len(all) == 0 {
 			continue
 		}
-		l := Launch{Group: g.Name, Pool: g.Pool, Zone: g.Zone, Market: g.Market, Count: len(all), Rejected: all[0].rejected}
+		l := Launch{Group: g.Name, Pool: g.Pool, Zone: g.Zone, Market: g.Market, Count: len(all), Rejected: all[0].rejected, HourlyPrice: g.HourlyPrice, PodNames: on[g]}
 		var floors []string
 		for _, b := range all {
 			l.Pods += r.load[b.node].pods
@@ -69,6 +70,29 @@ func (r *round) launches() []Launch {
 		}
 		l.Reason = launchReason(l, floors)
 		out = append(out, l)
+	}
+	return out
+}
+
+// namesShown are how many pods a launch names.
+const namesShown = 5
+
+// podsOnBought are the first pods by name that have their place on bought nodes of each group.
+func (r *round) podsOnBought() map[*group][]string {
+	of := map[int]*group{}
+	for _, b := range r.bought {
+		of[b.node] = b.group
+	}
+	out := map[*group][]string{}
+	for n, index := range r.at {
+		if g := of[index]; g != nil && n.balloon == nil {
+			out[g] = append(out[g], n.pod.Key())
+		}
+	}
+	for g, names := range out {
+		slices.Sort(names)
+		names = slices.Compact(names)
+		out[g] = names[:min(namesShown, len(names))]
 	}
 	return out
 }

@@ -169,9 +169,13 @@ type Plan struct {
 	Problems     []Problem
 	// Suppressed is what a filter (Observe, freeze, stale snapshot) took out, with the reason.
 	Suppressed []Suppressed
-	// Placed is where each pending or promised pod is expected, by namespace/name; for explanations.
+	// Placed is where each pending or promised pod is expected, by namespace/name; for explanations. An instance that has no Node yet
+	// is named by its id after BootingName.
 	Placed map[string]string
 }
+
+// BootingName begins the name, in Plan.Placed, of an instance that has no Node yet.
+const BootingName = "booting-"
 
 // Pop deletes one balloon pod so that others find its place.
 type Pop struct {
@@ -205,6 +209,10 @@ type Launch struct {
 	Balloons    int    // balloons that need it
 	Reason      string // in words, with numbers
 	Rejected    []Alternative
+	// PodNames are a few of the pods, as namespace/name, sorted.
+	PodNames []string
+	// HourlyPrice of one instance; zero is unknown.
+	HourlyPrice float64
 }
 
 // Alternative is a group that could have been used instead, and why it was not.

@@ -245,7 +245,7 @@ func (w *world) addBooting(s Snapshot) {
 				g.leaving++
 				w.leaving = append(w.leaving, leave{group: g, inst: &i.Instance, notice: notices[i.ID]})
 			case w.mayJoin(g, i.Instance):
-				w.addTemplate(g, booting, "booting-"+i.ID, &i.Instance)
+				w.addTemplate(g, booting, BootingName+i.ID, &i.Instance)
 			default:
 				g.leaving++
 				w.sayNotJoined(g, i)

@@ -45,6 +45,7 @@ type cluster struct {
 	after    int64
 	budget   float64
 	foresees bool
+	base     int // nodes of all zones that are on demand before any is spot
 	hours    map[string]float64
 	limited  bool // by MaxNodes
 }
@@ -155,7 +156,7 @@ func (c *cluster) buy(z *zone, t int64, n int, atOnce bool) {
 	}
 	for ; n > 0; n-- {
 		market, other := onDemandMarket, spotMarket
-		if float64(spot+1) <= s.Spot.Share*float64(len(z.nodes)+1)+1e-9 {
+		if float64(spot+1) <= s.Spot.Share*float64(len(z.nodes)+1-part(c.base, z.index, len(c.zones)))+1e-9 {
 			market, other = other, market
 		}
 		if !usable[market] {

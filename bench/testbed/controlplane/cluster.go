@@ -25,6 +25,7 @@ type Cluster struct {
 	frontCA  *authority
 	ports    ports
 	failures chan process.Exit
+	test     string // that started it; empty is none
 
 	mu        sync.Mutex
 	processes map[string]*process.Process
@@ -50,7 +51,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		options: options, ctx: ctx, log: slog.New(slog.NewTextHandler(options.Log, nil)),
-		failures: make(chan process.Exit, 16), processes: map[string]*process.Process{},
+		failures: make(chan process.Exit, 16), processes: map[string]*process.Process{}, test: runningTest(),
 	}
 	if err := c.makeDir(); err != nil {
 		return nil, fmt.Errorf("booting the control plane: %w", err)
@@ -232,5 +233,5 @@ func (c *Cluster) Stop() error {
 	for _, p := range running {
 		p.Kill()
 	}
-	return c.remove()
+	return errors.Join(c.keepRequests(), c.remove())
 }

@@ -2,10 +2,15 @@ package controlplane
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 )
+
+// ListsEnv, when it is set, has API servers stream no lists, as where their feature WatchList is turned off: clients list
+// what they watch.
+const ListsEnv = "SWELL_LISTS"
 
 // component is one process of the control plane.
 type component struct {
@@ -29,7 +34,11 @@ func (c *Cluster) etcd() component {
 }
 
 func (c *Cluster) apiServer(f files) component {
-	return component{name: "kube-apiserver", health: c.url + "/readyz", args: []string{
+	var gates []string
+	if os.Getenv(ListsEnv) != "" {
+		gates = []string{"--feature-gates", "WatchList=false"}
+	}
+	return component{name: "kube-apiserver", health: c.url + "/readyz", args: append(gates,
 		"--etcd-servers", fmt.Sprintf("http://127.0.0.1:%d", c.ports.etcd),
 		"--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1", "--secure-port", strconv.Itoa(c.ports.api),
 		"--endpoint-reconciler-type", "none", // no pod dials the API server here
@@ -49,7 +58,7 @@ func (c *Cluster) apiServer(f files) component {
 		// blocking: the default batches drop events when they are full; size 0: one file, never rotated
 		"--audit-policy-file", f.auditPolicy, "--audit-log-path", c.AuditLog(), "--audit-log-mode", "blocking", "--audit-log-maxsize", "0",
 		"--profiling=false",
-	}}
+	)}
 }
 
 func (c *Cluster) controllerManager(f files) component {

@@ -45,7 +45,7 @@ func (c *Cluster) writeFiles() (files, error) {
 		return files{}, err
 	}
 	f.auditPolicy, f.stages = filepath.Join(c.dir, "audit-policy.yaml"), filepath.Join(c.dir, "stages.yaml")
-	for path, text := range map[string]string{f.auditPolicy: auditPolicy, f.stages: play} {
+	for path, text := range map[string]string{f.auditPolicy: policy(), f.stages: play} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return files{}, fmt.Errorf("writing the control plane's files: %w; free space in %s", err, c.dir)
 		}
@@ -170,6 +170,23 @@ func (c *Cluster) Kubeconfig(user string, groups ...string) (string, error) {
 		return "", fmt.Errorf("writing the kubeconfig of %s: %w; free space in %s", user, err, c.dir)
 	}
 	return path, nil
+}
+
+// ServiceAccountKubeconfig is Kubeconfig for a ServiceAccount, whether it exists or not: the API server knows its holder by the name and
+// the groups that a token would give.
+func (c *Cluster) ServiceAccountKubeconfig(namespace, name string) (string, error) {
+	user, groups := serviceAccount(namespace, name)
+	return c.Kubeconfig(user, groups...)
+}
+
+// ServiceAccountConfig is Config for a ServiceAccount, whether it exists or not.
+func (c *Cluster) ServiceAccountConfig(namespace, name string) (*rest.Config, error) {
+	user, groups := serviceAccount(namespace, name)
+	return c.Config(user, groups...)
+}
+
+func serviceAccount(namespace, name string) (user string, groups []string) {
+	return "system:serviceaccount:" + namespace + ":" + name, []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace}
 }
 
 // ServingCert writes a certificate and its key for a server on this machine, signed by CA, for localhost,

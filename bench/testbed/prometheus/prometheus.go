@@ -2,6 +2,7 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type Options struct {
 	Dir string
 	// Past in OpenMetrics text, "# EOF" at its end; empty is none.
 	Past string
+	// Config is its configuration file; empty is one that scrapes nothing.
+	Config string
 	// WebConfig is its web configuration file, as for passwords; empty is none.
 	WebConfig string
 	// Flags are added to the command line.
@@ -84,7 +87,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 	}
 	config := filepath.Join(o.Dir, "prometheus.yml")
-	if err := os.WriteFile(config, []byte("global: {scrape_interval: 1h}\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(cmp.Or(o.Config, "global: {scrape_interval: 1h}\n")), 0o600); err != nil {
 		return nil, fmt.Errorf("starting Prometheus: %w", err)
 	}
 	port, err := process.FreePorts(1)

@@ -26,6 +26,10 @@ type ScalerOptions struct {
 	Prices   map[string]config.Price
 	Region   string
 	QueueURL string
+	// Page is as in the configuration.
+	Page config.Page
+	// MetricsAddress serves /metrics; empty is off.
+	MetricsAddress string
 	// Notify and GuardRails are as in the configuration.
 	Notify     config.Notify
 	GuardRails config.GuardRails
@@ -57,7 +61,9 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 		LeaderElection: config.LeaderElection{Namespace: "swell-system"},
 		History:        config.History{Files: o.Files, TimeZone: o.TimeZone, Checkpoints: "swell-system", Prometheus: o.Prometheus},
 		HealthAddress:  fmt.Sprintf("127.0.0.1:%d", port),
+		MetricsAddress: o.MetricsAddress,
 		Clock:          s.Clock,
+		Page:           o.Page,
 		Notify:         o.Notify,
 		GuardRails:     o.GuardRails,
 	}
@@ -66,7 +72,7 @@ func (s *Stack) StartScaler(ctx context.Context, o ScalerOptions) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := s.Cluster.Kubeconfig("swell-scaler")
+	kubeconfig, err := s.Cluster.ServiceAccountKubeconfig("swell-system", "swell-scaler")
 	if err != nil {
 		return err
 	}
@@ -134,6 +140,8 @@ type MetricsOptions struct {
 	More []config.KafkaCluster
 	// PassOn names services behind swell-metrics. Default: none.
 	PassOn config.PassOn
+	// Listen is the address of the plain port with /metrics; empty is none.
+	Listen string
 }
 
 // StartMetrics starts swell-metrics and has the API server pass both metrics APIs on to it.
@@ -149,7 +157,7 @@ func (s *Stack) StartMetrics(ctx context.Context, o MetricsOptions) error {
 	}
 	k := config.KafkaCluster{Name: o.Cluster, Brokers: []string{s.Kafka.Bootstrap}}
 	k.PollEvery.Duration, k.StaleAfter.Duration = o.PollEvery, o.StaleAfter
-	c := config.Metrics{Clock: s.Clock, Clusters: append([]config.KafkaCluster{k}, o.More...), PassOn: o.PassOn}
+	c := config.Metrics{Clock: s.Clock, Clusters: append([]config.KafkaCluster{k}, o.More...), PassOn: o.PassOn, Listen: o.Listen}
 	c.RateWindow.Duration = o.RateWindow
 	path, err := s.writeConfig("metrics.yaml", c)
 	if err != nil {
@@ -159,7 +167,7 @@ func (s *Stack) StartMetrics(ctx context.Context, o MetricsOptions) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := s.Cluster.Kubeconfig("swell-metrics")
+	kubeconfig, err := s.Cluster.ServiceAccountKubeconfig("swell-system", "swell-metrics")
 	if err != nil {
 		return err
 	}

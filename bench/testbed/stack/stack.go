@@ -114,7 +114,7 @@ func (s *Stack) boot(ctx context.Context) (err error) {
 	if err := s.Cluster.InstallCRDs(ctx, filepath.Join(s.root, "charts", "swell", "crds")); err != nil {
 		return err
 	}
-	for _, file := range []string{"bench/testbed/stack/platform.yaml", "cmd/swell-scaler/rbac.yaml", "cmd/swell-metrics/rbac.yaml"} {
+	for _, file := range []string{"bench/testbed/stack/platform.yaml", "charts/rendered/swell-scaler-rbac.yaml", "charts/rendered/swell-metrics-rbac.yaml"} {
 		if err := s.ApplyFile(ctx, filepath.Join(s.root, file)); err != nil {
 			return err
 		}

@@ -1,0 +1,144 @@
+{{/* The image, by digest if there is one. */}}
+{{- define "swell.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of every object. Give a dict of root and component. */}}
+{{- define "swell.labels" -}}
+{{ include "swell.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end -}}
+
+{{- define "swell.selector" -}}
+app.kubernetes.io/name: {{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end -}}
+
+{{- define "swell.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "swell.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Replicas apart from each other. Give a dict of root and component. */}}
+{{- define "swell.spread" -}}
+{{- range $key, $when := dict "topology.kubernetes.io/zone" .root.Values.topologySpread.zone "kubernetes.io/hostname" .root.Values.topologySpread.host }}
+- maxSkew: 1
+  topologyKey: {{ $key }}
+  whenUnsatisfiable: {{ $when }}
+  labelSelector:
+    matchLabels:
+      {{- include "swell.selector" $ | nindent 6 }}
+  {{- if not $.stateful }}
+  matchLabelKeys: [pod-template-hash]
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What every pod of ours has. Give a dict of root, component and values. */}}
+{{- define "swell.pod" -}}
+serviceAccountName: {{ .component }}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+securityContext:
+  {{- include "swell.podSecurity" . | nindent 2 }}
+topologySpreadConstraints:
+{{- include "swell.spread" . }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Annotations of a pod. Give a dict of root, component, values and config. */}}
+{{- define "swell.podAnnotations" -}}
+checksum/config: {{ .config | sha256sum }}
+{{- if .root.Values.monitoring.datadog }}
+ad.datadoghq.com/{{ .component }}.checks: |
+  {"openmetrics": {"instances": [{"openmetrics_endpoint": "http://%%host%%:8080/metrics", "namespace": "swell", "metrics": [".*"]}]}}
+{{- end }}
+{{- with .values.podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* swell-scaler's configuration: what the chart knows, under what the values say. */}}
+{{- define "swell.scalerConfig" -}}
+{{- $own := dict
+  "ledgerDir" "/var/lib/swell/ledger"
+  "leaderElection" (dict "namespace" .Release.Namespace)
+  "history" (dict "checkpoints" .Release.Namespace)
+  "healthAddress" ":8081"
+  "metricsAddress" ":8080"
+  "page" (dict "bind" ":8443") -}}
+{{- toYaml (mergeOverwrite $own (deepCopy .Values.scaler.config)) -}}
+{{- end -}}
+
+{{/* The address of the live page; empty is off. */}}
+{{- define "swell.pageBind" -}}
+{{- dig "page" "bind" ":8443" .Values.scaler.config -}}
+{{- end -}}
+
+{{- define "swell.metricsConfig" -}}
+{{- $apis := list -}}
+{{- if .Values.metrics.apis.external }}{{ $apis = append $apis "External" }}{{ end -}}
+{{- if .Values.metrics.apis.custom }}{{ $apis = append $apis "Custom" }}{{ end -}}
+{{- $own := dict
+  "apis" $apis
+  "listen" ":8080"
+  "lease" (dict "namespace" .Release.Namespace "name" "swell-metrics") -}}
+{{- toYaml (mergeOverwrite $own (deepCopy .Values.metrics.config)) -}}
+{{- end -}}
+
+{{/* Whether the scaler only watches: then it has no rights to change anything. */}}
+{{- define "swell.observes" -}}
+{{- if eq (toString .Values.scaler.config.mode) "Observe" }}true{{ end -}}
+{{- end -}}
+
+{{/* The names of the APIServices, one a line. */}}
+{{- define "swell.apiservices" -}}
+{{- if .Values.metrics.apis.external }}v1beta1.external.metrics.k8s.io
+{{ end -}}
+{{- if .Values.metrics.apis.custom }}v1beta2.custom.metrics.k8s.io
+v1beta1.custom.metrics.k8s.io
+{{ end -}}
+{{- end -}}
+
+{{/* ServiceMonitor, PodMonitor or nothing. */}}
+{{- define "swell.monitor" -}}
+{{- $how := .Values.monitoring.prometheus -}}
+{{- if eq $how "Auto" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/ServiceMonitor" }}ServiceMonitor{{ end -}}
+{{- else if ne $how "None" -}}
+{{ $how }}
+{{- end -}}
+{{- end -}}

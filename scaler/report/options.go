@@ -1,0 +1,95 @@
+// Package report makes the capacity report: what was asked for, held, idle and paid in a period, from the entries of a ledger.
+// docs/report.md defines each figure.
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Options of a report. The zero value reports the whole ledger in UTC, by the prices in it.
+type Options struct {
+	// From is where the period begins and To where it ends, To excluded; model time. Zero is the ledger's own beginning and end.
+	From, To time.Time
+	// Location is where days begin; nil is UTC.
+	Location *time.Location
+	// Prices go before those of the ledger.
+	Prices []Price
+	// Bill is what was paid by another's account; nil is that there is none.
+	Bill []BillLine
+	// Torn is how many lines of the ledger could not be read.
+	Torn int
+}
+
+// Price of an instance type in a market an hour, from a time on.
+type Price struct {
+	Type   string
+	Market string // spot or on-demand
+	Zone   string // empty is any
+	From   time.Time
+	Hourly float64 // above 0
+}
+
+// Validate says what cannot be used, with the mend.
+func (o Options) Validate() error {
+	if !o.From.IsZero() && !o.To.IsZero() && !o.From.Before(o.To) {
+		return fmt.Errorf("the period ends at %s, not after its beginning at %s; give an end that is later", o.To.Format(time.RFC3339), o.From.Format(time.RFC3339))
+	}
+	for _, p := range o.Prices {
+		if p.Hourly <= 0 || p.Type == "" || p.Market != spot && p.Market != onDemand {
+			return fmt.Errorf("the %s price of %q is %g; give a price above 0 an hour, or leave it out", p.Market, p.Type, p.Hourly)
+		}
+	}
+	return nil
+}
+
+func (o Options) location() *time.Location {
+	if o.Location == nil {
+		return time.UTC
+	}
+	return o.Location
+}
+
+const (
+	spot     = "spot"
+	onDemand = "on-demand"
+)
+
+// priceKey finds the prices of a type in a market and zone.
+type priceKey struct{ instanceType, market, zone string }
+
+type priceList map[priceKey][]step
+
+func listOf(prices []Price) priceList {
+	out := priceList{}
+	for _, p := range prices {
+		k := priceKey{p.Type, p.Market, p.Zone}
+		out[k] = append(out[k], step{p.From, rate(p.Hourly), true})
+	}
+	for _, steps := range out {
+		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.from.UnixNano(), b.from.UnixNano()) })
+	}
+	return out
+}
+
+// of a type in a market and zone: the zone's own, or those of any.
+func (l priceList) of(instanceType, market, zone string) []step {
+	if s := l[priceKey{instanceType, market, zone}]; s != nil {
+		return s
+	}
+	return l[priceKey{instanceType, market, ""}]
+}
+
+// over is a list of prices beside what the ledger says; what it does not have before its first price is the ledger's.
+func over(steps []step, hourly *float64) []step {
+	own := step{}
+	if hourly != nil && *hourly > 0 {
+		own = step{rate: rate(*hourly), known: true}
+	}
+	if len(steps) > 0 && steps[0].from.IsZero() {
+		return steps
+	}
+	return append([]step{own}, steps...)
+}
