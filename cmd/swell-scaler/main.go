@@ -23,7 +23,6 @@ import (
 	"swell/api/v1alpha1"
 	"swell/scaler"
 	"swell/scaler/history/backfill"
-	"swell/scaler/ledger"
 )
 
 func main() {
@@ -47,11 +46,15 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	book, err := ledger.Open(c.LedgerDir)
+	book, copies, err := openLedger(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer book.Close()
+	if copies != nil {
+		go copies.Run(ctx, book)
+		defer copies.Last(book)
+	}
 	cloud, err := newCloud(ctx, c)
 	if err != nil {
 		return err
