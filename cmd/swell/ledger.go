@@ -105,7 +105,7 @@ func tellVerified(cmd *cobra.Command, chains []ledger.Verified, asJSON, anchored
 }
 
 func printVerified(w io.Writer, v ledger.Verified) {
-	fmt.Fprintf(w, "%s: %d lines in %d files\n", v.Dir, v.Lines, v.Files)
+	fmt.Fprintf(w, "%s: lines %d, files %d\n", v.Dir, v.Lines, v.Files)
 	switch {
 	case v.Finding != nil:
 		fmt.Fprintf(w, "  %s\n", v.Finding)
