@@ -207,11 +207,14 @@ func readBooks(dir string, notes io.Writer) (books *report.Books, torn int, err 
 	return books, torn, err
 }
 
-// writeReport stores a report, whole or not at all.
+// writeReport stores a report, whole or not at all, in a folder that is made if need be.
 func writeReport(path string, r *report.Report) error {
 	var body bytes.Buffer
 	if err := reportForms[strings.ToLower(filepath.Ext(path))](&body, r); err != nil {
 		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("writing the report: %w; give a path that can be written", err)
 	}
 	if err := os.WriteFile(path+".new", body.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("writing the report: %w; give a path that can be written", err)
