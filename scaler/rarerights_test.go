@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
@@ -57,6 +58,18 @@ func TestWhatIsRareGoesByTheChartsRights(t *testing.T) {
 	anEventIsCounted(t, self, admin)
 	aHistoryIsSwept(t, self)
 	policiesArePutBack(t, cluster)
+	useIsAskedFor(t, self)
+}
+
+// useIsAskedFor: there is no metrics-server, and the answer is that, not that the scaler may not ask.
+func useIsAskedFor(t *testing.T, self kubernetes.Interface) {
+	t.Helper()
+	l := &Loop{kube: self}
+	for _, what := range []string{"nodes", "pods"} {
+		if err := l.metricsOf(t.Context(), what, &struct{}{}); !apierrors.IsNotFound(err) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 }
 
 func anEventIsCounted(t *testing.T, self, admin kubernetes.Interface) {
