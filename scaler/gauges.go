@@ -63,6 +63,7 @@ func RegisterMetrics() {
 	registerGauges()
 	registerOthers()
 	registerNotices()
+	registerRails()
 }
 
 type gaugeCollector struct{}

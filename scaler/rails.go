@@ -7,11 +7,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"swell/api/v1alpha1"
 	"swell/scaler/guardrail"
@@ -205,10 +208,22 @@ func appliedBy(o client.Object) string {
 var railSeverity = map[guardrail.Kind]notify.Severity{guardrail.Unjudged: notify.Warning, guardrail.Breached: notify.Critical,
 	guardrail.RolledBack: notify.Critical, guardrail.Fight: notify.Critical}
 
+var (
+	railNews = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "swell_guard_news_total",
+		Help: "What became of watched changes of policy, by kind, as in the Events: GuardWatch, GuardConfirmed, GuardNotJudged, GuardBreach, GuardRolledBack, GuardFight, GuardEnded."}, []string{"kind"})
+	registerRails = sync.OnceFunc(func() {
+		for _, k := range []guardrail.Kind{guardrail.Begun, guardrail.Confirmed, guardrail.Unjudged, guardrail.Breached, guardrail.RolledBack, guardrail.Fight, guardrail.Ended} {
+			railNews.WithLabelValues(string(k)) // a rate sees no counter's first count unless it stood at 0 before
+		}
+		metrics.Registry.MustRegister(railNews)
+	})
+)
+
 func (l *Loop) tellOfRails(now time.Time, about about, key string, n guardrail.News) {
 	l.options.Log.Info("guard rail", "object", key, "news", string(n.Kind), "what", n.What, "mend", n.Mend)
 	l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: "guard", Object: key, Reason: joined(string(n.Kind)+": "+n.What, n.Mend)})
 	f := notify.Fact{Key: "guard " + key + " " + n.What, Severity: railSeverity[n.Kind], Object: key, What: n.What, Mend: n.Mend}
+	railNews.WithLabelValues(string(n.Kind)).Inc()
 	l.telling.teller.Happened(now, f)
 	l.event(about, f, string(n.Kind), "Guarding")
 }

@@ -23,9 +23,12 @@ type Metric struct {
 	Type string
 	// Labels in the order of their declaration; Partition are those that partitionMetrics adds.
 	Labels, Partition []string
-	// Program is swell-scaler or swell-metrics.
+	// Program is swell-scaler, swell-metrics or both.
 	Program string
 }
+
+// both programs give a metric.
+const both = "both"
 
 // Catalogue reads swell's own metrics from the collectors that the programs register, those without a sample too, by name.
 func Catalogue() ([]Metric, error) {
@@ -47,7 +50,9 @@ func Catalogue() ([]Metric, error) {
 				if !strings.HasPrefix(m.Name, "swell_") && !strings.HasPrefix(m.Name, "kafka_") {
 					continue
 				}
-				m.Program = program
+				if m.Program = program; m.Name == "swell_build_info" { // swell-scaler's is registered by its main package
+					m.Program = both
+				}
 				if partition && all[m.Name].Name == "" {
 					m.Partition, m.Labels = m.Labels, nil
 				}
@@ -103,7 +108,9 @@ func registeredWith(r any) ([]prometheus.Collector, error) {
 	return all, nil
 }
 
-var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: ("(?:[^"\\]|\\.)*"), (?:unit: "[^"]*", )?constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
+var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: ("(?:[^"\\]|\\.)*"), (?:unit: "[^"]*", )?constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
+
+var constLabel = regexp.MustCompile(`([a-z_]+)="(?:[^"\\]|\\.)*"`)
 
 // read takes a description apart. What it does not give, the type, is told by the name, as Prometheus's conventions have it.
 func read(d *prometheus.Desc) (Metric, error) {
@@ -116,7 +123,10 @@ func read(d *prometheus.Desc) (Metric, error) {
 	if strings.HasSuffix(out.Name, "_total") {
 		out.Type = "counter"
 	}
-	for l := range strings.SplitSeq(m[3], ",") {
+	for _, l := range constLabel.FindAllStringSubmatch(m[3], -1) {
+		out.Labels = append(out.Labels, l[1])
+	}
+	for l := range strings.SplitSeq(m[4], ",") {
 		if l = strings.TrimSpace(l); l != "" {
 			out.Labels = append(out.Labels, l)
 		}
