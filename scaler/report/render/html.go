@@ -156,11 +156,7 @@ func costs(r *report.Report) []plot.Chart {
 	if r.To.Sub(r.From) <= fewDays {
 		byMarket.Title, byMarket.Axis, byUse.Unit, byUse.Axis = "Cost an hour by market", 0, "$ an hour", 0
 		for _, h := range r.Hours() {
-			m := map[string]*report.Money{}
-			for k, v := range h.Markets {
-				m[k] = &v
-			}
-			rows, markets = append(rows, h.Row), append(markets, m)
+			rows, markets = append(rows, h.Row), append(markets, h.Markets)
 		}
 	} else {
 		for _, d := range r.Days {
