@@ -12,7 +12,7 @@ import (
 	"swell/scaler/report"
 )
 
-// small is an hour in which one instance of unknown price ran, under a name that would break out of a page.
+// small are three hours in which one instance of unknown price ran, under a name that would break out of a page.
 func small(t *testing.T, hostile string) *report.Report {
 	t.Helper()
 	from := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
@@ -20,7 +20,7 @@ func small(t *testing.T, hostile string) *report.Report {
 		{Model: from, Action: "instance", Instance: &ledger.Instance{ID: "i-1", Pool: hostile, Zone: "a", Market: "spot", Type: "t", LaunchedAt: from}},
 		{Model: from, Action: "sample", Sample: &ledger.Sample{Groups: []ledger.GroupUse{{Pool: hostile, Zone: "a", Market: "spot", Nodes: 1, Allocatable: ledger.Resources{Cores: 4, Memory: 8}}},
 			Workloads: []ledger.WorkloadUse{{Namespace: hostile, Workload: "Deployment/" + hostile, Pool: hostile, Zone: "a", Market: "spot", Pods: 1, Asked: ledger.Resources{Cores: 1, Memory: 1}}}}},
-		{Model: from.Add(time.Hour), Action: "start"},
+		{Model: from.Add(3 * time.Hour), Action: "start"},
 	}
 	r, err := report.Make(slices.Values(entries), report.Options{})
 	if err != nil {
@@ -51,13 +51,13 @@ func TestNamesStayText(t *testing.T) {
 	}
 }
 
-// a day is drawn by the hour, and a ledger of an hour has a page too.
+// TestShortPeriods: a day is drawn by the hour, and one of three hours has a page too.
 func TestShortPeriods(t *testing.T) {
 	day, err := report.Make(ledgers.Cluster{Days: 1, Peak: 20, Workloads: 10}.Entries(), report.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, r := range map[string]*report.Report{"day": day, "hour": small(t, "general")} {
+	for name, r := range map[string]*report.Report{"day": day, "hours": small(t, "general")} {
 		var page bytes.Buffer
 		if err := HTML(&page, r); err != nil {
 			t.Fatal(err)
