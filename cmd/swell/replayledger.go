@@ -61,7 +61,7 @@ func runPolicyDiff(cmd *cobra.Command, o replayFlags) error {
 		return bad(err)
 	}
 	options.Changes = changes
-	options.Progress = progress(cmd.ErrOrStderr(), "replay of the ledger")
+	options.Progress = progress(cmd)
 	out, err := policydiff.Compare(entries, options)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
