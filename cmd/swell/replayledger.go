@@ -129,10 +129,7 @@ func changedPolicies(files []string, kinds map[string]*kind, entries []ledger.En
 	if len(out) == 0 {
 		return nil, nil, fmt.Errorf("%s: there is no CapacityPool, Balloon or DiurnalSchedule; give a file that has some", strings.Join(files, ", "))
 	}
-	for _, s := range found.Skipped {
-		notes = append(notes, s)
-	}
-	return out, notes, nil
+	return out, append(notes, found.Skipped...), nil
 }
 
 // documentsOf are the YAML documents of a file.
