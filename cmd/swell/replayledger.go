@@ -67,7 +67,7 @@ func runPolicyDiff(cmd *cobra.Command, o replayFlags) error {
 	}
 	fillDefaults(entries, kinds)
 	options.Changes = changes
-	options.Progress = progress(cmd.ErrOrStderr(), "replay of the ledger")
+	options.Progress = progress(cmd)
 	out, err := policydiff.Compare(entries, options)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
