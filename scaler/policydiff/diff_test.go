@@ -156,6 +156,17 @@ func TestAShortLedgerUsesTheRecordedForecast(t *testing.T) {
 	}
 }
 
+// Of many Balloons those are listed that the change makes a difference to.
+func TestManyBalloonsAreListedByTheirDifference(t *testing.T) {
+	out := compare(t, recorded(2, flat), Options{Since: 24 * time.Hour, Changes: []Document{document(strings.Replace(balloonSpec, `"min":6,"max":6`, `"min":0,"max":0`, 1))}})
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		out.Balloons = append(out.Balloons, BalloonDiff{Balloon: "shop/" + name, Old: Figures{Unserved: 0.1}, New: Figures{Unserved: 0.1}})
+	}
+	if text := out.Markdown(); !strings.Contains(text, "| shop/web |") || strings.Contains(text, "| shop/a |") || !strings.Contains(text, "which are not listed: 6.") {
+		t.Error(text)
+	}
+}
+
 // A price that is not known makes the cost unknown, not nothing.
 func TestAnUnknownPriceIsNoCost(t *testing.T) {
 	entries := recorded(2, flat)
