@@ -101,10 +101,10 @@ func TestThePageInABrowser(t *testing.T) {
 // forTheDocs is docs/page.png: the first screen of a desktop.
 func forTheDocs(ctx context.Context, t *testing.T) {
 	t.Helper()
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(960, 900), prefers("light")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1060, 980), prefers("light")); err != nil {
 		t.Fatal(err)
 	}
-	read[bool](ctx, t, `(document.activeElement.blur(), window.scrollTo(0, 0), true)`)
+	read[bool](ctx, t, `(document.activeElement.blur(), window.scrollTo({top: 0, behavior: "instant"}), true)`)
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)

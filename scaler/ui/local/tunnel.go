@@ -15,7 +15,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
@@ -103,13 +102,9 @@ func (t *Tunnel) leader(ctx context.Context) (string, error) {
 }
 
 func (t *Tunnel) begin(ctx context.Context, pod string) (*tunnel, error) {
-	dialer, err := t.dialer(pod)
-	if err != nil {
-		return nil, fmt.Errorf("reaching pod %s: %w", pod, err)
-	}
 	stop, ready, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	said := &words{}
-	forward, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{"0:" + strconv.Itoa(t.port)}, stop, ready, io.Discard, said)
+	forward, err := t.forwarder(pod, stop, ready, said)
 	if err != nil {
 		return nil, fmt.Errorf("reaching pod %s: %w", pod, err)
 	}
@@ -141,9 +136,9 @@ func (t *Tunnel) begin(ctx context.Context, pod string) (*tunnel, error) {
 	return one, nil
 }
 
-// dialer speaks WebSocket, which proxies on the way let through, else SPDY: an older API server knows no other, and for it the right
+// forwarder speaks WebSocket, which proxies on the way let through, else SPDY: an older API server knows no other, and for it the right
 // to create pods/portforward is enough, where WebSocket needs get too.
-func (t *Tunnel) dialer(pod string) (httpstream.Dialer, error) {
+func (t *Tunnel) forwarder(pod string, stop <-chan struct{}, ready chan struct{}, said io.Writer) (*portforward.PortForwarder, error) {
 	address := t.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward").URL()
 	through, upgrader, err := spdy.RoundTripperFor(t.config)
 	if err != nil {
@@ -153,7 +148,8 @@ func (t *Tunnel) dialer(pod string) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return portforward.NewFallbackDialer(socket, spdy.NewDialer(upgrader, &http.Client{Transport: through}, http.MethodPost, address), func(error) bool { return true }), nil
+	dialer := portforward.NewFallbackDialer(socket, spdy.NewDialer(upgrader, &http.Client{Transport: through}, http.MethodPost, address), func(error) bool { return true })
+	return portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{"0:" + strconv.Itoa(t.port)}, stop, ready, io.Discard, said)
 }
 
 // words are what the library says on the way, which it gives to a writer.
