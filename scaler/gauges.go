@@ -63,6 +63,7 @@ func RegisterMetrics() {
 	registerGauges()
 	registerOthers()
 	registerNotices()
+	registerBuild()
 }
 
 type gaugeCollector struct{}

@@ -25,6 +25,8 @@ type Metric struct {
 	Labels, Partition []string
 	// Program is swell-scaler or swell-metrics.
 	Program string
+	// Both programs give it.
+	Both bool
 }
 
 // Catalogue reads swell's own metrics from the collectors that the programs register, those without a sample too, by name.
@@ -54,6 +56,11 @@ func Catalogue() ([]Metric, error) {
 				if have, twice := all[m.Name]; twice {
 					if partition {
 						have.Partition = slices.DeleteFunc(m.Labels, func(l string) bool { return slices.Contains(have.Labels, l) })
+						all[m.Name] = have
+						continue
+					}
+					if have.Program != program && have.Help == m.Help && slices.Equal(have.Labels, m.Labels) {
+						have.Both = true
 						all[m.Name] = have
 						continue
 					}
