@@ -207,6 +207,27 @@ func TestAPersonGoesBeforeTheGuard(t *testing.T) {
 	p.want()
 }
 
+// A roll-back that was decided and could not be carried out yet is called off by a person.
+func TestAPersonStopsARollBack(t *testing.T) {
+	p := begin(t)
+	p.run(time.Hour)
+	bad := p.object
+	bad.Generation, bad.Spec = 2, json.RawMessage(`{"a":2}`)
+	p.change(`{"a":2}`)
+	p.waiting, p.age = 100, time.Minute
+	for p.record.Phase != guardrail.RollingBack {
+		p.object = bad
+		p.run(every)
+	}
+	p.object = bad
+	p.object.Override = p.now.Add(time.Hour).Format(time.RFC3339)
+	p.run(time.Hour)
+	p.want("GuardWatch", "GuardBreach: is put back", "GuardBreach: it is not rolled back: a person keeps it until")
+	if string(p.object.Spec) != `{"a":2}` || p.record.Phase != guardrail.Kept {
+		t.Errorf("%s, %s", p.object.Spec, p.record.Phase)
+	}
+}
+
 func TestObserveOnlyTells(t *testing.T) {
 	for name, set := range map[string]func(*play){
 		"its annotation says mode=Observe": func(p *play) { p.object.Bounds += ",mode=Observe" },
