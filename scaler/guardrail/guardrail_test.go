@@ -155,6 +155,23 @@ func TestTheSameHoursAreComparedWith(t *testing.T) {
 	p.want("GuardWatch", "GuardBreach: against 5.00 expected (10.00 in the same hours of past weeks, demand ×0.50)", "GuardRolledBack")
 }
 
+// What an hour was like half a year ago says little: the last weeks weigh most.
+func TestOldWeeksAreForgotten(t *testing.T) {
+	p := begin(t)
+	for i := range 12 {
+		p.reading.Hourly = 20
+		if i >= 6 {
+			p.reading.Hourly = 10
+		}
+		p.run(4 * time.Hour)
+		p.now = p.now.Add(7*24*time.Hour - 4*time.Hour)
+	}
+	p.change(`{"a":2}`)
+	p.reading.Hourly = 13
+	p.run(3 * time.Hour)
+	p.want("GuardWatch", "GuardBreach: expected (10.1", "GuardRolledBack")
+}
+
 func TestWhatWasAsBadBeforeIsNotRolledBack(t *testing.T) {
 	p := begin(t)
 	p.waiting, p.age = 5, time.Minute
