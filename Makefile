@@ -29,8 +29,12 @@ SEEDS ?=
 TRACE ?=
 TRACES ?=
 TIMEZONE ?= UTC
+VERSION ?=
+URL ?=
+IMAGE ?=
+PUSH ?=
 
-.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate chart rights rights-needed clean
+.PHONY: help build demo test lint bench bench-balloon bench-report bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate release release-check image chart rights rights-needed clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -120,6 +124,9 @@ bench-forecast: ## back-tests the forecast on recorded loads and writes docs/for
 	@go run ./bench/forecast $(if $(TRACES),--traces '$(TRACES)')
 	@go test -run '^$$' -bench Tick -benchtime 1x ./scaler/forecast | go run ./bench/jsonlines
 
+bench-report: ## what a capacity report of thirty days and 200 nodes costs to make, its size, and how long a browser takes to open it
+	@go run ./bench/opening
+
 bench-balloon: build ## 300 pods at once: into free room, into room that balloons give up, and by preemption alone
 	@go build -o bin/bench-balloon ./bench/balloon
 	@bin/bench-balloon
@@ -150,6 +157,18 @@ bench-nodes: build ## plans at 5,000 nodes, reaction, 1,000 pods at once and an 
 
 check-leaks: ## 200 rows of each recorded load's back-test against swell forecast on the file cut at their origin (minutes)
 	@SWELL_LEAKS=200 go test -count=1 -timeout 30m -run TestTheBacktestKnowsNoFuture -v ./cmd/swell
+
+release: ## VERSION=v0.1.0: static binaries for all platforms with SBOMs, licences and checksums in out/release; URL=… writes krew's manifest too
+	@go run ./build/release --version '$(VERSION)' --out out/release $(if $(URL),--url '$(URL)')
+
+release-check: ## builds the CLI in two folders, once from an empty cache, and compares the bytes (minutes)
+	@go run ./build/release --version '$(or $(VERSION),v0.0.0)' --check --programs swell --platforms "$$(go env GOOS)/$$(go env GOARCH)"
+
+image: ## VERSION=v0.1.0 IMAGE=registry/swell: the image for amd64 and arm64 from out/release, pushed where PUSH=1
+	@test -n '$(VERSION)' -a -n '$(IMAGE)' || { echo 'give VERSION=v0.1.0 and IMAGE=registry.example/swell'; exit 2; }
+	@docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo 'no Docker daemon with buildx answers here: the image is not built'; exit 1; }
+	@docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION='$(VERSION)' --build-arg COMMIT="$$(git rev-parse HEAD)" \
+	  --provenance=true --sbom=false --file build/Dockerfile --tag '$(IMAGE):$(VERSION)' $(if $(filter 1,$(PUSH)),--push,--output type=oci,dest=out/release/image.tar) out/release/bin
 
 clean: ## remove bin/ and out/
 	@rm -rf bin out

@@ -29,6 +29,8 @@ var layers = []layer{
 		"a program only wires; nothing may depend on one"},
 	{"bench", []string{"bench", "."}, []string{"CLI and programs", "I/O", "PURE", "DATA", "chart"},
 		"the testbed and the benchmarks drive the product from outside; the product must not know them"},
+	{"delivery", []string{"build"}, nil,
+		"what packs the programs reads them as files"},
 	{"PURE", []string{"scaler/report", "scaler/explain", "scaler/policydiff"}, []string{"DATA", "scaler/ledger"},
 		"a report or a story follows from a ledger's entries alone, so that whoever has them can make it again; of the ledger it takes the entries' form"},
 	{"chart", []string{"charts"}, nil,

@@ -45,7 +45,7 @@ func (l *Loop) publish(now time.Time, world observe.World, sizes []size, p plan.
 		Readings: ui.Readings{Cluster: world.Snapshot.PodsAt, AWS: world.Snapshot.GroupsAt, MaxAge: policy.MaxAge.Seconds()},
 	}
 	showNodes(&s, world, p)
-	showPools(&s, now, policy)
+	showPools(&s, now, world, policy)
 	showPending(&s, world, p, l.clock)
 	l.showBalloons(&s, now, world, sizes)
 	showProblems(&s, p)

@@ -145,9 +145,12 @@ func heldBalloons(world observe.World) map[string]int {
 	return out
 }
 
-func showPools(s *ui.State, now time.Time, policy plan.Policy) {
+func showPools(s *ui.State, now time.Time, world observe.World, policy plan.Policy) {
 	for _, q := range policy.Pools {
-		shown := ui.Pool{Name: q.Name, Mode: string(v1alpha1.Enforce), ObserveWhy: q.ObserveWhy, NoSale: cmp.Or(policy.NoSale, q.NoSale)}
+		shown := ui.Pool{Name: q.Name, Mode: string(v1alpha1.Enforce), ObserveWhy: q.ObserveWhy, NoSale: cmp.Or(policy.NoSale, q.NoSale), ReadAt: world.Snapshot.GroupsAt}
+		if at, own := world.Snapshot.PoolsAt[q.Name]; own {
+			shown.ReadAt = at
+		}
 		if q.Observe || s.Mode == string(v1alpha1.Observe) {
 			shown.Mode = string(v1alpha1.Observe)
 		}

@@ -78,6 +78,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
 	})
+	root.PersistentFlags().Bool("progress", false, "tell on stderr how far a command is that takes long, though that is no terminal")
 	root.AddCommand(
 		backtestCommand(),
 		checkCommand(),
@@ -87,6 +88,7 @@ func rootCommand() *cobra.Command {
 		handoverCommand(),
 		historyCommand(),
 		holdCommand(),
+		ledgerCommand(),
 		pageCommand(),
 		pluginCommand(),
 		releaseCommand(),
@@ -100,6 +102,7 @@ func rootCommand() *cobra.Command {
 		whyCommand(),
 	)
 	completeNames(root)
+	withProgress(root)
 	return root
 }
 

@@ -72,9 +72,11 @@ func (f pageFlags) run(cmd *cobra.Command) error {
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "The page is at %s\nThe address works once; Ctrl-C ends it.\n", server.Address)
 	if !f.noBrowser {
-		if err := openBrowser(server.Address); err != nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "opening a browser: %v; open the address above\n", err)
-		}
+		go func() { // some openers stay until the browser is closed
+			if err := openBrowser(server.Address); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "opening a browser: %v; open the address above\n", err)
+			}
+		}()
 	}
 	if err := server.Serve(ctx); err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)

@@ -85,7 +85,7 @@ func runReplay(cmd *cobra.Command, o replayFlags) error {
 	if o.sweep != "" {
 		names = settings(names)
 	}
-	in.Progress = progress(cmd.ErrOrStderr(), in.Scenario.Name)
+	in.Progress = progress(cmd)
 	runs, err := replay.Run(in, names)
 	if err != nil {
 		return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)} // what it is given is all that it depends on
@@ -214,18 +214,6 @@ func settings(names []string) []string {
 		}
 	}
 	return out
-}
-
-// progress tells on a terminal or in a log how far a run is that takes long: at most a line every few seconds.
-func progress(w io.Writer, scenario string) func(string, float64) {
-	const every = 5 * time.Second
-	last := time.Now()
-	return func(policy string, done float64) {
-		if now := time.Now(); now.Sub(last) >= every {
-			last = now
-			fmt.Fprintf(w, "%s  %s: %s, %.0f %%\n", now.Format(time.TimeOnly), scenario, policy, done*100)
-		}
-	}
 }
 
 func printRuns(w io.Writer, runs []replay.Result) error {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"swell/api/v1alpha1"
 	"swell/scaler/ledger"
 	"swell/scaler/policydiff"
 	"swell/scaler/schedule"
@@ -56,12 +57,17 @@ func runPolicyDiff(cmd *cobra.Command, o replayFlags) error {
 	if err != nil {
 		return bad(err)
 	}
-	changes, more, err := changedPolicies(o.changes, entries)
+	kinds, err := loadKinds()
 	if err != nil {
 		return bad(err)
 	}
+	changes, more, err := changedPolicies(o.changes, kinds, entries)
+	if err != nil {
+		return bad(err)
+	}
+	fillDefaults(entries, kinds)
 	options.Changes = changes
-	options.Progress = progress(cmd.ErrOrStderr(), "replay of the ledger")
+	options.Progress = progress(cmd)
 	out, err := policydiff.Compare(entries, options)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
@@ -78,11 +84,7 @@ func runPolicyDiff(cmd *cobra.Command, o replayFlags) error {
 
 // changedPolicies reads the documents of swell's kinds from files, with their defaults. An error has a line for each finding. A
 // document without a namespace is of the one in which the ledger has its name.
-func changedPolicies(files []string, entries []ledger.Entry) (out []policydiff.Document, notes []string, err error) {
-	kinds, err := loadKinds()
-	if err != nil {
-		return nil, nil, err
-	}
+func changedPolicies(files []string, kinds map[string]*kind, entries []ledger.Entry) (out []policydiff.Document, notes []string, err error) {
 	known := knownPolicies(entries)
 	var found checkOutput
 	lines := map[string]string{}
@@ -127,10 +129,7 @@ func changedPolicies(files []string, entries []ledger.Entry) (out []policydiff.D
 	if len(out) == 0 {
 		return nil, nil, fmt.Errorf("%s: there is no CapacityPool, Balloon or DiurnalSchedule; give a file that has some", strings.Join(files, ", "))
 	}
-	for _, s := range found.Skipped {
-		notes = append(notes, s)
-	}
-	return out, notes, nil
+	return out, append(notes, found.Skipped...), nil
 }
 
 // documentsOf are the YAML documents of a file.
@@ -182,6 +181,26 @@ func documentOf(obj map[string]any, kind string, k *kind, known map[string][]str
 	}
 	d.Spec = raw
 	return d, ""
+}
+
+// fillDefaults gives recorded specs the defaults of this swell's kinds, so that a field that was added since is no difference.
+func fillDefaults(entries []ledger.Entry, kinds map[string]*kind) {
+	for i := range entries {
+		p := entries[i].Policy
+		if p == nil {
+			continue
+		}
+		k := kinds[v1alpha1.GroupVersion.String()+"/"+p.Kind]
+		var spec map[string]any
+		if k == nil || json.Unmarshal(p.Spec, &spec) != nil || spec == nil {
+			continue // of a kind that is not played, or gone
+		}
+		full := map[string]any{"spec": spec}
+		defaulting.Default(full, k.structural)
+		if raw, err := json.Marshal(full["spec"]); err == nil {
+			p.Spec = raw
+		}
+	}
 }
 
 // knownPolicies are the namespaces in which a ledger has a kind and name.

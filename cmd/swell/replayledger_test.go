@@ -38,7 +38,7 @@ func replayLedger(t *testing.T) (dir string) {
 		}
 	}
 	price, demand, upper := 0.3, 30.0, 35.0
-	spec := `{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"chunk":"2.5","min":2,"max":12,"target":{"quantile":"0.99"},"zones":{"from":"Workload","survive":"None"},"mode":"Enforce","output":"Pods","share":"100%","demand":{"from":"HPA"}}`
+	spec := `{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"chunk":"2.5","min":2,"max":12}`
 	add(start, ledger.Entry{Action: "policy", Object: "Balloon shop/web", Policy: &ledger.Policy{Kind: "Balloon", Name: "shop/web", Spec: json.RawMessage(spec)}})
 	add(start, ledger.Entry{Action: "instance", Object: "i-1", Instance: &ledger.Instance{ID: "i-1", Group: "spot-a", Pool: "general", Zone: "1a", Market: "spot", LaunchedAt: start, Seen: true, Hourly: &price}})
 	for at := start; at.Before(start.Add(24 * time.Hour)); at = at.Add(ledger.SampleEvery) {

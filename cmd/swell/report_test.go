@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -21,14 +20,16 @@ import (
 func written(t *testing.T, days int) string {
 	t.Helper()
 	dir := t.TempDir()
-	var body bytes.Buffer
-	lines := json.NewEncoder(&body)
+	l, err := ledger.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for e := range (ledgers.Cluster{Days: days, Peak: 20, Workloads: 10, Every: 30 * time.Minute, Unpriced: true}).Entries() {
-		if err := lines.Encode(e); err != nil {
+		if err := l.Append(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, ledger.FileName), body.Bytes(), 0o600); err != nil {
+	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return dir

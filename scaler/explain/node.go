@@ -36,7 +36,7 @@ func (b *Book) node(s *Story) {
 		case d.Action == "placed" && onNode:
 			s.Add(Event{At: d.Model, What: "took " + counted(max(d.Count, len(d.Placed)), "pod") + " that had waited", Source: ledgerSource})
 		case d.Action == "awaited" && onInstance:
-			s.Add(Event{At: d.Model, What: counted(max(d.Count, len(d.Pods)), "pod") + " wait for it: " + listed(d.Pods, 3), Source: ledgerSource})
+			s.Add(Event{At: d.Model, What: "waited for by " + counted(max(d.Count, len(d.Pods)), "pod") + ": " + listed(d.Pods, 3), Source: ledgerSource})
 		case d.Notice != nil && (id != "" && d.Notice.Instance == id || node != "" && d.Notice.Node == node):
 			s.Add(noticed(&d.Entry))
 		case d.Action == "suppressed" && (id != "" && about(d.Object, id) || node != "" && about(d.Object, node)):
@@ -99,7 +99,7 @@ func (b *Book) answerNode(s *Story, in *ledger.Instance, launch, kept, drained, 
 	}
 	switch {
 	case in != nil && in.GoneAt != nil:
-		say("It went at %s: %s%s.", clock(*in.GoneAt), orUnknown(in.End), reasonOf(returned))
+		say("It went at %s, %s%s.", clock(*in.GoneAt), orUnknown(in.End), reasonOf(returned))
 	case returned != nil:
 		say("It was returned at %s%s; %s.", clock(returned.Model), reasonOf(returned), b.outcome(returned))
 	case drained != nil && (kept == nil || drained.Model.After(kept.Model)):

@@ -142,7 +142,7 @@ func (p *player) fleet(policies map[string]json.RawMessage) (replay.Fleet, error
 		}
 		w, err := p.guarded(name, g, policies, f)
 		if err != nil {
-			return f, fmt.Errorf("Balloon %s: %w", name, err)
+			return f, fmt.Errorf("reading Balloon %s: %w", name, err)
 		}
 		f.Workloads = append(f.Workloads, w)
 	}

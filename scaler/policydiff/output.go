@@ -119,7 +119,7 @@ func (o *Output) take(p *player, before, after replay.FleetResult) {
 		o.Balloons = append(o.Balloons, d)
 	}
 	o.Pools = append(o.Pools, PoolDiff{Pool: p.pool, Old: figures(before), New: figures(after), Life: pool.life})
-	if s := before.Recorded; s > 0 {
+	if s := before.Recorded; s >= 0.005 {
 		o.note("pool %s: for %.0f %% of the time the ledger is too short to forecast from, and the forecasts that it recorded stand in", p.pool, 100*s)
 	}
 	if s := before.NoForecast; s > 0.001 {
@@ -189,6 +189,14 @@ func (o *Output) add() {
 	}
 }
 
+// fewBalloons are listed whether or not the change makes a difference to them.
+const fewBalloons = 5
+
+// differs says whether a Balloon's line shows two figures that are not the same.
+func (d BalloonDiff) differs() bool {
+	return percent(d.Old.Unserved) != percent(d.New.Unserved) || d.Old.WaitP99S != d.New.WaitP99S || money(&d.Old.RoomHours) != money(&d.New.RoomHours)
+}
+
 // Markdown is the output for a pull request.
 func (o *Output) Markdown() string {
 	var b strings.Builder
@@ -206,9 +214,17 @@ func (o *Output) Markdown() string {
 	fmt.Fprintf(&b, "\n| | old | new | difference |\n|---|---:|---:|---:|\n")
 	o.rows(&b)
 	fmt.Fprintf(&b, "\n| Balloon | unserved, old → new | p99 wait, old → new | room held, node-hours | what it cost |\n|---|---:|---:|---:|---:|\n")
+	same := 0
 	for _, d := range o.Balloons {
+		if !d.differs() && len(o.Balloons) > fewBalloons {
+			same++
+			continue
+		}
 		fmt.Fprintf(&b, "| %s | %s → %s | %.0f s → %.0f s | %.1f → %.1f | %s → %s |\n", d.Balloon, percent(d.Old.Unserved), percent(d.New.Unserved), d.Old.WaitP99S, d.New.WaitP99S,
 			d.Old.RoomHours, d.New.RoomHours, money(d.Old.RoomCost), money(d.New.RoomCost))
+	}
+	if same > 0 {
+		fmt.Fprintf(&b, "\nBalloons that it makes no difference to, which are not listed: %d.\n", same)
 	}
 	fmt.Fprintf(&b, "\n%s\n", o.calibration())
 	for _, n := range o.Notes {

@@ -277,7 +277,6 @@ func (r *record) readInstances(entries []ledger.Entry) {
 			r.pools[f.Pool].short = append(r.pools[f.Pool].short, &entries[i])
 		}
 	}
-	type sum struct{ hours, cost float64 }
 	sums := map[string]map[string]*sum{}
 	for _, id := range slices.Sorted(maps.Keys(last)) {
 		in := last[id]
@@ -318,6 +317,14 @@ func (r *record) readInstances(entries []ledger.Entry) {
 			s.hours, s.cost = s.hours+h, s.cost+h**in.OnDemandHourly
 		}
 	}
+	r.price(sums)
+}
+
+// sum is of instances.
+type sum struct{ hours, cost float64 }
+
+// price finds the mean prices of pools, from what ran by market; listed is what the same types cost on demand.
+func (r *record) price(sums map[string]map[string]*sum) {
 	for name, by := range sums {
 		p := r.pools[name]
 		mean := func(s *sum) float64 {

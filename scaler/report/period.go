@@ -30,7 +30,7 @@ type period struct {
 	byWork                                []tally
 	byHour                                []tally
 	byDayMarket                           map[[2]string]*tally
-	byHourMarket                          []map[string]Money
+	byHourMarket                          []map[string]*tally
 	watched                               time.Duration
 }
 
@@ -171,9 +171,9 @@ func (p *period) addCell(s *slot, c int, t tally) {
 	into(p.byDayMarket, [2]string{s.day, key.market}).add(t)
 	p.hourOf(s).add(t)
 	for len(p.byHourMarket) <= s.hour {
-		p.byHourMarket = append(p.byHourMarket, map[string]Money{})
+		p.byHourMarket = append(p.byHourMarket, map[string]*tally{})
 	}
-	p.byHourMarket[s.hour][key.market] += t.total
+	into(p.byHourMarket[s.hour], key.market).add(t)
 }
 
 func (p *period) hourOf(s *slot) *tally {

@@ -94,8 +94,8 @@ func (b *BalloonRow) advise() (Recommendation, bool) {
 	saves := *at.Cost - *to.Cost
 	out := Recommendation{Kind: "quantile", Of: "Balloon " + b.Balloon, Field: "spec.target.quantile", Saves: saves,
 		Change:     fmt.Sprintf("quantile %s instead of %s", short(to.Quantile), short(at.Quantile)),
-		Arithmetic: fmt.Sprintf("headroom %s instead of %s pod-hours at %s a pod-hour: %s instead of %s", pods(to.HeldPodHours), pods(at.HeldPodHours), perHour(at), to.Cost, at.Cost),
-		Risk:       fmt.Sprintf("pod-hours without a place by replay: %s instead of %s", pods(to.MissPodHours), pods(at.MissPodHours))}
+		Arithmetic: fmt.Sprintf("Headroom %s instead of %s pod-hours at %s a pod-hour: %s instead of %s", pods(to.HeldPodHours), pods(at.HeldPodHours), perHour(at), to.Cost, at.Cost),
+		Risk:       fmt.Sprintf("Pod-hours without a place by replay: %s instead of %s", pods(to.MissPodHours), pods(at.MissPodHours))}
 	if b.MissCost != nil {
 		more := Money((to.MissPodHours - at.MissPodHours) * 60 * *b.MissCost * oneDollar)
 		out.Field = "spec.target"
@@ -186,11 +186,18 @@ func (z ZoneLoss) advise() (Recommendation, bool) {
 	var parts []string
 	for _, b := range z.ByPool {
 		if b.Nodes > 0 && b.Hourly != nil {
-			parts = append(parts, fmt.Sprintf("%d nodes of pool %s at $%.4f an hour", b.Nodes, b.Pool, *b.Hourly))
+			parts = append(parts, fmt.Sprintf("%s of pool %s at $%.4f an hour", nodes(b.Nodes), b.Pool, *b.Hourly))
 		}
 	}
 	return Recommendation{Kind: "survive-zone", Of: "zone " + z.Zone, Field: "spec.zones.survive of Balloons, or spec.holds of the pools", Saves: -*z.Cost,
-		Change:     fmt.Sprintf("hold %d more nodes in the other zones", z.Nodes),
+		Change:     "hold " + nodes(z.Nodes) + " more in the other zones",
 		Arithmetic: strings.Join(parts, " and ") + ", all of the period",
-		Risk:       fmt.Sprintf("without them, at %s %d of %d pods would have waited %s", z.At.UTC().Format("2006-01-02 15:04 UTC"), z.Waiting, z.Pods, wait)}, true
+		Risk:       fmt.Sprintf("Without them, at %s %d of %d pods would have waited %s", z.At.UTC().Format("2006-01-02 15:04 UTC"), z.Waiting, z.Pods, wait)}, true
+}
+
+func nodes(n int) string {
+	if n == 1 {
+		return "1 node"
+	}
+	return fmt.Sprintf("%d nodes", n)
 }

@@ -88,7 +88,7 @@ type Day struct {
 // Hour is for plots alone.
 type Hour struct {
 	At      time.Time
-	Markets map[string]Money
+	Markets map[string]*Money
 	Row
 }
 
@@ -195,9 +195,11 @@ func (r *Report) fill(p *period) {
 		r.Days = append(r.Days, d)
 	}
 	for i, t := range p.byHour {
-		var markets map[string]Money
+		markets := map[string]*Money{}
 		if i < len(p.byHourMarket) {
-			markets = p.byHourMarket[i]
+			for market, t := range p.byHourMarket[i] {
+				markets[market] = t.cost().Total
+			}
 		}
 		r.hours = append(r.hours, Hour{p.hourTimes[i].In(p.loc), markets, t.row()})
 	}

@@ -95,6 +95,8 @@ type Pool struct {
 	ObserveWhy string  `json:"observeWhy,omitempty"`
 	Freeze     *Freeze `json:"freeze,omitempty"`
 	Holds      []Hold  `json:"holds,omitempty"`
+	// ReadAt is when its groups were last read.
+	ReadAt time.Time `json:"readAt,omitzero"`
 	// NoSale is why nothing is returned now.
 	NoSale string `json:"noSale,omitempty"`
 }

@@ -107,6 +107,11 @@ func stale(now time.Time, s *State) string {
 			parts = append(parts, r.of+" was last read "+age(now, r.at))
 		}
 	}
+	for _, p := range s.Pools {
+		if oldest > 0 && !p.ReadAt.IsZero() && now.Sub(p.ReadAt) > oldest && p.ReadAt.Before(s.Readings.AWS) {
+			parts = append(parts, "the groups of pool "+p.Name+" were last read "+age(now, p.ReadAt))
+		}
+	}
 	if len(parts) == 0 {
 		return ""
 	}

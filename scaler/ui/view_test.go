@@ -36,6 +36,7 @@ func TestOldFiguresSaySo(t *testing.T) {
 		"never read":         {func(s *State) { s.Readings.AWS = time.Time{} }, []string{"AWS was never read"}},
 		"no group, no AWS":   {func(s *State) { s.Readings.AWS, s.Groups = time.Time{}, nil }, nil},
 		"both":               {func(s *State) { s.At, s.Readings.Cluster = noon.Add(-time.Hour), noon.Add(-2*time.Hour) }, []string{"60 min ago", "Kubernetes was last read 2 h ago"}},
+		"a pool alone":       {func(s *State) { s.Pools = []Pool{{Name: "general", ReadAt: noon.Add(-5 * time.Minute)}} }, []string{"the groups of pool general were last read 5 min ago"}},
 		"a slow clock is ok": {func(s *State) { s.At = noon.Add(-29 * time.Second) }, nil},
 	} {
 		s := fresh()

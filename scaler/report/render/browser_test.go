@@ -80,6 +80,34 @@ func TestBrowser(t *testing.T) {
 	seen.check(t, opened)
 }
 
+// picture opens a page and keeps how it looks, where there is a browser.
+func picture(t *testing.T, name string, body []byte) {
+	t.Helper()
+	binary := chromium(t)
+	var seen witness
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.note(&seen.asked, r.URL.Path)
+		_, _ = w.Write(body)
+	}))
+	defer server.Close()
+	ctx, cancel := browser(t, binary, seen.listen)
+	defer cancel()
+	if err := chromedp.Do(ctx, watchNetwork, chromedp.EmulateViewport(900, 900), chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS(".plot svg"))); err != nil {
+		t.Fatal(err)
+	}
+	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+	if err == nil {
+		err = os.MkdirAll(pictures, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(pictures, name+".jpg"), shot, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen.check(t, 1)
+}
+
 // useKeyboard reads values and hides a series as someone without a mouse does.
 func useKeyboard(ctx context.Context, t *testing.T) {
 	t.Helper()

@@ -136,7 +136,7 @@ func plots(r *report.Report) plot.Plots {
 			{Name: "asked", Color: colorAsked, Values: cores(func(h report.Hours) float64 { return h.Asked.Cores })}, {Name: "used", Color: colorOnDemand, Dashed: true, Values: used}}})
 	}
 	out.Charts = append(out.Charts, daily(r)...)
-	return slicesWithSomething(out)
+	return withSomething(out)
 }
 
 // sampled is a value of an hour, unknown where no sample stands.
@@ -156,11 +156,7 @@ func costs(r *report.Report) []plot.Chart {
 	if r.To.Sub(r.From) <= fewDays {
 		byMarket.Title, byMarket.Axis, byUse.Unit, byUse.Axis = "Cost an hour by market", 0, "$ an hour", 0
 		for _, h := range r.Hours() {
-			m := map[string]*report.Money{}
-			for k, v := range h.Markets {
-				m[k] = &v
-			}
-			rows, markets = append(rows, h.Row), append(markets, m)
+			rows, markets = append(rows, h.Row), append(markets, h.Markets)
 		}
 	} else {
 		for _, d := range r.Days {
@@ -257,10 +253,13 @@ func above(v *float64) *float64 {
 	return &rest
 }
 
-// slicesWithSomething leaves out charts that know nothing.
-func slicesWithSomething(p plot.Plots) plot.Plots {
+// leastTimes of a plot: with fewer there is nothing to see that the tables do not say.
+const leastTimes = 3
+
+// withSomething leaves out charts that know nothing, or too little.
+func withSomething(p plot.Plots) plot.Plots {
 	p.Charts = slices.DeleteFunc(p.Charts, func(c plot.Chart) bool {
-		return !slices.ContainsFunc(c.Series, func(s plot.Series) bool {
+		return len(p.Axes[c.Axis].Times) < leastTimes || !slices.ContainsFunc(c.Series, func(s plot.Series) bool {
 			return slices.ContainsFunc(s.Values, func(v *float64) bool { return v != nil })
 		})
 	})

@@ -36,7 +36,7 @@ type table struct {
 func tiles(r *report.Report) []tile {
 	t, b := r.Total, r.BalloonTotal
 	total := tile{Name: "Total", Value: money(t.Cost.Total), Other: "no period before to compare with"}
-	if t.Cost.UnpricedNodeHours > 0 {
+	if t.Cost.Total != nil && t.Cost.UnpricedNodeHours > 0 {
 		total.Name = "Total, at least"
 	}
 	if text, ok := change(r); ok {

@@ -110,7 +110,13 @@ func period(r *report.Report) string {
 		if last.Equal(from) {
 			return from.Format("Monday 2 January 2006")
 		}
+		if from.Year() != last.Year() {
+			return from.Format("2 January 2006") + " to " + last.Format("2 January 2006")
+		}
 		return from.Format("2 January") + " to " + last.Format("2 January 2006")
+	}
+	if from.Format(time.DateOnly) == to.Format(time.DateOnly) {
+		return from.Format("2 January 2006, 15:04") + " to " + to.Format("15:04")
 	}
 	return from.Format("2 January 2006 15:04") + " to " + to.Format("2 January 2006 15:04")
 }
@@ -122,6 +128,9 @@ func duration(r *report.Report) string {
 	hours := r.To.Sub(r.From).Hours()
 	if hours >= 48 {
 		return number(hours/24) + " days"
+	}
+	if hours == 1 {
+		return "1 hour"
 	}
 	return number(hours) + " hours"
 }

@@ -102,15 +102,9 @@ func (t *Tunnel) leader(ctx context.Context) (string, error) {
 }
 
 func (t *Tunnel) begin(ctx context.Context, pod string) (*tunnel, error) {
-	through, upgrader, err := spdy.RoundTripperFor(t.config)
-	if err != nil {
-		return nil, fmt.Errorf("reaching pod %s: %w", pod, err)
-	}
-	address := t.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward").URL()
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: through}, http.MethodPost, address)
 	stop, ready, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	said := &words{}
-	forward, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{"0:" + strconv.Itoa(t.port)}, stop, ready, io.Discard, said)
+	forward, err := t.forwarder(pod, stop, ready, said)
 	if err != nil {
 		return nil, fmt.Errorf("reaching pod %s: %w", pod, err)
 	}
@@ -140,6 +134,22 @@ func (t *Tunnel) begin(ctx context.Context, pod string) (*tunnel, error) {
 	}
 	one.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(ports[0].Local)))
 	return one, nil
+}
+
+// forwarder speaks WebSocket, which proxies on the way let through, else SPDY: an older API server knows no other, and for it the right
+// to create pods/portforward is enough, where WebSocket needs get too.
+func (t *Tunnel) forwarder(pod string, stop <-chan struct{}, ready chan struct{}, said io.Writer) (*portforward.PortForwarder, error) {
+	address := t.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward").URL()
+	through, upgrader, err := spdy.RoundTripperFor(t.config)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := portforward.NewSPDYOverWebsocketDialer(address, t.config)
+	if err != nil {
+		return nil, err
+	}
+	dialer := portforward.NewFallbackDialer(socket, spdy.NewDialer(upgrader, &http.Client{Transport: through}, http.MethodPost, address), func(error) bool { return true })
+	return portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{"0:" + strconv.Itoa(t.port)}, stop, ready, io.Discard, said)
 }
 
 // words are what the library says on the way, which it gives to a writer.
