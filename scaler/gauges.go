@@ -64,6 +64,7 @@ func RegisterMetrics() {
 	registerOthers()
 	registerNotices()
 	registerRails()
+	registerBuild()
 }
 
 type gaugeCollector struct{}

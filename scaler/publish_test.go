@@ -18,8 +18,8 @@ import (
 
 var publishedAt = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
-// waiting is a pod of a ReplicaSet without a node.
-func waiting(name, owner string, since time.Time) *corev1.Pod {
+// waitingPod is a pod of a ReplicaSet without a node.
+func waitingPod(name, owner string, since time.Time) *corev1.Pod {
 	controls := true
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, CreationTimestamp: metav1.NewTime(since),
 		OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: owner, UID: "uid-of-web", Controller: &controls}}},
@@ -29,9 +29,9 @@ func waiting(name, owner string, since time.Time) *corev1.Pod {
 func TestPendingPodsSayWhatIsForThem(t *testing.T) {
 	var world observe.World
 	for i := range 5 {
-		world.Snapshot.Pods = append(world.Snapshot.Pods, waiting(fmt.Sprint("web-", i), "web", publishedAt.Add(-time.Duration(i)*time.Second)))
+		world.Snapshot.Pods = append(world.Snapshot.Pods, waitingPod(fmt.Sprint("web-", i), "web", publishedAt.Add(-time.Duration(i)*time.Second)))
 	}
-	balloon := waiting("web-balloon", "", publishedAt)
+	balloon := waitingPod("web-balloon", "", publishedAt)
 	balloon.Labels = map[string]string{plan.BalloonLabel: "web"}
 	world.Snapshot.Pods = append(world.Snapshot.Pods, balloon)
 	p := plan.Plan{Placed: map[string]string{"shop/web-0": "new-spot-a-2", "shop/web-1": "new-spot-a-3", "shop/web-2": "booting-i-0a", "shop/web-3": "ip-10-0-0-1"},

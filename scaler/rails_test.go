@@ -18,7 +18,24 @@ import (
 	"swell/scaler/series"
 )
 
-// guarded starts a scaler that rolls back and tells a webhook.
+// mayPatch are the rights that the chart adds where the configuration has guardRails.mode: Enforce.
+const mayPatch = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: guard-rails}
+rules:
+- apiGroups: [capacity.swell]
+  resources: [balloons, capacitypools, diurnalschedules]
+  verbs: [patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: guard-rails}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: guard-rails}
+subjects: [{kind: ServiceAccount, namespace: swell-system, name: swell-scaler}]
+`
+
+// guarded starts a scaler that tells a webhook, with guard rails in a mode.
 func guarded(t *testing.T, mode v1alpha1.Mode) (world, *hook) {
 	h := listen(t)
 	w := startConfigured(t, fleet(1), 15, series.Series{}, `{"min": 0}`,
@@ -83,6 +100,7 @@ func (w world) phase(want guardrail.Phase) {
 // run. The scaler is killed in the middle of the watch. What Git then applies again is not fought over.
 func TestAChangeThatBuysTooLittleIsRolledBack(t *testing.T) {
 	w, h := guarded(t, v1alpha1.Enforce)
+	w.apply(mayPatch)
 	w.bounds("misses<=1%,cost<=+500%,for=20m")
 	w.patchPool(`{"spec":{"limits":{"maxNodes":3},"freeze":{"until":"2026-12-31T00:00:00Z","reason":"kept"}}}`)
 	w.phase(guardrail.Watching)
@@ -129,6 +147,7 @@ func TestAChangeThatBuysTooLittleIsRolledBack(t *testing.T) {
 
 func TestAChangeThatIsGoodIsConfirmed(t *testing.T) {
 	w, h := guarded(t, v1alpha1.Enforce)
+	w.apply(mayPatch)
 	w.bounds("misses<=1%,for=10m")
 	w.patchPool(`{"spec":{"limits":{"maxNodes":20}}}`)
 	w.phase(guardrail.Watching)
@@ -161,14 +180,6 @@ func TestARollBackThatIsNotWantedIsOnlyTold(t *testing.T) {
 // A scaler that may not patch the pool says which right it lacks, and does it once it has that.
 func TestARollBackThatIsForbiddenIsAProblem(t *testing.T) {
 	w, _ := guarded(t, v1alpha1.Enforce)
-	bindings := w.Kube.RbacV1().ClusterRoleBindings()
-	binding, err := bindings.Get(t.Context(), "swell-scaler:guard-rails", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := bindings.Delete(t.Context(), binding.Name, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
 	w.bounds("misses<=1%,for=10m")
 	w.patchPool(`{"spec":{"limits":{"maxNodes":3}}}`)
 	w.phase(guardrail.Watching)
@@ -181,10 +192,7 @@ func TestARollBackThatIsForbiddenIsAProblem(t *testing.T) {
 		}
 		return false, strings.Join(w.pool().Status.Problems, "\n")
 	})
-	binding.ResourceVersion = ""
-	if _, err := bindings.Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	w.apply(mayPatch)
 	w.until("it is rolled back", func() (bool, string) {
 		p := w.pool()
 		return p.Spec.Limits.MaxNodes == 0, fmt.Sprintf("%+v", p.Spec.Limits)

@@ -23,12 +23,11 @@ type Metric struct {
 	Type string
 	// Labels in the order of their declaration; Partition are those that partitionMetrics adds.
 	Labels, Partition []string
-	// Program is swell-scaler, swell-metrics or both.
+	// Program is swell-scaler or swell-metrics.
 	Program string
+	// Both programs give it.
+	Both bool
 }
-
-// both programs give a metric.
-const both = "both"
 
 // Catalogue reads swell's own metrics from the collectors that the programs register, those without a sample too, by name.
 func Catalogue() ([]Metric, error) {
@@ -50,15 +49,18 @@ func Catalogue() ([]Metric, error) {
 				if !strings.HasPrefix(m.Name, "swell_") && !strings.HasPrefix(m.Name, "kafka_") {
 					continue
 				}
-				if m.Program = program; m.Name == "swell_build_info" { // swell-scaler's is registered by its main package
-					m.Program = both
-				}
+				m.Program = program
 				if partition && all[m.Name].Name == "" {
 					m.Partition, m.Labels = m.Labels, nil
 				}
 				if have, twice := all[m.Name]; twice {
 					if partition {
 						have.Partition = slices.DeleteFunc(m.Labels, func(l string) bool { return slices.Contains(have.Labels, l) })
+						all[m.Name] = have
+						continue
+					}
+					if have.Program != program && have.Help == m.Help && slices.Equal(have.Labels, m.Labels) {
+						have.Both = true
 						all[m.Name] = have
 						continue
 					}
@@ -108,9 +110,7 @@ func registeredWith(r any) ([]prometheus.Collector, error) {
 	return all, nil
 }
 
-var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: ("(?:[^"\\]|\\.)*"), (?:unit: "[^"]*", )?constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
-
-var constLabel = regexp.MustCompile(`([a-z_]+)="(?:[^"\\]|\\.)*"`)
+var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: ("(?:[^"\\]|\\.)*"), (?:unit: "[^"]*", )?constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
 
 // read takes a description apart. What it does not give, the type, is told by the name, as Prometheus's conventions have it.
 func read(d *prometheus.Desc) (Metric, error) {
@@ -123,10 +123,7 @@ func read(d *prometheus.Desc) (Metric, error) {
 	if strings.HasSuffix(out.Name, "_total") {
 		out.Type = "counter"
 	}
-	for _, l := range constLabel.FindAllStringSubmatch(m[3], -1) {
-		out.Labels = append(out.Labels, l[1])
-	}
-	for l := range strings.SplitSeq(m[4], ",") {
+	for l := range strings.SplitSeq(m[3], ",") {
 		if l = strings.TrimSpace(l); l != "" {
 			out.Labels = append(out.Labels, l)
 		}

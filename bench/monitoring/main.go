@@ -56,10 +56,10 @@ all of its own: take the maximum over replicas, not the sum. Labels in brackets 
 and so are metrics that have such labels alone.
 Times are the machine's. [What to alert on](alerts.md).
 `)
-	for _, program := range []string{"swell-scaler", "swell-metrics", both} {
+	for _, program := range []string{"swell-scaler", "swell-metrics"} {
 		fmt.Fprintf(&b, "\n## %s\n\n| metric | type | labels | unit | is |\n|---|---|---|---|---|\n", program)
 		for _, m := range all {
-			if m.Program != program {
+			if m.Program != program && !m.Both {
 				continue
 			}
 			u, err := unit(m)
@@ -90,10 +90,10 @@ var units = []struct{ end, unit string }{
 	{"_instances_total", "instances"}, {"_never_joined_total", "instances"}, {"_launched_total", "instances"}, {"_checks_total", "forecasts"},
 	{"_samples_total", "samples"}, {"_polls_total", "polls"}, {"_polls_failed_total", "polls"}, {"_requests_total", "requests"}, {"_requests_skipped_total", "requests"},
 	{"_throttled_total", "answers"}, {"_checkpoints_total", "checkpoints"}, {"_backfills_total", "backfills"}, {"_failures_total", "failures"},
-	{"_interruptions_total", "notices"}, {"_entries_lost_total", "entries"}, {"_copies_lost_total", "lines"}, {"_notices_total", "messages"}, {"_guard_news_total", "news"}, {"_build_info", "always 1"}, {"_instances", "instances"}, {"_pods", "pods"}, {"_replicas", "pods"}, {"_messages", "messages"},
+	{"_interruptions_total", "notices"}, {"_entries_lost_total", "entries"}, {"_copies_lost_total", "lines"}, {"_notices_total", "messages"}, {"_instances", "instances"}, {"_pods", "pods"}, {"_replicas", "pods"}, {"_messages", "messages"},
 	{"_lag", "messages"}, {"_lag_sum", "messages"}, {"_offset", "offset"}, {"_rate", "messages/s"}, {"_call_budget", "calls/s"},
 	{"_hourly_cost", "currency/h"}, {"_hourly_cost_limit", "currency/h"}, {"_brokers_failing", "brokers"}, {"_drains", "nodes"}, {"_drains_failed", "nodes"},
-	{"_balloons_wanted", "balloons"}, {"_balloons_running", "balloons"}, {"_quantile", "0 to 1"}, {"_problems", "problems"},
+	{"_balloons_wanted", "balloons"}, {"_balloons_running", "balloons"}, {"_build_info", "1"}, {"_quantile", "0 to 1"}, {"_problems", "problems"},
 	{"_condition", "0 or 1"}, {"_available", "0 or 1"}, {"_enforcing", "0 or 1"}, {"_unknown", "0 or 1"}, {"_saturated", "0 or 1"}, {"_success", "0 or 1"},
 }
 

@@ -88,7 +88,7 @@ func TestTheProgramsGiveWhatIsNamed(t *testing.T) {
 
 func isAsTold(t *testing.T, program string, f *dto.MetricFamily, told Metric) {
 	t.Helper()
-	if told.Name == "" || told.Program != program && told.Program != both {
+	if told.Name == "" || told.Program != program && !told.Both {
 		t.Fatalf("%s gives %s, which the catalogue has of %q", program, f.GetName(), told.Program)
 	}
 	if kind := strings.ToLower(f.GetType().String()); kind != told.Type {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,13 +27,6 @@ import (
 )
 
 const program = "swell-scaler"
-
-// buildInfo tells which build this is.
-func buildInfo() prometheus.Collector {
-	b := version.Get()
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_build_info", Help: "1, with the build of the program.",
-		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go}}, func() float64 { return 1 })
-}
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
@@ -76,7 +68,6 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 		return err
 	}
 	cloud.expose(metrics.Registry)
-	metrics.Registry.MustRegister(buildInfo())
 	rest, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w; give --kubeconfig or run in a pod", err)

@@ -37,7 +37,7 @@ func TestTheReadmeLeadsToAShadowReport(t *testing.T) {
 		t.Errorf("%d lines of commands: a reader is promised a few", n)
 	}
 	temporary := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute) // make build may have all to do
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 	shell.Dir = "../.."

@@ -44,7 +44,7 @@ func newScrape() *scrape {
 // Collectors are what /metrics has beside the process's and the API server's own, with partitionMetrics and without.
 func Collectors() (plain, partitions []prometheus.Collector) {
 	s := newScrape()
-	own := []prometheus.Collector{s.reloaded, s.reloadedAt, buildInfo(), certificate{}}
+	own := []prometheus.Collector{s.reloaded, s.reloadedAt, certificate{}, buildInfo()}
 	return append(own, provider.Collector{}), []prometheus.Collector{provider.Collector{Partitions: true}}
 }
 

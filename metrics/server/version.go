@@ -17,6 +17,7 @@ func (s *Server) Version() (text string, asked bool) {
 // buildInfo tells which build this is.
 func buildInfo() prometheus.Collector {
 	b := version.Get()
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "swell_build_info", Help: "1, with the build of the program.",
-		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go}}, func() float64 { return 1 })
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "swell_build_info", Help: "1, with the build of the program."}, []string{"version", "commit", "go"})
+	g.WithLabelValues(b.Version, b.Commit, b.Go).Set(1)
+	return g
 }

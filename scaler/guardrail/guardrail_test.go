@@ -155,6 +155,23 @@ func TestTheSameHoursAreComparedWith(t *testing.T) {
 	p.want("GuardWatch", "GuardBreach: against 5.00 expected (10.00 in the same hours of past weeks, demand ×0.50)", "GuardRolledBack")
 }
 
+// What an hour was like half a year ago says little: the last weeks weigh most.
+func TestOldWeeksAreForgotten(t *testing.T) {
+	p := begin(t)
+	for i := range 12 {
+		p.reading.Hourly = 20
+		if i >= 6 {
+			p.reading.Hourly = 10
+		}
+		p.run(4 * time.Hour)
+		p.now = p.now.Add(7*24*time.Hour - 4*time.Hour)
+	}
+	p.change(`{"a":2}`)
+	p.reading.Hourly = 13
+	p.run(3 * time.Hour)
+	p.want("GuardWatch", "GuardBreach: expected (10.1", "GuardRolledBack")
+}
+
 func TestWhatWasAsBadBeforeIsNotRolledBack(t *testing.T) {
 	p := begin(t)
 	p.waiting, p.age = 5, time.Minute
@@ -205,6 +222,27 @@ func TestAPersonGoesBeforeTheGuard(t *testing.T) {
 	p.want("GuardWatch", "GuardBreach: it is not rolled back: a person keeps it until 2026-03-02T12:00:00Z")
 	p.run(3 * time.Hour) // what was kept stays, after that time too
 	p.want()
+}
+
+// A roll-back that was decided and could not be carried out yet is called off by a person.
+func TestAPersonStopsARollBack(t *testing.T) {
+	p := begin(t)
+	p.run(time.Hour)
+	bad := p.object
+	bad.Generation, bad.Spec = 2, json.RawMessage(`{"a":2}`)
+	p.change(`{"a":2}`)
+	p.waiting, p.age = 100, time.Minute
+	for p.record.Phase != guardrail.RollingBack {
+		p.object = bad
+		p.run(every)
+	}
+	p.object = bad
+	p.object.Override = p.now.Add(time.Hour).Format(time.RFC3339)
+	p.run(time.Hour)
+	p.want("GuardWatch", "GuardBreach: is put back", "GuardBreach: it is not rolled back: a person keeps it until")
+	if string(p.object.Spec) != `{"a":2}` || p.record.Phase != guardrail.Kept {
+		t.Errorf("%s, %s", p.object.Spec, p.record.Phase)
+	}
 }
 
 func TestObserveOnlyTells(t *testing.T) {

@@ -129,9 +129,14 @@ func (r *Record) Step(now time.Time, o Object, whyNot string) ([]News, error) {
 	}
 	news := r.seen(now, o, hash, bounds, err)
 	r.read(now, o, hash)
-	if err == nil && r.Phase == Watching && o.Bounds != "" {
+	switch {
+	case err != nil || o.Bounds == "":
+	case r.Phase == Watching:
 		r.Watch.Bounds = bounds
 		news = append(news, r.decide(now, o, whyNot)...)
+	case r.Phase == RollingBack && (whyNot != "" || bounds.Observe): // a person was faster
+		r.Watch.Bounds = bounds
+		news = append(news, r.breach(verdict{}, whyNot)...)
 	}
 	return news, err
 }

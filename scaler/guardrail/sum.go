@@ -139,7 +139,9 @@ func (p Past) baseline(from, to time.Time) (s Sum, of string, whole bool) {
 		return s, "in the same hours of other days", true
 	}
 	for _, q := range p.Recent {
-		s = s.plus(q.Sum)
+		if from.Sub(q.At) <= recent+quarter {
+			s = s.plus(q.Sum)
+		}
 	}
 	if s.Seconds < enoughBefore {
 		return Sum{}, "", false

@@ -150,15 +150,15 @@ func TestAGapIsRecorded(t *testing.T) {
 	if n := sizeOf(t, dir); n != size {
 		t.Errorf("the file has %d bytes, and had %d before its disk was full", n, size)
 	}
-	if err := append1(4); err != nil {
+	if err := errors.Join(append1(4), append1(5)); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	entries, torn, err := ledger.Read(dir)
-	if err != nil || torn != 0 || len(entries) != 3 {
-		t.Fatalf("%d entries, %d torn, %v: want two and a gap", len(entries), torn, err)
+	if err != nil || torn != 0 || len(entries) != 4 {
+		t.Fatalf("%d entries, %d torn, %v: want three and a gap", len(entries), torn, err)
 	}
 	gap := entries[1]
 	if gap.Action != ledger.GapAction || gap.Count != 3 || gap.Book == nil || !gap.Book.Lost.From.Equal(entry(1).At) || !gap.Book.Lost.To.Equal(entry(3).At) || gap.Error == "" {
@@ -266,6 +266,40 @@ func TestAStartOnAFolderThatWasCutOffIsRecorded(t *testing.T) {
 	}
 	if f := verified(t, dir).Finding; f == nil || f.Fault != ledger.CutOff || f.Line != 7 {
 		t.Fatalf("found %v: want the end at line 7 to be told", f)
+	}
+}
+
+// What is cut off while the scaler runs shows, though it goes on writing.
+func TestAnEndThatIsCutOffWhileItIsWrittenIsFound(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, ledger.Options{})
+	for n := range 10 {
+		if err := l.Append(entry(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths, lines := files(t, dir)
+	put(t, paths[0], lines[0][:6])
+	if err := errors.Join(l.Append(entry(10)), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if f := verified(t, dir).Finding; f == nil || f.Fault != ledger.Removed || f.Line != 7 {
+		t.Fatalf("found %v: want lines that are missing before line 7", f)
+	}
+}
+
+// A piece of a line at the end of a closed file is none that a crash left: the scaler ends those itself.
+func TestAPieceAtTheEndOfAClosedFileIsFound(t *testing.T) {
+	dir := t.TempDir()
+	filled(t, dir, 0, 63, small)
+	paths, lines := files(t, dir)
+	last := lines[0][len(lines[0])-1]
+	if !strings.HasSuffix(last, "\n") {
+		lines[0][len(lines[0])-1] += "\n"
+	}
+	put(t, paths[0], append(lines[0], "{"))
+	if f := verified(t, dir).Finding; f == nil || f.Fault != ledger.Inserted || f.File != paths[0] || f.Line != len(lines[0])+1 {
+		t.Fatalf("found %v", f)
 	}
 }
 

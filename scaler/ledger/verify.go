@@ -140,10 +140,7 @@ func (c *checker) lacks(h Head, by string) {
 
 // check goes along the chain of one folder.
 func check(dir string, heads []Head) (*checker, error) {
-	c := &checker{Verified: Verified{Dir: dir}, where: map[int64]line{}}
-	for _, h := range heads {
-		c.heads = append(c.heads, h)
-	}
+	c := &checker{Verified: Verified{Dir: dir}, heads: heads, where: map[int64]line{}}
 	closed, current, err := chapters(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
