@@ -189,30 +189,6 @@ func TestThePoliciesAllowAndRefuse(t *testing.T) {
 			t.Errorf("%s: %v; want a refusal with %q", p.name, err, p.want)
 		}
 	}
-	if err := st.ApplyFile(ctx, filepath.Join(home, "admission", "quota.yaml")); err != nil {
-		t.Fatal(err)
-	}
-	tryQuota(t, c)
-}
-
-// tryQuota makes Balloons until the namespace's quota refuses one.
-func tryQuota(t *testing.T, c client.Client) {
-	t.Helper()
-	made := 0
-	err := stack.Poll(t.Context(), "the quota to refuse a sixth Balloon", 30*time.Second, func(ctx context.Context) (bool, error) {
-		o := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(fmt.Appendf(nil, aBalloon, fmt.Sprintf("quota-%d", made)), &o.Object); err != nil {
-			return false, err
-		}
-		err := c.Create(ctx, o)
-		if err == nil {
-			made++
-		}
-		return err != nil && strings.Contains(err.Error(), "exceeded quota: swell"), err
-	})
-	if err != nil || made != 5 {
-		t.Errorf("%d Balloons were made: %v", made, err)
-	}
 }
 
 // TestTheStandInsSayWhatTheyAre: nobody is to take them for the real kinds.

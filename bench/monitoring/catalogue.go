@@ -14,6 +14,7 @@ import (
 	"swell/metrics/server"
 	"swell/nodegroups/aws"
 	"swell/scaler"
+	_ "swell/scaler/ledger/ship" // its metrics, which swell-scaler's main package brings
 )
 
 // Metric is one that a program gives to Prometheus.
