@@ -191,7 +191,8 @@ func TestWhatWasKnownAtATime(t *testing.T) {
 
 func TestNamesAreNotPartsOfOthers(t *testing.T) {
 	all := append(morning(), call("09:50:00", "09:50:01", ledger.Entry{Action: "launch", Object: "spot-ab", Count: 3, Token: "t9", Reason: "for shop/web-abcd", Inputs: &ledger.Inputs{Pods: 1, Names: []string{"shop/web-abcd"}}}, ledger.Entry{})...)
-	all = append(all, line("09:51:00", ledger.Entry{Phase: ledger.Note, Action: "suppressed", Object: "return i-0bb to spot-ab", Reason: "x"}))
+	all = append(all, line("09:51:00", ledger.Entry{Phase: ledger.Note, Action: "suppressed", Object: "return i-0bb to spot-ab", Reason: "x"}),
+		line("09:52:00", ledger.Entry{Phase: ledger.Note, Action: "suppressed", Object: "return xi-0b to my-spot-a", Reason: "x"}))
 	before, after := NewBook(morning(), time.Time{}), NewBook(all, time.Time{})
 	for _, o := range []Object{{Pod, "shop/web-abc"}, {Group, "spot-a"}, {Instance, "i-0b"}} {
 		if a, b := len(before.Story(o).Events), len(after.Story(o).Events); a != b {
