@@ -33,7 +33,7 @@ URL ?=
 IMAGE ?=
 PUSH ?=
 
-.PHONY: help build demo test lint bench bench-balloon bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate release release-check image chart rights rights-needed clean
+.PHONY: help build demo test lint bench bench-balloon bench-report bench-metrics bench-forecast bench-replay bench-nodes mutants sim sim-bugs check-leaks generate release release-check image chart rights rights-needed clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -117,6 +117,9 @@ bench-metrics: build ## what the lag metrics cost, beside KEDA's scaler (its fir
 bench-forecast: ## back-tests the forecast on recorded loads and writes docs/forecasting.md; TRACES=folder has those that the project does not keep
 	@go run ./bench/forecast $(if $(TRACES),--traces '$(TRACES)')
 	@go test -run '^$$' -bench Tick -benchtime 1x ./scaler/forecast | go run ./bench/jsonlines
+
+bench-report: ## what a capacity report of thirty days and 200 nodes costs to make, its size, and how long a browser takes to open it
+	@go run ./bench/opening
 
 bench-balloon: build ## 300 pods at once: into free room, into room that balloons give up, and by preemption alone
 	@go build -o bin/bench-balloon ./bench/balloon

@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -9,14 +10,18 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"swell/bench/testbed/controlplane"
+	"swell/scaler/guardrail"
 	"swell/scaler/history"
 )
 
-// What happens once in weeks goes by the chart's rights too: an Event that comes again is counted, and the history of a Balloon that
-// is gone is deleted.
+// What happens once in weeks goes by the chart's rights too: an Event that comes again is counted, the history of a Balloon that is
+// gone is deleted, and a policy of each kind is put back.
 func TestWhatIsRareGoesByTheChartsRights(t *testing.T) {
 	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Binary: controlplane.BinaryForTest(t), Log: t.Output()})
 	if err != nil {
@@ -29,6 +34,9 @@ func TestWhatIsRareGoesByTheChartsRights(t *testing.T) {
 	})
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.InstallCRDs(t.Context(), filepath.Join(root, "charts", "swell", "crds")); err != nil {
 		t.Fatal(err)
 	}
 	if err := cluster.ApplyFile(t.Context(), filepath.Join(root, "charts", "rendered", "swell-scaler-rbac.yaml")); err != nil {
@@ -48,6 +56,7 @@ func TestWhatIsRareGoesByTheChartsRights(t *testing.T) {
 	}
 	anEventIsCounted(t, self, admin)
 	aHistoryIsSwept(t, self)
+	policiesArePutBack(t, cluster)
 }
 
 func anEventIsCounted(t *testing.T, self, admin kubernetes.Interface) {
@@ -87,5 +96,59 @@ func aHistoryIsSwept(t *testing.T, self kubernetes.Interface) {
 	}
 	if deleted, err := c.Sweep(t.Context(), now.Add(history.KeepGone+time.Hour), nobody); err != nil || len(deleted) != 1 || deleted[0] != "shop/gone" {
 		t.Errorf("after its time %v is deleted, %v", deleted, err)
+	}
+}
+
+// policies are one of each kind that guard rails watch, with the spec that was good.
+var policies = map[string]string{
+	`apiVersion: capacity.swell/v1alpha1
+kind: Balloon
+metadata: {name: web, namespace: default}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, max: 2}`: `{"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "max": 9}`,
+	`apiVersion: capacity.swell/v1alpha1
+kind: CapacityPool
+metadata: {name: general}
+spec: {groups: {tags: {swell/pool: a}}}`: `{"groups": {"tags": {"swell/pool": "b"}}}`,
+	`apiVersion: capacity.swell/v1alpha1
+kind: DiurnalSchedule
+metadata: {name: office, namespace: default}
+spec: {timeZone: UTC}`: `{"timeZone": "Asia/Tokyo"}`,
+}
+
+func policiesArePutBack(t *testing.T, cluster *controlplane.Cluster) {
+	t.Helper()
+	config, err := cluster.ServiceAccountConfig("swell-system", "swell-scaler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := client.New(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := client.New(cluster.AdminConfig(), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Loop{client: self}
+	for text, good := range policies {
+		if err := cluster.Apply(t.Context(), "a policy", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
+			t.Fatal(err)
+		}
+		if err := admin.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+			t.Fatal(err)
+		}
+		// a JSON patch adds a note to annotations that are there
+		object.SetAnnotations(map[string]string{"swell/bounds": "none"})
+		if err := admin.Update(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		record := &guardrail.Record{Good: json.RawMessage(good), Watch: &guardrail.Watch{Generation: 2, Why: "too many misses"}}
+		if err := l.patchBack(t.Context(), time.Now(), railed{kind: object.GetKind(), object: object}, record); err != nil {
+			t.Errorf("%s: %v", object.GetKind(), err)
+		}
 	}
 }

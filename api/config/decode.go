@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -89,6 +90,8 @@ func wanted(t reflect.Type) string {
 		return "a duration with its unit, such as 500ms, 30s or 1h30m"
 	case reflect.TypeFor[time.Time]():
 		return "a time such as 2026-01-31T12:00:00Z"
+	case reflect.TypeFor[resource.Quantity]():
+		return "an amount such as 500Mi or 2Gi"
 	}
 	switch t.Kind() {
 	case reflect.Bool:

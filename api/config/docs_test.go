@@ -72,3 +72,17 @@ func TestTheExamplesOfTheHistoryPageCanBeUsed(t *testing.T) {
 		t.Errorf("%d parts of a configuration are shown", shown)
 	}
 }
+
+func TestTheExampleOfTheLedgerPageCanBeUsed(t *testing.T) {
+	found := blocks(t, "../../docs/ledger.md", "yaml")
+	if len(found) != 1 {
+		t.Fatalf("%d examples: want one", len(found))
+	}
+	c, err := LoadScaler(writeFile(t, found[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.LedgerDir != "/var/lib/swell/ledger" || c.Ledger.S3.Region != "ap-northeast-1" || !c.Ledger.Stdout {
+		t.Errorf("%+v", c.Ledger)
+	}
+}

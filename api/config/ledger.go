@@ -24,6 +24,7 @@ type Ledger struct {
 
 // LedgerS3 is a bucket. Credentials come from the environment, as for aws; s3:PutObject is all that they need to allow.
 type LedgerS3 struct {
+	// Bucket's name.
 	Bucket string `json:"bucket"`
 	// Prefix of the objects' keys; one cluster's ledger has one of its own.
 	Prefix string `json:"prefix,omitempty"`

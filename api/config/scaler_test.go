@@ -62,6 +62,19 @@ clock: {speed: 10, real: 2026-12-01T00:00:00Z, model: 2026-03-02T09:00:00+09:00}
 	}
 }
 
+func TestTheLedgersSectionMayNameItsFolder(t *testing.T) {
+	c, err := LoadScaler(writeFile(t, "aws: {region: ap-northeast-1}\nledger: {folder: /ledger, s3: {bucket: b}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := c.Ledger; c.LedgerDir != "/ledger" || l.MaxSize.Value() != 2<<30 || l.MaxAge.Duration != 840*time.Hour || l.S3.Region != "ap-northeast-1" || l.Stdout {
+		t.Errorf("%+v", c)
+	}
+	if c, err = LoadScaler(writeFile(t, least+"ledger: {maxSize: 5Gi, maxAge: 24h, stdout: true}")); err != nil || c.Ledger.MaxSize.Value() != 5<<30 || c.Ledger.MaxAge.Duration != 24*time.Hour || !c.Ledger.Stdout || c.Ledger.Folder != "/ledger" {
+		t.Errorf("%+v, %v", c.Ledger, err)
+	}
+}
+
 func TestLoadScalerNamesFileFieldAndMend(t *testing.T) {
 	for name, tc := range map[string]struct{ text, field, mend string }{
 		"unknown field":        {least + "ledgerdirectory: /x", "ledgerdirectory", "correct its name"},
@@ -72,6 +85,11 @@ func TestLoadScalerNamesFileFieldAndMend(t *testing.T) {
 		"empty":                {"", "aws.region is empty", "give the region"},
 		"no region":            {"ledgerDir: /ledger", "aws.region is empty", "ap-northeast-1"},
 		"no ledger":            {"aws: {region: a}", "ledgerDir is empty", "give a folder"},
+		"two folders":          {least + "ledger: {folder: /other}", "ledger.folder is", "leave one of them out"},
+		"ledger size":          {least + "ledger: {maxSize: 1k}", "ledger.maxSize is 1k", "such as 2Gi"},
+		"ledger no size":       {least + "ledger: {maxSize: 2 GB}", "ledger.maxSize", "2Gi"},
+		"ledger age":           {least + "ledger: {maxAge: -1h}", "ledger.maxAge is -1h0m0s", "above zero"},
+		"ledger bucket":        {least + "ledger: {s3: {prefix: a}}", "ledger.s3.bucket is empty", "name of a bucket"},
 		"price":                {least + "prices: {m5.large: {onDemand: -1, spot: 1}}", "prices.m5.large is below zero", "an instance an hour"},
 		"spot price":           {least + "prices: {m5.large: {onDemand: 1, spot: -1}}", "prices.m5.large is below zero", "an instance an hour"},
 		"lease":                {least + "leaderElection: {leaseDuration: -1s}", "leaderElection.leaseDuration is -1s", "above zero"},

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,6 +57,10 @@ func TestTheProgramsTakeTheirConfiguration(t *testing.T) {
 }
 
 func TestTheWholeConfigurationIsPassedThrough(t *testing.T) {
+	off := render(t, "observe", "1.36", "--set-string", "scaler.config.page.bind=")
+	if find(off, "ClusterRole", "swell-scaler:page") != nil || strings.Contains(fmt.Sprint(find(off, "ClusterRole", "swell-scaler").Object), "tokenreviews") {
+		t.Error("without the page there are its rights")
+	}
 	all := render(t, "observe", "1.36", "--set", "scaler.config.ledgerDir=/elsewhere,scaler.config.history.timeZone=Asia/Tokyo")
 	path := filepath.Join(t.TempDir(), "scaler.yaml")
 	if err := os.WriteFile(path, []byte(data(t, all, "swell-scaler", "scaler.yaml")), 0o600); err != nil {
@@ -98,6 +103,8 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		}
 	}
 	for set, mend := range map[string]string{
+		"scaler.config.aws=null":           "scaler.config.aws.region is empty",
+		"metrics.config.clusters=null":     "metrics.config.clusters is empty",
 		"metrics.certificates.mode=Secret": "name the Secret",
 		"scaler.aws.assumeRole=arn:aws:iam::123456789012:role/a,scaler.aws.credentials=WebIdentity": "give the role of the ServiceAccount",
 	} {
@@ -170,6 +177,27 @@ func TestCertManagersCertificateIsForTheService(t *testing.T) {
 		}
 	}
 	t.Error("no volume has the certificate")
+}
+
+// The values that docs/first-hour.md begins with are taken, and its StatefulSet is there.
+func TestTheFirstHoursValuesAreTaken(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root(t), "docs", "first-hour.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "```yaml\nimage:")
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatal("the page has no values")
+	}
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte("image:"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := decode(t, mustHelm(t, "template", "swell", chartDir(t), "--namespace", home, "--values", path))
+	if find(all, "StatefulSet", "swell-scaler") == nil || !strings.Contains(data(t, all, "swell-scaler", "scaler.yaml"), "mode: Observe") {
+		t.Error("there is no StatefulSet that observes")
+	}
 }
 
 // What stands in charts/rendered is what the chart makes now.

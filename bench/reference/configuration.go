@@ -160,6 +160,8 @@ func (c *comments) form(t ast.Expr) (inner, form string) {
 			return "", "duration: 30s"
 		case "Time":
 			return "", "time"
+		case "Quantity":
+			return "", "amount: 2Gi"
 		}
 		return "", "text"
 	case *ast.Ident:

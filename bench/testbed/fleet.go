@@ -65,7 +65,7 @@ func describe(s *stack.Stack, fleet aws.Fleet, speed float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	own, err := s.Cluster.Kubeconfig("swell-scaler")
+	own, err := s.Cluster.ServiceAccountKubeconfig("swell-system", "swell-scaler")
 	if err != nil {
 		return "", err
 	}

@@ -362,8 +362,10 @@ func (r *rig) people(t *testing.T) {
 // consumer makes a QueueConsumer and awaits what swell-metrics writes as its ServiceAccount.
 func (r *rig) consumer(t *testing.T) {
 	t.Helper()
-	no := false
-	r.create(t, &corev1.Namespace{ObjectMeta: named("", "shop")}, &v1alpha1.QueueConsumer{ObjectMeta: named("shop", "orders"), Spec: v1alpha1.QueueConsumerSpec{
+	no, none, labels := false, int32(0), map[string]string{"app": "orders"}
+	r.create(t, &corev1.Namespace{ObjectMeta: named("", "shop")}, &appsv1.Deployment{ObjectMeta: named("shop", "orders"), Spec: appsv1.DeploymentSpec{
+		Replicas: &none, Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "orders", Image: "orders"}}}}}}, &v1alpha1.QueueConsumer{ObjectMeta: named("shop", "orders"), Spec: v1alpha1.QueueConsumerSpec{
 		ScaleTargetRef: v1alpha1.ScaleTarget{APIVersion: "apps/v1", Kind: "Deployment", Name: "orders"},
 		Kafka:          v1alpha1.KafkaGroup{Cluster: "main", Group: "orders", Topics: []string{"orders"}}, DrainTarget: metav1.Duration{Duration: time.Minute},
 		LateAfter: metav1.Duration{Duration: time.Second}, PerPodRate: v1alpha1.PerPodRate{Initial: "10", Learn: &no}}})

@@ -24,7 +24,6 @@ import (
 	"swell/api/version"
 	"swell/scaler"
 	"swell/scaler/history/backfill"
-	"swell/scaler/ledger"
 )
 
 const program = "swell-scaler"
@@ -55,11 +54,15 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	book, err := ledger.Open(c.LedgerDir)
+	book, copies, err := openLedger(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer book.Close()
+	if copies != nil {
+		go copies.Run(ctx, book)
+		defer copies.Last(book)
+	}
 	cloud, err := newCloud(ctx, c)
 	if err != nil {
 		return err

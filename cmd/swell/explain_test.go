@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func storyLedger(t *testing.T) (dir string) {
 			t.Fatal(err)
 		}
 	}
-	launch := ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "1 pods have no place", Pods: []string{"shop/web-abc"}, Rejected: []string{"od-a: costs more"}}
+	launch := ledger.Entry{Phase: ledger.Intent, Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "1 pods have no place", Inputs: &ledger.Inputs{Pods: 1, Names: []string{"shop/web-abc"}}, Rejected: []string{"od-a: costs more"}}
 	add(0, launch)
 	launch.Phase, launch.Instances, launch.Activities = ledger.Done, []string{"i-1"}, []string{"act-1"}
 	add(time.Second, launch)
@@ -66,7 +67,7 @@ func TestExplainReadsTheLedger(t *testing.T) {
 		t.Fatal(code, stderr)
 	}
 	for _, want := range []string{"It waited 1m19s", "node ip-1", "08:41:30  group spot-a: launch of 1 instance", "rejected  od-a: costs more", "AWS       act-1", "Ready",
-		"cut short, or that someone changed, and that are not here: 1 (" + filepath.Join(dir, ledger.FileName) + ":6)", "whole and cannot be read, and are not here: 1 (", "ledger.jsonl:7", "no cluster was asked"} {
+		"cut short, or that someone changed, and that are not here: 1 (" + filepath.Join(dir, ledger.FileName) + ":7)", "whole and cannot be read, and are not here: 1 (", "ledger.jsonl:8", "the ledger is not as it was written, and what is told here may be wrong: ", "no cluster was asked"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
@@ -89,6 +90,27 @@ func TestExplainReadsTheLedger(t *testing.T) {
 	_, stdout, _ = swell(t, "why", "node/ip-1", "--ledger", dir, "--json")
 	if err := json.Unmarshal([]byte(stdout), &short); err != nil || short.Last == nil || !strings.Contains(short.Last.What, "kept") {
 		t.Errorf("%v: %+v", err, short)
+	}
+}
+
+// Whoever changes a line is found out, and what is told says so.
+func TestATamperedLedgerIsTold(t *testing.T) {
+	alone(t)
+	dir := storyLedger(t)
+	path := filepath.Join(dir, ledger.FileName)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := raw[:bytes.Index(raw, []byte("{\"at\": \"2026-11-2\n"))] // without what stands torn behind it
+	for _, c := range []struct{ was, is, says string }{{"", "", ""}, {"balloons need it", "nobody needs it.", "not as it was written, and what is told here may be wrong: " + path + ", line 6: changed"}} {
+		if err := os.WriteFile(path, bytes.Replace(whole, []byte(c.was), []byte(c.is), 1), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr := swell(t, "why", "node/ip-1", "--ledger", dir)
+		if said := strings.Contains(stdout, "not as it was written"); code != 0 || said != (c.says != "") || !strings.Contains(stdout, c.says) {
+			t.Errorf("%q for %q: code %d %s\n%s", c.is, c.was, code, stderr, stdout)
+		}
 	}
 }
 
@@ -160,7 +182,7 @@ func TestWhatCannotBeExplained(t *testing.T) {
 	}{
 		"no source":     {[]string{"pod/shop/web-abc"}, exitUsage, "or --ledger with the folder of a ledger"},
 		"no ledger":     {[]string{"pod/shop/web-abc", "--ledger", "nowhere"}, exitUsage, "ledgerDir"},
-		"an empty one":  {[]string{"pod/shop/web-abc", "--ledger", t.TempDir()}, exitUsage, "has no ledger.jsonl"},
+		"an empty one":  {[]string{"pod/shop/web-abc", "--ledger", t.TempDir()}, exitUsage, "neither ledger.jsonl nor a segment"},
 		"an odd time":   {[]string{"pod/shop/web-abc", "--ledger", dir, "--at", "nine"}, exitUsage, "--at is \"nine\"; give a time such as"},
 		"an odd span":   {[]string{"pod/shop/web-abc", "--ledger", dir, "--since", "soon"}, exitUsage, "give a time such as 2h or 7d"},
 		"now and then":  {[]string{"pod/shop/web-abc", "--at", "2026-11-23T09:00:00Z"}, exitUsage, "give --ledger"},
@@ -177,6 +199,21 @@ func TestWhatCannotBeExplained(t *testing.T) {
 			if code, _, stderr := swell(t, append([]string{command}, c.args...)...); code != c.code || !strings.Contains(stderr, c.says) {
 				t.Errorf("%s, %s: code %d, %s; want %d and %q", name, command, code, stderr, c.code, c.says)
 			}
+		}
+	}
+}
+
+// TestTheWhyPageShowsWhatIsPrinted runs the commands of the page on the ledger that stands with the tests.
+func TestTheWhyPageShowsWhatIsPrinted(t *testing.T) {
+	alone(t)
+	shown := regexp.MustCompile("(?s)```\n\\$ swell ([^\n]*)\n(.*?)```").FindAllStringSubmatch(pages(t)["../../docs/why.md"], -1)
+	if len(shown) != 4 {
+		t.Fatalf("%d commands", len(shown))
+	}
+	t.Chdir("../..")
+	for _, m := range shown {
+		if code, stdout, stderr := swell(t, strings.Fields(m[1])...); code != 0 || stdout != m[2] {
+			t.Errorf("swell %s: exit %d: %s\n%s", m[1], code, stderr, stdout)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,36 +21,29 @@ import (
 // mostNamed is how many bad lines are named; the others are counted.
 const mostNamed = 5
 
-// readEntries reads ledgers: folders, files of JSON lines, and - for standard input. Lines that are no entries are told in notes,
-// by their place where they should be entries, and counted where they stand among other output.
+// readEntries reads ledgers: folders, files of JSON lines, and - for standard input. Notes tell what could not be read, and by which
+// line a folder's chain shows that it was changed; lines among other output that are no entries are counted.
 func readEntries(paths []string, stdin io.Reader) (entries []ledger.Entry, notes []string, err error) {
 	for _, path := range paths {
-		if path == "-" {
+		var more []ledger.Entry
+		var told []string
+		info, err := os.Stat(path)
+		switch {
+		case path == "-":
 			r := lineReader{of: "standard input", mixed: true}
-			err := r.read(stdin)
-			entries, notes = append(entries, r.entries...), append(notes, r.notes()...)
-			if err != nil {
-				return nil, nil, err
-			}
-			continue
+			err = r.read(stdin)
+			more, told = r.entries, r.notes()
+		case err != nil:
+			err = fmt.Errorf("reading the ledger: %w; give the folder that ledgerDir of swell-scaler's configuration names", err)
+		case info.IsDir():
+			more, told, err = readFolder(path)
+		default:
+			more, told, err = readLines([]string{path})
 		}
-		files, err := ledgerFiles(path)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, file := range files {
-			f, err := os.Open(file)
-			if err != nil {
-				return nil, nil, fmt.Errorf("reading the ledger: %w; give a folder or file that can be read", err)
-			}
-			r := lineReader{of: file}
-			err = r.read(f)
-			f.Close()
-			entries, notes = append(entries, r.entries...), append(notes, r.notes()...)
-			if err != nil {
-				return nil, nil, err
-			}
-		}
+		entries, notes = append(entries, more...), append(notes, told...)
 	}
 	if len(entries) == 0 {
 		return nil, nil, fmt.Errorf("reading the ledger: %s has no entry; give the folder that ledgerDir of swell-scaler's configuration names", strings.Join(paths, ", "))
@@ -57,21 +51,73 @@ func readEntries(paths []string, stdin io.Reader) (entries []ledger.Entry, notes
 	return entries, notes, nil
 }
 
-// ledgerFiles are the files of a ledger's folder, sorted by name, or the one file that is named.
-func ledgerFiles(path string) ([]string, error) {
-	info, err := os.Stat(path)
+// readFolder reads a ledger's folder and checks its chain. One that has lines which cannot be read is read line by line, without them.
+func readFolder(dir string) (entries []ledger.Entry, notes []string, err error) {
+	entries, torn, err := ledger.Read(dir)
+	if torn > 0 && err == nil {
+		notes = append(notes, fmt.Sprintf("%s: lines that a crash cut short and that are not here: %d", dir, torn))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the ledger: %w; give the folder that ledgerDir of swell-scaler's configuration names", err)
+		files := ledgerFiles(dir)
+		if len(files) == 0 {
+			return nil, nil, err
+		}
+		if entries, notes, err = readLines(files); err != nil {
+			return nil, nil, err
+		}
 	}
-	if !info.IsDir() {
-		return []string{path}, nil
+	chains, err := ledger.Verify(dir)
+	if err != nil {
+		return entries, append(notes, fmt.Sprintf("whether the ledger was changed is not known: %v", err)), nil
 	}
-	files, err := filepath.Glob(filepath.Join(path, "*.jsonl"))
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("reading the ledger: %s has no %s; give the folder that ledgerDir of swell-scaler's configuration names", path, ledger.FileName)
+	for _, c := range chains {
+		if c.Finding != nil {
+			notes = append(notes, fmt.Sprintf("the ledger is not as it was written, and what is told here may be wrong: %s", c.Finding))
+		}
+		if c.Lost > 0 {
+			notes = append(notes, fmt.Sprintf("%s: entries that could not be written and are missing: %d", c.Dir, c.Lost))
+		}
+	}
+	return entries, notes, nil
+}
+
+// readLines reads files, one entry a line.
+func readLines(files []string) (entries []ledger.Entry, notes []string, err error) {
+	for _, file := range files {
+		r := lineReader{of: file}
+		if err := r.readFile(file); err != nil {
+			return nil, nil, fmt.Errorf("reading the ledger: %w; give a folder or file that can be read", err)
+		}
+		entries, notes = append(entries, r.entries...), append(notes, r.notes()...)
+	}
+	return entries, notes, nil
+}
+
+// ledgerFiles are the files of a ledger's folder and of those right below it, sorted by name.
+func ledgerFiles(dir string) []string {
+	var files []string
+	for _, pattern := range []string{"*.jsonl", "*.jsonl.gz", "*/*.jsonl", "*/*.jsonl.gz"} {
+		found, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are well formed
+		files = append(files, found...)
 	}
 	slices.Sort(files)
-	return files, nil
+	return files
+}
+
+func (r *lineReader) readFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if !strings.HasSuffix(path, ".gz") {
+		return r.read(file)
+	}
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return r.read(unpacked)
 }
 
 // lineReader reads entries, one a line.

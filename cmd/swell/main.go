@@ -88,6 +88,7 @@ func rootCommand() *cobra.Command {
 		handoverCommand(),
 		historyCommand(),
 		holdCommand(),
+		ledgerCommand(),
 		pageCommand(),
 		pluginCommand(),
 		releaseCommand(),

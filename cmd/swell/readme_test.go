@@ -47,6 +47,7 @@ func TestTheReadmeLeadsToAShadowReport(t *testing.T) {
 	shell.Stdout, shell.Stderr = &stdout, &stderr
 	shell.WaitDelay = 10 * time.Second
 	t.Cleanup(func() { endTestbeds(t, temporary) })
+	began := time.Now()
 	if err := shell.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +58,9 @@ func TestTheReadmeLeadsToAShadowReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	holdsToTheRun(t, stdout.String())
+	if page, err := os.Stat("../../out/shadow.html"); err != nil || page.ModTime().Before(began) || page.Size() < 10<<10 {
+		t.Errorf("%v, %v: the report is not written, or has nothing in it", page, err)
+	}
 	if left, err := filepath.Glob(filepath.Join(temporary, "swell-testbed-*")); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v: the last command leaves a testbed", left, err)
 	}

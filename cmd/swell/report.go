@@ -189,28 +189,21 @@ func lastPeriod(name string, first, last time.Time, loc *time.Location) (from, t
 	return from, to
 }
 
-// readBooks reads a ledger and tells every few seconds that it still does.
+// readBooks reads a ledger and tells every few seconds how far it is.
 func readBooks(dir string, notes io.Writer) (books *report.Books, torn int, err error) {
-	done, told := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(told)
-		began, every := time.Now(), time.NewTicker(3*time.Second)
-		defer every.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case now := <-every.C:
-				fmt.Fprintf(notes, "%s  reading %s, %s so far\n", now.Format(time.TimeOnly), dir, now.Sub(began).Round(time.Second))
+	const every = 5 * time.Second
+	told, n := time.Now(), 0
+	books = report.Keep(func(yield func(ledger.Entry) bool) {
+		torn, err = ledger.WalkAll(dir, func(e ledger.Entry) error {
+			if now := time.Now(); now.Sub(told) >= every {
+				told = now
+				fmt.Fprintf(notes, "%s  reading %s: %d entries, to %s\n", now.Format(time.TimeOnly), dir, n, e.Model.UTC().Format("2006-01-02 15:04"))
 			}
-		}
-	}()
-	entries, torn, err := ledger.Read(dir)
-	if err == nil {
-		books = report.Keep(slices.Values(entries))
-	}
-	close(done)
-	<-told
+			n++
+			yield(e) // Keep takes them all
+			return nil
+		})
+	})
 	return books, torn, err
 }
 

@@ -181,16 +181,11 @@ func (b *Book) Find(name string) []Object {
 }
 
 func (b *Book) findPods(e *ledger.Entry, add func(kind, of string)) {
-	for _, p := range e.Pods {
+	for _, p := range slices.Concat(e.Pods, podsOf(e)) {
 		add(Pod, p)
 	}
 	for _, p := range e.Placed {
 		add(Pod, p.Pod)
-	}
-	if e.Inputs != nil {
-		for _, p := range e.Inputs.Names {
-			add(Pod, p)
-		}
 	}
 }
 

@@ -102,9 +102,9 @@ func (b *Book) answerGroup(s *Story, launch *deed, shortfalls []*ledger.Entry, p
 		if last.Type != "" {
 			of = " of " + last.Type
 		}
-		until := "it may be asked again since"
+		until := "it may be asked for again since"
 		if last.Until.After(b.to) {
-			until = "it is not asked again before"
+			until = "it is not asked for again before"
 		}
 		say("AWS had no capacity%s (%s), %s since %s; %s %s.", of, last.Code, counted(n, "time"), clock(shortfalls[0].Model), until, clock(last.Until))
 	}

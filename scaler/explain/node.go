@@ -99,7 +99,7 @@ func (b *Book) answerNode(s *Story, in *ledger.Instance, launch, kept, drained, 
 	}
 	switch {
 	case in != nil && in.GoneAt != nil:
-		say("It went at %s: %s%s.", clock(*in.GoneAt), orUnknown(in.End), reasonOf(returned))
+		say("It went at %s, %s%s.", clock(*in.GoneAt), orUnknown(in.End), reasonOf(returned))
 	case returned != nil:
 		say("It was returned at %s%s; %s.", clock(returned.Model), reasonOf(returned), b.outcome(returned))
 	case drained != nil && (kept == nil || drained.Model.After(kept.Model)):

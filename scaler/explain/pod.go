@@ -20,10 +20,10 @@ func (b *Book) pod(s *Story) {
 	for i := range b.deeds {
 		d := &b.deeds[i]
 		switch {
-		case d.Action == "launch" && slices.Contains(d.Pods, s.Name):
+		case d.Action == "launch" && slices.Contains(podsOf(&d.Entry), s.Name):
 			launches = append(launches, d)
 			s.Add(b.event(d, "group "+d.Object))
-		case d.Action == "launch" && d.Count > 0 && len(d.Pods) >= ledger.MostPods:
+		case d.Action == "launch" && podCount(&d.Entry) > len(podsOf(&d.Entry)):
 			named++
 		case d.Action == "awaited" && slices.Contains(d.Pods, s.Name):
 			on = d.Object
@@ -70,13 +70,28 @@ func (b *Book) pod(s *Story) {
 	}
 }
 
+// podsOf are the pods that a launch names, and podCount how many it is for.
+func podsOf(e *ledger.Entry) []string {
+	if e.Inputs != nil {
+		return e.Inputs.Names
+	}
+	return nil
+}
+
+func podCount(e *ledger.Entry) int {
+	if e.Inputs != nil {
+		return e.Inputs.Pods
+	}
+	return 0
+}
+
 func (b *Book) answerPod(s *Story, launches []*deed, unplaced *ledger.Entry, placed *ledger.PodWait, node string) {
 	if placed != nil {
 		s.Answer = append(s.Answer, fmt.Sprintf("It waited %s, from %s to %s, and found a place on node %s.", brief(placed.At.Sub(placed.Since)), clock(placed.Since), placed.At.UTC().Format(time.TimeOnly), node))
 	}
 	for _, l := range launches {
 		what := fmt.Sprintf("The launch of %s in group %s at %s was for it", counted(l.Count, "instance"), l.Object, clock(l.Model))
-		if n := max(len(l.Pods)-1, 0); n > 0 {
+		if n := podCount(&l.Entry) - 1; n > 0 {
 			what += fmt.Sprintf(" and %s more", counted(n, "pod"))
 		}
 		if l.outcome != nil && l.outcome.Phase == ledger.Failed {

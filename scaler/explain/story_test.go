@@ -52,8 +52,8 @@ func instance(clock string, in ledger.Instance) ledger.Entry {
 }
 
 func sizing(clock string, total int, demand, upper *float64, why string) ledger.Entry {
-	return line(clock, ledger.Entry{Phase: ledger.Note, Action: "size", Object: "shop/web", Sizing: &ledger.Sizing{Balloon: "shop/web", Workload: "Deployment/web", Demand: demand, Running: 24,
-		Point: upper, Upper: upper, Lead: 145, Tau: 0.97, Share: 1, Chunk: 2.5, Zones: map[string]int{"1a": (total + 1) / 2, "1c": total / 2}, Total: total, Why: why, Output: "Pods", Mode: "Enforce"}})
+	return line(clock, ledger.Entry{Phase: ledger.Note, Action: "size", Object: "shop/web", Sizing: &ledger.Sizing{Balloon: "shop/web", Workload: "Deployment/web", Demand: demand, Running: int(*demand),
+		Point: of(*upper - 4), Upper: upper, Lead: 145, Tau: 0.97, Share: 1, Chunk: 2.5, Zones: map[string]int{"1a": (total + 1) / 2, "1c": total / 2}, Total: total, Why: why, Output: "Pods", Mode: "Enforce"}})
 }
 
 func policy(clock string, generation int64, spec string) ledger.Entry {
@@ -81,11 +81,11 @@ func morning() []ledger.Entry {
 		sizing("08:05:05", 4, of(24), of(33.4), "4 balloons of 2.5: forecast 33.4, 24 pods running or on their way"),
 		line("08:41:30", ledger.Entry{Phase: ledger.Note, Action: "unplaced", Object: "shop/huge-x", Reason: "spot-a: Insufficient cpu; od-a: Insufficient cpu"}))
 	all = append(all, call("08:41:30", "08:41:31", ledger.Entry{Action: "pop", Object: "shop/web-1a-x7k2p", Reason: "makes room for shop/web-abb"}, ledger.Entry{})...)
-	all = append(all, call("08:41:30", "08:41:32", ledger.Entry{Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "2 pods have no place on nodes that are up or on their way", Pods: pods,
+	all = append(all, call("08:41:30", "08:41:32", ledger.Entry{Action: "launch", Object: "spot-a", Count: 1, Token: "t1", Reason: "2 pods have no place on nodes that are up or on their way", Inputs: &ledger.Inputs{Pods: 2, Names: pods},
 		Rejected: []string{"od-a: costs 1 an hour, 186 % more"}}, ledger.Entry{Phase: ledger.Failed, Error: "InsufficientInstanceCapacity: none left", Activities: []string{"req-1"}})...)
 	all = append(all, line("08:41:32", ledger.Entry{Phase: ledger.Note, Action: "shortfall", Object: "spot-a", Activities: []string{"req-1"},
 		Shortfall: &ledger.Shortfall{Group: "spot-a", Pool: "general", Zone: "1a", Market: "spot", Type: "m6i.4xlarge", Code: "InsufficientInstanceCapacity", Until: at("08:46:32")}}))
-	all = append(all, call("08:41:33", "08:41:34", ledger.Entry{Action: "launch", Object: "od-a", Count: 1, Token: "t2", Reason: "2 pods have no place on nodes that are up or on their way", Pods: pods,
+	all = append(all, call("08:41:33", "08:41:34", ledger.Entry{Action: "launch", Object: "od-a", Count: 1, Token: "t2", Reason: "2 pods have no place on nodes that are up or on their way", Inputs: &ledger.Inputs{Pods: 2, Names: pods},
 		Rejected: []string{"spot-a: had no capacity until 08:46:32"}}, ledger.Entry{Instances: []string{"i-0b"}, Activities: []string{"act-7"}})...)
 	all = append(all, instance("08:41:35", bought), instance("08:42:20", registered), instance("08:42:46", ready),
 		line("08:42:50", ledger.Entry{Phase: ledger.Note, Action: "placed", Object: "ip-10-0-0-2", Count: 2, Placed: []ledger.PodWait{
@@ -135,6 +135,27 @@ func TestTimelines(t *testing.T) {
 	}
 }
 
+// The morning stands beside the timelines as a ledger's lines, so that anybody can ask it.
+func TestTheMorningIsKept(t *testing.T) {
+	var lines []byte
+	for _, e := range morning() {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	path := filepath.Join("testdata", "morning.jsonl")
+	if *update {
+		if err := os.WriteFile(path, lines, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept, err := os.ReadFile(path); err != nil || string(kept) != string(lines) {
+		t.Errorf("%s is not the morning of this test: rewrite it with -update (%v)", path, err)
+	}
+}
+
 // The order in which lines are read, as from two files, changes nothing.
 func TestTheOrderOfFilesDoesNotMatter(t *testing.T) {
 	all := morning()
@@ -155,7 +176,7 @@ func TestWhatWasKnownAtATime(t *testing.T) {
 		t.Error(text)
 	}
 	group := strings.Join(book.Story(Object{Group, "spot-a"}).Answer, "\n")
-	if !strings.Contains(group, "not asked again before 2026-11-23 08:46:32") {
+	if !strings.Contains(group, "not asked for again before 2026-11-23 08:46:32") {
 		t.Error(group)
 	}
 	pool := strings.Join(book.Story(Object{Pool, "general"}).Answer, "\n")
@@ -163,13 +184,13 @@ func TestWhatWasKnownAtATime(t *testing.T) {
 		t.Error(pool)
 	}
 	later := strings.Join(NewBook(morning(), time.Time{}).Story(Object{Group, "spot-a"}).Answer, "\n")
-	if !strings.Contains(later, "it may be asked again since") {
+	if !strings.Contains(later, "it may be asked for again since") {
 		t.Error(later)
 	}
 }
 
 func TestNamesAreNotPartsOfOthers(t *testing.T) {
-	all := append(morning(), call("09:50:00", "09:50:01", ledger.Entry{Action: "launch", Object: "spot-ab", Count: 3, Token: "t9", Reason: "for shop/web-abcd", Pods: []string{"shop/web-abcd"}}, ledger.Entry{})...)
+	all := append(morning(), call("09:50:00", "09:50:01", ledger.Entry{Action: "launch", Object: "spot-ab", Count: 3, Token: "t9", Reason: "for shop/web-abcd", Inputs: &ledger.Inputs{Pods: 1, Names: []string{"shop/web-abcd"}}}, ledger.Entry{})...)
 	all = append(all, line("09:51:00", ledger.Entry{Phase: ledger.Note, Action: "suppressed", Object: "return i-0bb to spot-ab", Reason: "x"}))
 	before, after := NewBook(morning(), time.Time{}), NewBook(all, time.Time{})
 	for _, o := range []Object{{Pod, "shop/web-abc"}, {Group, "spot-a"}, {Instance, "i-0b"}} {

@@ -101,14 +101,38 @@ func swing(t time.Time) float64 {
 	return 20
 }
 
+// lifelike is a ledger of days that swing, with the nodes that they would have: four, and four more by day, which boot for a minute.
+func lifelike(days int) []ledger.Entry {
+	all := recorded(days, swing)
+	add := func(at time.Time, in ledger.Instance) {
+		in.Group, in.Pool, in.Zone, in.Market, in.Hourly, in.OnDemandHourly = "spot-a", "general", "1a", "spot", of(0.3), of(1)
+		all = append(all, ledger.Entry{Phase: ledger.Note, At: at, Model: at, Action: "instance", Object: in.ID, Instance: &in})
+	}
+	for day := monday.AddDate(0, 0, -days); day.Before(monday); day = day.AddDate(0, 0, 1) {
+		if day.Equal(monday.AddDate(0, 0, -days)) {
+			add(day, ledger.Instance{ID: "i-4", LaunchedAt: day, Seen: true})
+		}
+		launched, gone := day.Add(9*time.Hour+time.Minute), day.Add(18*time.Hour+12*time.Minute)
+		for i := range 4 {
+			ready := launched.Add(time.Duration(50+5*i) * time.Second)
+			add(gone, ledger.Instance{ID: "i-" + day.Format("0102") + string(rune('a'+i)), LaunchedAt: launched, ReadyAt: &ready, GoneAt: &gone, End: "returned"})
+		}
+	}
+	return all
+}
+
 // A schedule holds room before the rise that a Balloon without one meets with its six balloons alone.
 func TestAScheduleServesTheMorning(t *testing.T) {
 	window := Document{Kind: "DiurnalSchedule", Name: "shop/office", Spec: json.RawMessage(`{"timeZone":"UTC","windows":[{"name":"morning","days":["Mon-Sun"],"from":"08:30","to":"09:30","minHeadroom":"80"}]}`)}
 	with := document(strings.NewReplacer(`"max":6`, `"max":40,"schedules":["office"]`).Replace(balloonSpec))
-	out := compare(t, recorded(3, swing), Options{Since: 24 * time.Hour, Changes: []Document{with, window}})
+	out := compare(t, lifelike(8), Options{Changes: []Document{with, window}})
 	if !(out.New.Unserved < out.Old.Unserved/2) || !(*out.New.Cost > *out.Old.Cost) || !out.Changes[1].New {
 		t.Errorf("unserved %g → %g, cost %g → %g: want less than half, for more", out.Old.Unserved, out.New.Unserved, *out.Old.Cost, *out.New.Cost)
 	}
+	if out.Life.Cost == nil || math.Abs(*out.Old.Cost / *out.Life.Cost - 1) > 0.05 {
+		t.Errorf("the old policies cost %v in the replay, and %v by the ledger", *out.Old.Cost, out.Life.Cost)
+	}
+	t.Log(out.Markdown())
 	missing := compare(t, recorded(3, swing), Options{Since: 24 * time.Hour, Changes: []Document{with}})
 	if !strings.Contains(missing.Markdown(), "the ledger has no DiurnalSchedule shop/office: it counts for nothing") {
 		t.Error(missing.Notes)

@@ -119,7 +119,7 @@ func (o *Output) take(p *player, before, after replay.FleetResult) {
 		o.Balloons = append(o.Balloons, d)
 	}
 	o.Pools = append(o.Pools, PoolDiff{Pool: p.pool, Old: figures(before), New: figures(after), Life: pool.life})
-	if s := before.Recorded; s > 0 {
+	if s := before.Recorded; s >= 0.005 {
 		o.note("pool %s: for %.0f %% of the time the ledger is too short to forecast from, and the forecasts that it recorded stand in", p.pool, 100*s)
 	}
 	if s := before.NoForecast; s > 0.001 {

@@ -196,7 +196,11 @@ func (p *period) reconcile(bill []BillLine) *Reconciliation {
 	for n := range bill {
 		l := &bill[n]
 		i := life{l.Start, l.End, p.to}
-		amount, priced, unpriced := i.paid(over(nil, l.Hourly), p.from, p.to)
+		steps := []step{{}}
+		if l.Hourly != nil { // zero too: what a reservation pays for may stand so on a bill
+			steps = []step{{rate: rate(*l.Hourly), known: true}}
+		}
+		amount, priced, unpriced := i.paid(steps, p.from, p.to)
 		if priced+unpriced == 0 {
 			continue
 		}

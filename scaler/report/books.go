@@ -75,10 +75,24 @@ type sample struct {
 type instance struct {
 	ledger.Instance
 	life
-	cell       int
-	steps      []step
-	onDemand   []step
-	notBySwell bool
+	cell int
+	// own and list are the ledger's prices, its and that on demand; steps and onDemand those that count.
+	own, list, steps, onDemand []step
+}
+
+// priced adds a price that an entry tells to those before. The first that is known counts from the launch on, another from its
+// entry on, and one that is no longer known has not changed.
+func priced(steps []step, now time.Time, hourly *float64) []step {
+	if hourly == nil || *hourly <= 0 {
+		return steps
+	}
+	next := step{now, rate(*hourly), true}
+	if len(steps) == 0 {
+		next.from = time.Time{}
+	} else if steps[len(steps)-1].rate == next.rate {
+		return steps
+	}
+	return append(steps, next)
 }
 
 type sizing struct {
@@ -150,6 +164,7 @@ func (b *Books) add(e ledger.Entry) {
 			b.instances = append(b.instances, i)
 		}
 		i.Instance = *e.Instance
+		i.own, i.list = priced(i.own, now, e.Instance.Hourly), priced(i.list, now, e.Instance.OnDemandHourly)
 	case e.Sample != nil:
 		b.samples = append(b.samples, b.compact(now, e.Sample))
 	case e.Sizing != nil:
@@ -189,7 +204,7 @@ func (b *Books) work(namespace, workload string) int {
 
 // compact sums a sample's groups by pool, zone and market.
 func (b *Books) compact(now time.Time, s *ledger.Sample) sample {
-	out := sample{at: now}
+	out := sample{at: now, work: make([]workUse, 0, len(s.Workloads))}
 	place := map[int]int{}
 	for _, g := range s.Groups {
 		c := b.cell(g.Pool, g.Zone, g.Market)
@@ -271,8 +286,8 @@ func (b *Books) Types() []string {
 func (b *Books) price(prices priceList) {
 	b.prices = prices
 	for _, i := range b.instances {
-		i.steps = over(prices.of(i.Type, i.Market, i.Zone), i.Hourly)
-		i.onDemand = over(prices.of(i.Type, onDemand, i.Zone), i.OnDemandHourly)
+		i.steps = over(prices.of(i.Type, i.Market, i.Zone), i.own)
+		i.onDemand = over(prices.of(i.Type, onDemand, i.Zone), i.list)
 		if i.Market == onDemand {
 			i.onDemand = i.steps
 		}

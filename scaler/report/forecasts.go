@@ -170,7 +170,15 @@ func demanded(s *sizing) (float64, bool) {
 
 func withBalloons(s *sizing) (float64, bool) {
 	d, ok := demanded(s)
-	return max(d, float64(s.Running)+float64(s.Total)*s.Chunk), ok
+	return max(d, float64(s.Running)+s.holds()), ok
+}
+
+// holds is how many pods' places its balloons hold: none while the Balloon only observes.
+func (s *sizing) holds() float64 {
+	if s.Mode == "Observe" {
+		return 0
+	}
+	return float64(s.Total) * s.Chunk
 }
 
 // atRatio are balloons for an upper forecast that is a multiple of the point.
@@ -302,7 +310,7 @@ func (p *period) balloons(work []Row) (out []BalloonRow, sum accuracy, byDay map
 		with, without := h.play(p.from, p.to, withBalloons), h.play(p.from, p.to, demanded)
 		row.Misses = Misses{With: with.missed / 3600, Without: without.missed / 3600, Demand: with.demand / 3600, Hours: with.seconds / 3600}
 		for n := range h {
-			row.HeldPodHours += float64(h[n].Total) * h[n].Chunk * h.weight(n, p.from, p.to) / 3600
+			row.HeldPodHours += h[n].holds() * h.weight(n, p.from, p.to) / 3600
 		}
 		row.price(p, work, last)
 		var hourly *Money

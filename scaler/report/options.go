@@ -82,14 +82,22 @@ func (l priceList) of(instanceType, market, zone string) []step {
 	return l[priceKey{instanceType, market, ""}]
 }
 
-// over is a list of prices beside what the ledger says; what it does not have before its first price is the ledger's.
-func over(steps []step, hourly *float64) []step {
-	own := step{}
-	if hourly != nil && *hourly > 0 {
-		own = step{rate: rate(*hourly), known: true}
+// over is a list of prices beside what the ledger says; before its first price it is the ledger's.
+func over(steps, own []step) []step {
+	if len(steps) == 0 {
+		if len(own) == 0 {
+			return []step{{}}
+		}
+		return own
 	}
-	if len(steps) > 0 && steps[0].from.IsZero() {
-		return steps
+	var out []step
+	for _, s := range own {
+		if s.from.Before(steps[0].from) {
+			out = append(out, s)
+		}
 	}
-	return append([]step{own}, steps...)
+	if len(out) == 0 && !steps[0].from.IsZero() {
+		out = []step{{}}
+	}
+	return append(out, steps...)
 }

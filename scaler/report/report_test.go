@@ -329,3 +329,25 @@ func TestAPeriodWithoutEntriesIsRefused(t *testing.T) {
 		t.Error("no entries give a report")
 	}
 }
+
+func TestAPriceThatChangesCountsFromThenOn(t *testing.T) {
+	before := instance("i-1", "a", "spot", 0, nil, known(0.4))
+	unknown := instance("i-1", "a", "spot", 0, nil, nil)
+	later := instance("i-1", "a", "spot", 0, nil, known(0.7))
+	later.Model = nine.Add(time.Hour)
+	r := made(t, report.Options{}, unknown, before, later, end(120))
+	wantMoney(t, "an hour at each price", r.Total.Cost.Total, 1.1)
+}
+
+func TestABalloonThatOnlyObservesHoldsNothing(t *testing.T) {
+	var entries []ledger.Entry
+	for m := 0.0; m < 60; m++ {
+		e := sizing(m, 10+m, 15, 15, 3)
+		e.Sizing.Mode = "Observe"
+		entries = append(entries, e)
+	}
+	b := made(t, report.Options{}, append(entries, end(60))...).Balloons[0]
+	if b.HeldPodHours != 0 || b.Misses.Avoided() != 0 || b.Misses.With == 0 {
+		t.Errorf("%+v", b)
+	}
+}

@@ -53,12 +53,16 @@ func serve(t *testing.T, elected <-chan struct{}) served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"bench/testbed/stack/platform.yaml", "cmd/swell-scaler/rbac.yaml"} {
+	for _, file := range []string{"bench/testbed/stack/platform.yaml", "charts/rendered/swell-scaler-rbac.yaml"} {
 		if err := (&stack.Stack{Cluster: cluster}).ApplyFile(t.Context(), filepath.Join(root, file)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	kube, err := kubernetes.NewForConfig(user(t, cluster, "swell-scaler"))
+	own, err := cluster.ServiceAccountConfig("swell-system", "swell-scaler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kube, err := kubernetes.NewForConfig(own)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,9 @@ func TestThePageInABrowser(t *testing.T) {
 	until(t, "a forecast is drawn", 60*time.Second, func() (bool, string) {
 		return read[int](ctx, t, `document.querySelectorAll("#ahead polyline.likely").length`) > 0, read[string](ctx, t, `by = document.getElementById("ahead").innerText`)
 	})
+	until(t, "figures that were old for a moment no longer are", 30*time.Second, func() (bool, string) {
+		return read[string](ctx, t, `document.getElementById("stale").innerText`) == "", read[string](ctx, t, `document.querySelector("header").innerText`)
+	})
 	read[bool](ctx, t, `(window.same = true)`)
 	accessible(ctx, t)
 	resume := paused(ctx, t)
@@ -68,7 +71,12 @@ func TestThePageInABrowser(t *testing.T) {
 		return n > nodes, fmt.Sprintf("%d nodes, %d before", n, nodes)
 	})
 	resume()
+	until(t, "it has come to rest", 60*time.Second, func() (bool, string) {
+		text := read[string](ctx, t, `document.getElementById("now").innerText`)
+		return strings.Contains(text, "2 balloons hold room"), text
+	})
 	pictures(ctx, t, "page")
+	forTheDocs(ctx, t)
 
 	w.Scaler.Kill()
 	until(t, "the page says that it is disconnected", 30*time.Second, func() (bool, string) {
@@ -90,8 +98,22 @@ func TestThePageInABrowser(t *testing.T) {
 	seen.check(t, "http://"+strings.Split(server.Address, "/")[2]+"/")
 }
 
-// pictures are kept in out/pictures, phone and desktop, light and dark.
-func pictures(ctx context.Context, t *testing.T, name string) {
+// forTheDocs is docs/page.png: the first screen of a desktop.
+func forTheDocs(ctx context.Context, t *testing.T) {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(960, 900), prefers("light")); err != nil {
+		t.Fatal(err)
+	}
+	read[bool](ctx, t, `(document.activeElement.blur(), window.scrollTo(0, 0), true)`)
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(t, "live-docs.png", png)
+}
+
+// keep puts a picture into out/pictures.
+func keep(t *testing.T, name string, png []byte) {
 	t.Helper()
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
@@ -101,6 +123,14 @@ func pictures(ctx context.Context, t *testing.T, name string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, name), png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pictures are kept in out/pictures, phone and desktop, light and dark.
+func pictures(ctx context.Context, t *testing.T, name string) {
+	t.Helper()
 	for _, screen := range []struct {
 		name          string
 		width, height int64
@@ -116,9 +146,7 @@ func pictures(ctx context.Context, t *testing.T, name string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("live-%s-%s-%s.png", name, screen.name, scheme)), png, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			keep(t, fmt.Sprintf("live-%s-%s-%s.png", name, screen.name, scheme), png)
 		}
 	}
 }

@@ -60,9 +60,10 @@ func TestReadersHoldNothingUp(t *testing.T) {
 		t.Errorf("its state: %d %s, want 503 that says so", code, text)
 	}
 	close(elected)
-	if code, text := s.get(t, root, "/"); code != 200 || !strings.Contains(text, "has made no plan yet") {
-		t.Errorf("one that leads before its first plan: %d %s", code, text)
-	}
+	until(t, "one that leads says that it has made no plan yet", 10*time.Second, func() (bool, string) {
+		code, text := s.get(t, root, "/")
+		return code == 200 && strings.Contains(text, "has made no plan yet"), text
+	})
 
 	var held []net.Conn
 	defer func() {

@@ -43,13 +43,13 @@ func stamp(t time.Time, layout, form string) template.HTML {
 // rendered is the page at one moment.
 type rendered struct {
 	at    time.Time // machine time
-	state *State
+	shown Shown
 	view  View
 	parts map[string]string
 }
 
 func render(now time.Time, s Shown) (*rendered, error) {
-	r := &rendered{state: s.State, view: NewView(now, s), parts: map[string]string{}}
+	r := &rendered{shown: s, view: NewView(now, s), parts: map[string]string{}}
 	for _, name := range parts {
 		text, err := part(name, r.view)
 		if err != nil {

@@ -30,7 +30,7 @@ const (
 	mostConnections = 256
 	// leaderEvery is how often a replica that does not lead looks who does; machine time.
 	leaderEvery = 5 * time.Second
-	// renderEvery is how long one rendering serves all readers; machine time.
+	// renderEvery is how long one rendering of the same state serves all readers; machine time.
 	renderEvery = 500 * time.Millisecond
 )
 
@@ -220,15 +220,16 @@ func (s *Server) shown() Shown {
 	return out
 }
 
-// page renders what is shown, at most every renderEvery for all readers together.
+// page renders what is shown, once for all readers.
 func (s *Server) page() (*rendered, error) {
 	s.rendering.Lock()
 	defer s.rendering.Unlock()
 	at := time.Now()
-	if r := s.last; r != nil && at.Sub(r.at) < renderEvery {
+	now := s.shown()
+	if r := s.last; r != nil && at.Sub(r.at) < renderEvery && r.shown.State == now.State && r.shown.Leads == now.Leads && r.shown.Leader == now.Leader {
 		return r, nil
 	}
-	r, err := render(s.options.Clock.At(at), s.shown())
+	r, err := render(s.options.Clock.At(at), now)
 	if err != nil {
 		return nil, err
 	}

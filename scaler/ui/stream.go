@@ -77,7 +77,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.streams.leave(news)
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	out := feed{w: w, control: http.NewResponseController(w), sent: map[string]string{}, after: r.Header.Get("Last-Event-ID")}
+	out := feed{w: w, control: http.NewResponseController(w), sent: map[string]*string{}, after: r.Header.Get("Last-Event-ID")}
 	// what the whole server allows for one answer is not meant for this one
 	_ = out.control.SetReadDeadline(time.Time{})
 	end, beat := time.NewTimer(streamFor), time.NewTicker(beatEvery)
@@ -107,8 +107,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 type feed struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	sent    map[string]string // the parts that it has
-	after   string            // the id of its newest decision
+	sent    map[string]*string // the parts that it has
+	after   string             // the id of its newest decision
 }
 
 func (f *feed) send(s *Server) error {
@@ -121,11 +121,11 @@ func (f *feed) send(s *Server) error {
 		return err
 	}
 	for _, name := range parts {
-		if text := page.parts[name]; f.sent[name] != text {
+		if text, old := page.parts[name], f.sent[name]; old == nil || *old != text { // what the page was made with is not known
 			if err := f.event("part", "", map[string]string{"part": name, "html": text}); err != nil {
 				return err
 			}
-			f.sent[name] = text
+			f.sent[name] = &text
 		}
 	}
 	list, whole := s.decisions.after(f.after)

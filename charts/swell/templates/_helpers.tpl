@@ -79,9 +79,11 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* Annotations of a pod. Give a dict of root, component, values and config. */}}
+{{/* Annotations of a pod. Give a dict of root, component, values, and the config that a change of is to restart it; "" is none. */}}
 {{- define "swell.podAnnotations" -}}
-checksum/config: {{ .config | sha256sum }}
+{{- with .config }}
+checksum/config: {{ . | sha256sum }}
+{{- end }}
 {{- if .root.Values.monitoring.datadog }}
 ad.datadoghq.com/{{ .component }}.checks: |
   {"openmetrics": {"instances": [{"openmetrics_endpoint": "http://%%host%%:8080/metrics", "namespace": "swell", "metrics": [".*"]}]}}
@@ -93,6 +95,9 @@ ad.datadoghq.com/{{ .component }}.checks: |
 
 {{/* swell-scaler's configuration: what the chart knows, under what the values say. */}}
 {{- define "swell.scalerConfig" -}}
+{{- if not (default dict .Values.scaler.config.aws).region -}}
+{{- fail "scaler.config.aws.region is empty: give the region of the Auto Scaling groups, such as ap-northeast-1, or set scaler.enabled to false" -}}
+{{- end -}}
 {{- $own := dict
   "ledgerDir" "/var/lib/swell/ledger"
   "leaderElection" (dict "namespace" .Release.Namespace)
@@ -105,10 +110,14 @@ ad.datadoghq.com/{{ .component }}.checks: |
 
 {{/* The address of the live page; empty is off. */}}
 {{- define "swell.pageBind" -}}
-{{- dig "page" "bind" ":8443" .Values.scaler.config -}}
+{{- $page := default dict .Values.scaler.config.page -}}
+{{- if hasKey $page "bind" }}{{ $page.bind }}{{ else }}:8443{{ end -}}
 {{- end -}}
 
 {{- define "swell.metricsConfig" -}}
+{{- if not .Values.metrics.config.clusters -}}
+{{- fail "metrics.config.clusters is empty: give the Kafka clusters with their brokers, or set metrics.enabled to false" -}}
+{{- end -}}
 {{- $apis := list -}}
 {{- if .Values.metrics.apis.external }}{{ $apis = append $apis "External" }}{{ end -}}
 {{- if .Values.metrics.apis.custom }}{{ $apis = append $apis "Custom" }}{{ end -}}

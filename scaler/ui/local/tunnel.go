@@ -15,6 +15,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
@@ -102,12 +103,10 @@ func (t *Tunnel) leader(ctx context.Context) (string, error) {
 }
 
 func (t *Tunnel) begin(ctx context.Context, pod string) (*tunnel, error) {
-	through, upgrader, err := spdy.RoundTripperFor(t.config)
+	dialer, err := t.dialer(pod)
 	if err != nil {
 		return nil, fmt.Errorf("reaching pod %s: %w", pod, err)
 	}
-	address := t.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward").URL()
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: through}, http.MethodPost, address)
 	stop, ready, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	said := &words{}
 	forward, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{"0:" + strconv.Itoa(t.port)}, stop, ready, io.Discard, said)
@@ -140,6 +139,21 @@ func (t *Tunnel) begin(ctx context.Context, pod string) (*tunnel, error) {
 	}
 	one.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(ports[0].Local)))
 	return one, nil
+}
+
+// dialer speaks WebSocket, which proxies on the way let through, else SPDY: an older API server knows no other, and for it the right
+// to create pods/portforward is enough, where WebSocket needs get too.
+func (t *Tunnel) dialer(pod string) (httpstream.Dialer, error) {
+	address := t.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(t.namespace).Name(pod).SubResource("portforward").URL()
+	through, upgrader, err := spdy.RoundTripperFor(t.config)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := portforward.NewSPDYOverWebsocketDialer(address, t.config)
+	if err != nil {
+		return nil, err
+	}
+	return portforward.NewFallbackDialer(socket, spdy.NewDialer(upgrader, &http.Client{Transport: through}, http.MethodPost, address), func(error) bool { return true }), nil
 }
 
 // words are what the library says on the way, which it gives to a writer.
