@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// anchorName is the ConfigMap that keeps the head of the ledger's chain, in the namespace of the fence.
-	anchorName = "swell-scaler-ledger"
 	// anchorEvery is how often the head is kept there and said in the log, machine time; what is written within it can be cut off
 	// the ledger unseen.
 	anchorEvery = 5 * time.Minute
@@ -24,16 +22,16 @@ const (
 
 // readAnchor is the head that this scaler or another kept last; false is that there is none.
 func (l *Loop) readAnchor(ctx context.Context) (ledger.Anchor, bool, error) {
-	m, err := l.options.Fence.CoreV1().ConfigMaps(l.namespace()).Get(ctx, anchorName, metav1.GetOptions{})
+	m, err := l.options.Fence.CoreV1().ConfigMaps(l.namespace()).Get(ctx, ledger.AnchorName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return ledger.Anchor{}, false, nil
 	}
 	if err != nil {
-		return ledger.Anchor{}, false, fmt.Errorf("reading the ledger's head in ConfigMap %s/%s: %w; let swell-scaler get it", l.namespace(), anchorName, err)
+		return ledger.Anchor{}, false, fmt.Errorf("reading the ledger's head in ConfigMap %s/%s: %w; let swell-scaler get it", l.namespace(), ledger.AnchorName, err)
 	}
 	head, err := ledger.ParseHead(m.Data["head"])
 	if err != nil {
-		return ledger.Anchor{}, false, fmt.Errorf("ConfigMap %s/%s: %w; delete it to begin anew", l.namespace(), anchorName, err)
+		return ledger.Anchor{}, false, fmt.Errorf("ConfigMap %s/%s: %w; delete it to begin anew", l.namespace(), ledger.AnchorName, err)
 	}
 	return ledger.Anchor{Head: head, Chain: m.Data["chain"], Writer: m.Data["writer"]}, true, nil
 }
@@ -79,17 +77,17 @@ func (l *Loop) keepAnchor(ctx context.Context) {
 func (l *Loop) writeAnchor(ctx context.Context, a ledger.Anchor) error {
 	maps := l.options.Fence.CoreV1().ConfigMaps(l.namespace())
 	data := map[string]string{"head": a.Head.String(), "chain": a.Chain, "writer": a.Writer}
-	m, err := maps.Get(ctx, anchorName, metav1.GetOptions{})
+	m, err := maps.Get(ctx, ledger.AnchorName, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace(), Name: anchorName}, Data: data}, metav1.CreateOptions{})
+		_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: l.namespace(), Name: ledger.AnchorName}, Data: data}, metav1.CreateOptions{})
 	case err == nil:
 		m = m.DeepCopy()
 		m.Data = data
 		_, err = maps.Update(ctx, m, metav1.UpdateOptions{})
 	}
 	if err != nil {
-		return fmt.Errorf("keeping the ledger's head in ConfigMap %s/%s: %w; let swell-scaler get, create and update it", l.namespace(), anchorName, err)
+		return fmt.Errorf("keeping the ledger's head in ConfigMap %s/%s: %w; let swell-scaler get, create and update it", l.namespace(), ledger.AnchorName, err)
 	}
 	return nil
 }

@@ -29,8 +29,8 @@ type recorder struct {
 	sizes     map[string]writtenSize
 	sampledAt time.Time
 	sampling  atomic.Bool
-	// noUsage is why metrics.k8s.io is not known, as it was said last.
-	noUsage atomic.Pointer[string]
+	// noUsage says that metrics.k8s.io could not be read, which was said.
+	noUsage atomic.Bool
 	// failed is the newest launch of its own that each group is recorded to have failed.
 	failed map[string]time.Time
 

@@ -68,20 +68,13 @@ func (l *Loop) usage(ctx context.Context) *record.Usage {
 	if err == nil {
 		err = l.metricsOf(call, "pods", &pods)
 	}
-	said := ""
-	if before := l.recorder.noUsage.Load(); before != nil {
-		said = *before
-	}
 	if err != nil {
-		if why := fmt.Sprintf("%T", err); said == "" && ctx.Err() == nil {
-			l.recorder.noUsage.Store(&why)
+		if ctx.Err() == nil && !l.recorder.noUsage.Swap(true) {
 			l.options.Log.Info("what pods use is not recorded", "error", err)
 		}
 		return nil
 	}
-	if said != "" {
-		l.recorder.noUsage.Store(nil)
-	}
+	l.recorder.noUsage.Store(false)
 	u := &record.Usage{Nodes: map[string]ledger.Resources{}, Pods: map[string]ledger.Resources{}}
 	for _, n := range nodes.Items {
 		u.Nodes[n.Name] = record.Resources(n.Usage)

@@ -34,7 +34,7 @@ given, demand histories and learned boot times unless --histories is.`,
 	}
 	f.register(c)
 	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "change nothing, and print what would be")
-	c.Flags().BoolVar(&o.Histories, "histories", false, "delete demand histories and learned boot times too")
+	c.Flags().BoolVar(&o.Histories, "histories", false, "delete demand histories, learned boot times and the head of the ledger too")
 	c.Flags().BoolVar(&o.Definitions, "crds", false, "delete the definitions of swell's kinds too, and every object of these kinds")
 	c.Flags().BoolVar(&o.KeepSuspended, "keep-suspended", false, "leave AZRebalance suspended in groups that span zones")
 	c.Flags().StringVar(&file, "config", "", "configuration file of swell-scaler; needed where a pool uses groups that span zones")

@@ -172,20 +172,25 @@ func TestAGapIsRecorded(t *testing.T) {
 // A disk that does not answer holds up nobody for longer than the patience, and what waits for it is written later.
 func TestASlowDiskHoldsUpNobody(t *testing.T) {
 	dir := t.TempDir()
-	l := open(t, dir, ledger.Options{Patience: time.Millisecond})
+	const patience, many = 50 * time.Millisecond, 500
+	l := open(t, dir, ledger.Options{Patience: patience})
 	release := ledger.Stall(l)
-	for n := range 3 {
+	begun := time.Now()
+	for n := range many {
 		if err := l.Append(entry(n)); err == nil || !strings.Contains(err.Error(), "once it does") {
 			t.Fatalf("entry %d: %v", n, err)
 		}
+	}
+	if took := time.Since(begun); took > many*patience/2 { // 25 s if each waits by itself
+		t.Errorf("%d entries waited %s: want one to wait for all", many, took)
 	}
 	release()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	entries, _, err := ledger.Read(dir)
-	if err != nil || len(entries) != 3 {
-		t.Fatalf("%d entries, %v: want all three", len(entries), err)
+	if err != nil || len(entries) != many {
+		t.Fatalf("%d entries, %v: want all %d", len(entries), err, many)
 	}
 }
 

@@ -98,6 +98,9 @@ type Lost struct {
 	To      time.Time `json:"to"`
 }
 
+// AnchorName is the ConfigMap that keeps it, in the namespace of the scaler's Lease: its keys head, chain and writer.
+const AnchorName = "swell-scaler-ledger"
+
 // Anchor is a chain's head as it was kept outside of the ledger's folder.
 type Anchor struct {
 	Head

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,8 @@ type Ledger struct {
 	packing sync.WaitGroup
 	// files is held while a segment's file is replaced or deleted.
 	files sync.Mutex
+	// slow says that the disk did not answer within the patience, and has not since.
+	slow atomic.Bool
 
 	mu     sync.Mutex
 	closed bool
@@ -112,14 +115,22 @@ func (l *Ledger) wait(r request) error {
 		}
 		return err
 	}
+	if l.slow.Load() { // the one before has waited
+		return l.noAnswer()
+	}
 	patience := time.NewTimer(l.options.Patience)
 	defer patience.Stop()
 	select {
 	case err := <-r.answer:
 		return err
 	case <-patience.C:
-		return fmt.Errorf("writing the ledger: the disk of %s has not answered for %s; the entry is written once it does", l.dir, l.options.Patience)
+		l.slow.Store(true)
+		return l.noAnswer()
 	}
+}
+
+func (l *Ledger) noAnswer() error {
+	return fmt.Errorf("writing the ledger: the disk of %s has not answered for %s; the entry is written once it does", l.dir, l.options.Patience)
 }
 
 // Follow names the head that a predecessor kept outside, before the first entry is appended: a chain of another folder is named in
@@ -185,14 +196,13 @@ func (l *Ledger) run() {
 		defer close(l.copies)
 	}
 	for r := range l.queue {
+		var err error
 		if r.do != nil {
-			r.answer <- r.do()
-			continue
-		}
-		err := l.write(r)
-		if err != nil {
+			err = r.do()
+		} else if err = l.write(r); err != nil {
 			l.lose(r.at, err)
 		}
+		l.slow.Store(false)
 		r.answer <- err
 	}
 }

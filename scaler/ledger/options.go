@@ -18,7 +18,8 @@ type Options struct {
 	SegmentSize int64
 	// SegmentAge is when a new file is begun though it is small. Default 24 hours, machine time.
 	SegmentAge time.Duration
-	// Patience is how long an entry's caller waits for the disk; the entry is written later then. Default 1 s, machine time.
+	// Patience is how long an entry's caller waits for the disk; the entry is written later then, and the next ones' callers do not
+	// wait until the disk answers. Default 1 s, machine time.
 	Patience time.Duration
 	// Copy is given each line as it was written; what it has no room for is left out and counted. nil is nobody.
 	Copy io.Writer

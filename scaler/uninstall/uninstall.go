@@ -21,6 +21,7 @@ import (
 	"swell/scaler/byhand"
 	"swell/scaler/history"
 	"swell/scaler/learned"
+	"swell/scaler/ledger"
 	"swell/scaler/plan"
 )
 
@@ -37,7 +38,7 @@ type Options struct {
 	KeepSuspended bool
 	// Definitions of swell's kinds are deleted too, and with them every object of these kinds.
 	Definitions bool
-	// Histories are deleted too; without, they stay for a scaler that is installed again.
+	// Histories are deleted too, and the head of the ledger; without, they stay for a scaler that is installed again.
 	Histories bool
 }
 
@@ -231,5 +232,5 @@ func (r *Remover) maps(ctx context.Context) error {
 func (r *Remover) own(m *corev1.ConfigMap) bool {
 	_, demand := m.Labels[history.HistoryLabel]
 	_, known := m.Labels[learned.Label]
-	return m.Name == IntentsName || m.Name == byhand.Name || (demand || known) && r.Options.Histories
+	return m.Name == IntentsName || m.Name == byhand.Name || (demand || known || m.Name == ledger.AnchorName) && r.Options.Histories
 }
