@@ -122,7 +122,7 @@ func servePage(t *testing.T, cluster *controlplane.Cluster) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"bench/testbed/stack/platform.yaml", "cmd/swell-scaler/rbac.yaml"} {
+	for _, file := range []string{"bench/testbed/stack/platform.yaml", "charts/rendered/swell-scaler-rbac.yaml"} {
 		if err := (&stack.Stack{Cluster: cluster}).ApplyFile(t.Context(), filepath.Join(root, file)); err != nil {
 			t.Fatal(err)
 		}
