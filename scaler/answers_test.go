@@ -29,7 +29,7 @@ func TestAnAnswerIsOfTheQueryThatWasAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, w := New(nil, nil, nil, nil, Options{Prometheus: p}), &workload{}
+	l, w := New(nil, nil, nil, newBook(t), Options{Prometheus: p}), &workload{}
 	b := &v1alpha1.Balloon{}
 	b.Namespace, b.Name = "shop", "web"
 	b.Spec.Demand.From, b.Spec.Demand.Query, b.Spec.Demand.PerPod = v1alpha1.DemandFromQuery, "requests", "10"

@@ -34,7 +34,7 @@ func TestAFileThatReachesBeyondThePresentIsCutThere(t *testing.T) {
 	now := time.Date(2026, 3, 2, 9, 3, 0, 0, time.UTC)
 	path := historyFile(t, now.Truncate(5*time.Minute).AddDate(0, 0, -14), now.AddDate(0, 0, 7))
 	o := Options{Config: config.Scaler{History: config.History{TimeZone: "UTC", Files: []config.HistoryFile{{Namespace: "shop", Balloon: "web", File: path}}}}}
-	l := New(nil, nil, nil, nil, o)
+	l := New(nil, nil, nil, newBook(t), o)
 	p, err := l.loadPast(t.Context(), now, "shop", "web")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestAFileThatReachesBeyondThePresentIsCutThere(t *testing.T) {
 
 // A time zone that is not there is an error that names it, and not UTC.
 func TestATimeZoneThatIsNotThereIsAnError(t *testing.T) {
-	l := New(nil, nil, nil, nil, Options{Config: config.Scaler{History: config.History{TimeZone: "Mars/Olympus"}}})
+	l := New(nil, nil, nil, newBook(t), Options{Config: config.Scaler{History: config.History{TimeZone: "Mars/Olympus"}}})
 	if _, err := l.loadPast(t.Context(), time.Now(), "shop", "web"); err == nil || !strings.Contains(err.Error(), "history.timeZone") {
 		t.Errorf("%v: want the field named", err)
 	}

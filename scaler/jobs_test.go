@@ -10,7 +10,7 @@ import (
 func TestAHangingFillHoldsNothingElseUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	l := New(nil, nil, nil, nil, Options{})
+	l := New(nil, nil, nil, newBook(t), Options{})
 	hanging, done := make(chan struct{}, 64), make(chan string, 64)
 	job := func(name string, hangs bool) func(context.Context) func() {
 		return func(ctx context.Context) func() {

@@ -36,7 +36,7 @@ func (l *Loop) settle(t *testing.T, running *bool) {
 func TestAHistoryThatWasJustWrittenIsNotReadAgain(t *testing.T) {
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	kube := kubefake.NewClientset()
-	l := New(nil, kube, nil, nil, Options{Config: config.Scaler{History: config.History{TimeZone: "UTC", Checkpoints: "swell-system"}}})
+	l := New(nil, kube, nil, newBook(t), Options{Config: config.Scaler{History: config.History{TimeZone: "UTC", Checkpoints: "swell-system"}}})
 	b := &v1alpha1.Balloon{}
 	b.Namespace, b.Name = "shop", "web"
 	learned, err := l.learn(nil, nil)

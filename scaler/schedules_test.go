@@ -13,6 +13,7 @@ import (
 
 	"swell/api/v1alpha1"
 	"swell/balloon"
+	"swell/scaler/act"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
 )
@@ -35,7 +36,7 @@ func TestAScheduleWritesNothingThatGitHolds(t *testing.T) {
 		}
 	}
 	spec, office0 := ownedByGit(t, c, held), office.ResourceVersion
-	l := &Loop{client: c, written: map[string]string{}}
+	l := &Loop{client: c, actor: &act.Actor{}, written: map[string]string{}}
 	world := observe.World{Balloons: []v1alpha1.Balloon{*held}, Schedules: map[string]v1alpha1.DiurnalSchedule{"shop/office": *office}}
 	for _, at := range []struct {
 		hour     int

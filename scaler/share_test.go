@@ -58,7 +58,7 @@ func TestAPastOfOneClusterIsNotTakenForThatOfAll(t *testing.T) {
 		if tc.configured != "" {
 			o.Config.History.Prometheus.Query = tc.configured
 		}
-		l := New(nil, nil, nil, nil, o)
+		l := New(nil, nil, nil, newBook(t), o)
 		b, world := sharing(tc.share)
 		if tc.change != nil {
 			tc.change(b)
@@ -81,7 +81,7 @@ func TestAShareThatChangesLeavesThePastThatIsThere(t *testing.T) {
 	}
 	o := Options{Prometheus: p}
 	o.Config.History.Prometheus = &config.Prometheus{Query: config.DefaultHistoryQuery}
-	l := New(nil, nil, nil, nil, o)
+	l := New(nil, nil, nil, newBook(t), o)
 	for backfilled, want := range map[string]string{"0123456789abcdef": "", "": "spec.share is 50%"} {
 		b, world := sharing("50%")
 		w := &workload{load: attempt{done: true}, backfilled: backfilled}
@@ -94,7 +94,7 @@ func TestAShareThatChangesLeavesThePastThatIsThere(t *testing.T) {
 
 // A share that is no number makes the demand unknown: it is not 100 %.
 func TestAShareThatCannotBeReadIsUnknownDemand(t *testing.T) {
-	l := New(nil, nil, nil, nil, Options{})
+	l := New(nil, nil, nil, newBook(t), Options{})
 	for _, share := range []string{"half", "NaN%", "150%", "-1%"} {
 		b, world := sharing(share)
 		r := l.reading(t.Context(), time.Now(), world, b, &workload{})

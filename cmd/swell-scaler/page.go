@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +27,7 @@ func addPage(manager ctrl.Manager, kube kubernetes.Interface, book *ledger.Ledge
 		options.Log.Warn("the page begins without the decisions of before", "error", err)
 	}
 	page := ui.New(ui.Options{Page: c.Page, Clock: c.Clock, Kube: kube, Namespace: c.LeaderElection.Namespace, Replica: options.Replica,
-		Elected: manager.Elected(), Log: options.Log}, entries)
+		Elected: manager.Elected(), Archive: func(w io.Writer) error { return ledger.Archive(c.LedgerDir, w) }, Log: options.Log}, entries)
 	book.Watch(page.Decided)
 	options.Page = page
 	if err := manager.Add(page); err != nil {

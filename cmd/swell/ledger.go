@@ -12,8 +12,8 @@ import (
 func ledgerCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ledger",
-		Short: "Verify what swell-scaler recorded",
-		Long: `Verify what swell-scaler recorded. The ledger is a folder of files with one JSON object a line: what was decided, on which numbers,
+		Short: "Fetch or verify what swell-scaler recorded",
+		Long: `Fetch or verify what swell-scaler recorded. The ledger is a folder of files with one JSON object a line: what was decided, on which numbers,
 what was rejected, and what came of it; the lives of instances, and what they held. It is read with jq:
 
   zcat -f ledger/ledger-*.jsonl.gz ledger/ledger.jsonl | jq 'select(.action == "launch")'`,
@@ -23,7 +23,7 @@ what was rejected, and what came of it; the lives of instances, and what they he
 			return usageError{fmt.Errorf("%s: no command was given; give one of those above", cmd.CommandPath())}
 		},
 	}
-	c.AddCommand(ledgerVerifyCommand())
+	c.AddCommand(ledgerFetchCommand(), ledgerVerifyCommand())
 	return c
 }
 
@@ -50,7 +50,7 @@ the scaler logs its newest line every five minutes as "ledger head" and keeps it
 
 It reads a copy of the folder that ledgerDir names, or of the prefix in S3, with a folder for each chain. Exit codes: 0 it holds, 1 it
 does not, 2 it cannot be read.`,
-		Example: `  kubectl cp swell-system/POD:/var/lib/swell/ledger ledger && swell ledger verify --ledger ledger
+		Example: `  swell ledger fetch --out ledger && swell ledger verify --ledger ledger
   swell ledger verify --ledger ledger --head 15:15bb9d8e5d63fd56cf1ca4b3da450a426e1eb70b367dd92ebaee57f4840a5d86 --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -78,30 +78,40 @@ does not, 2 it cannot be read.`,
 	return c
 }
 
-func tellVerified(cmd *cobra.Command, chains []ledger.Verified, asJSON, anchored bool) error {
+// verified is what is printed of chains.
+func verified(chains []ledger.Verified) verifyOutput {
 	out := verifyOutput{OK: true, Chains: chains}
-	var first *ledger.Finding
 	for i := range chains {
-		if f := chains[i].Finding; f != nil && first == nil {
-			out.OK, first = false, f
+		out.OK = out.OK && chains[i].Finding == nil
+	}
+	return out
+}
+
+// fault is the first that was found.
+func (o verifyOutput) fault() error {
+	for i := range o.Chains {
+		if f := o.Chains[i].Finding; f != nil {
+			return fmt.Errorf("the ledger is not as it was written: %s", f)
 		}
 	}
+	return nil
+}
+
+func tellVerified(cmd *cobra.Command, chains []ledger.Verified, asJSON, anchored bool) error {
+	out := verified(chains)
 	if asJSON {
 		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
 			return err
 		}
-	} else {
-		for _, v := range chains {
-			printVerified(cmd.OutOrStdout(), v)
-		}
-		if out.OK && !anchored {
-			fmt.Fprintln(cmd.OutOrStdout(), "no --head was given: an end that was cut off, or a ledger written anew as a whole, would not show")
-		}
+		return out.fault()
 	}
-	if first != nil {
-		return fmt.Errorf("the ledger is not as it was written: %s", first)
+	for _, v := range chains {
+		printVerified(cmd.OutOrStdout(), v)
 	}
-	return nil
+	if out.OK && !anchored {
+		fmt.Fprintln(cmd.OutOrStdout(), "no --head was given: an end that was cut off, or a ledger written anew as a whole, would not show")
+	}
+	return out.fault()
 }
 
 func printVerified(w io.Writer, v ledger.Verified) {

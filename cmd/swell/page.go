@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/rest"
 
 	"swell/scaler/ui/local"
 )
@@ -26,10 +25,9 @@ import (
 const pageWithin = 20 * time.Second
 
 type pageFlags struct {
-	clusterFlags
-	url, authority string
-	port, podPort  int
-	noBrowser      bool
+	scalerFlags
+	port      int
+	noBrowser bool
 }
 
 func pageCommand() *cobra.Command {
@@ -48,10 +46,7 @@ With --json it prints the state once (its fields: docs/page.md).`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.register(c)
-	c.Flags().StringVar(&f.url, "url", "", "address of the page, such as https://10.0.0.7:8443, where it is reached without the API server")
-	c.Flags().StringVar(&f.authority, "ca-file", "", "PEM file that signed the page's certificate, with --url; absent: those of this machine")
 	c.Flags().IntVar(&f.port, "port", 0, "port of 127.0.0.1 to serve it on; 0 is any")
-	c.Flags().IntVar(&f.podPort, "pod-port", 8443, "port of the leader's pod: that of page.bind in its configuration")
 	c.Flags().BoolVar(&f.noBrowser, "no-browser", false, "print the address and open nothing")
 	return c
 }
@@ -82,38 +77,6 @@ func (f pageFlags) run(cmd *cobra.Command) error {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
 	return nil
-}
-
-// reach is where the page is, and a transport that signs in there.
-func (f pageFlags) reach(cmd *cobra.Command) (*url.URL, http.RoundTripper, error) {
-	config, err := f.config(cmd.CommandPath(), f.context)
-	if err != nil {
-		return nil, nil, err
-	}
-	if f.url != "" {
-		target, err := url.Parse(f.url)
-		if err != nil || target.Scheme != "https" || target.Host == "" {
-			return nil, nil, usageError{fmt.Errorf("%s: --url is %q: give an address such as https://10.0.0.7:8443", cmd.CommandPath(), f.url)}
-		}
-		through, err := local.SignedIn(config, rest.TLSClientConfig{CAFile: f.authority}, nil)
-		if err != nil {
-			return nil, nil, usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
-		}
-		return target, through, nil
-	}
-	if f.authority != "" {
-		return nil, nil, usageError{fmt.Errorf("%s: --ca-file is for --url alone", cmd.CommandPath())}
-	}
-	tunnel, err := local.NewTunnel(config, f.scaler, f.podPort)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", cmd.CommandPath(), err)
-	}
-	// The API server leads the tunnel to that very pod: the certificate that the scaler made for itself proves nothing more.
-	through, err := local.SignedIn(config, rest.TLSClientConfig{Insecure: true}, tunnel.Dial)
-	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
-	}
-	return &url.URL{Scheme: "https", Host: "localhost"}, through, nil
 }
 
 func printState(ctx context.Context, cmd *cobra.Command, target *url.URL, through http.RoundTripper) error {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -30,6 +33,7 @@ import (
 	"swell/bench/testbed/controlplane"
 	"swell/bench/testbed/process"
 	"swell/bench/testbed/stack"
+	"swell/scaler/ledger"
 	"swell/scaler/ui"
 )
 
@@ -79,7 +83,8 @@ func TestPageThroughTheAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := servePage(t, cluster)
+	book := writtenLedger(t)
+	served := servePage(t, cluster, book)
 	k := &kubelet{to: served}
 	cluster.Process("kwok").Stop() // it stands in for every node's kubelet, and writes their status
 	leaderOn(t, admin, k)
@@ -98,6 +103,9 @@ func TestPageThroughTheAPIServer(t *testing.T) {
 		}
 		return nil
 	})
+	if code, _, stderr := swell(t, "ledger", "fetch", "--out", filepath.Join(t.TempDir(), "ledger"), "--kubeconfig", reader); code != 1 || !strings.Contains(stderr, "403") {
+		t.Errorf("the ledger without the right: exit %d: %s; want 1 and 403", code, stderr)
+	}
 	mayRead(t, admin, "reader")
 	eventually(t, "with it", func() error {
 		code, stdout, stderr := swell(t, "page", "--json", "--kubeconfig", reader)
@@ -112,11 +120,61 @@ func TestPageThroughTheAPIServer(t *testing.T) {
 		t.Errorf("the tunnel led to %s, want the Lease's holder", got)
 	}
 	k.mu.Unlock()
+	fetchLedger(t, reader, book)
 	browse(t, reader)
 }
 
+// writtenLedger is a ledger of several files and some megabytes.
+func writtenLedger(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := ledger.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	for i := range 300 {
+		reason := make([]byte, 4096)
+		if _, err := rand.Read(reason); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Append(ledger.Entry{At: at, Model: at, Phase: ledger.Note, Action: "start", Object: fmt.Sprint(i), Reason: hex.EncodeToString(reason)}); err != nil {
+			t.Fatal(err)
+		}
+		if at = at.Add(time.Minute); i == 200 {
+			if err := l.Rotate(at, at, time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+// fetchLedger copies it as a person does, and compares the copy.
+func fetchLedger(t *testing.T, kubeconfig, book string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "ledger")
+	code, stdout, stderr := swell(t, "ledger", "fetch", "--out", dir, "--kubeconfig", kubeconfig, "--json")
+	var out fetchOutput
+	if code != 0 || json.Unmarshal([]byte(stdout), &out) != nil || !out.OK || out.Files != 2 || out.Replica != "scaler-0" {
+		t.Fatalf("exit %d: %s%s: want two files of scaler-0 that hold", code, stdout, stderr)
+	}
+	want, _, err := ledger.Read(book)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, torn, err := ledger.Read(dir)
+	if err != nil || torn != 0 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d entries, %d torn, %v: want the %d that were written", len(got), torn, err, len(want))
+	}
+	if code, _, stderr := swell(t, "ledger", "fetch", "--out", dir, "--kubeconfig", kubeconfig); code != 1 || !strings.Contains(stderr, "another folder") {
+		t.Errorf("into the same folder: exit %d: %s", code, stderr)
+	}
+}
+
 // servePage serves the page of a replica that leads, with its own certificate, and gives its address.
-func servePage(t *testing.T, cluster *controlplane.Cluster) string {
+func servePage(t *testing.T, cluster *controlplane.Cluster, book string) string {
 	t.Helper()
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
@@ -127,7 +185,7 @@ func servePage(t *testing.T, cluster *controlplane.Cluster) string {
 			t.Fatal(err)
 		}
 	}
-	own, err := cluster.Config("swell-scaler")
+	own, err := cluster.ServiceAccountConfig("swell-system", "swell-scaler")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +198,8 @@ func servePage(t *testing.T, cluster *controlplane.Cluster) string {
 		t.Fatal(err)
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	page := ui.New(ui.Options{Page: config.Page{Bind: address}, Kube: kube, Replica: "scaler-0", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, nil)
+	page := ui.New(ui.Options{Page: config.Page{Bind: address}, Kube: kube, Replica: "scaler-0", Archive: func(w io.Writer) error { return ledger.Archive(book, w) },
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, nil)
 	page.Show(ui.State{At: time.Now(), Tick: 42, Leader: "scaler-0", Mode: "Enforce"})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

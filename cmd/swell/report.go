@@ -49,7 +49,7 @@ its hours are counted apart.
 
 --bill FILE compares with a bill, instance by instance: CSV with the columns id,type,zone,market,start,end,hourly, or JSON lines of
 these fields.`,
-		Example: `  kubectl cp swell-system/POD:/var/lib/swell/ledger ledger && swell report --ledger ledger --period week --timezone Asia/Tokyo --out report.html
+		Example: `  swell ledger fetch --out ledger && swell report --ledger ledger --period week --timezone Asia/Tokyo --out report.html
   swell report --ledger ledger --from 2026-11-01 --to 2026-12-01 --prices prices.yaml --bill bill.csv --out report.html --out report.csv`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runReport(cmd, o) },

@@ -113,7 +113,7 @@ func TestReportRefusesWhatItCannotUse(t *testing.T) {
 			t.Errorf("%q: exit %d: %s, want %s", flags, code, stderr, want)
 		}
 	}
-	if code, _, stderr := swell(t, "report", "--ledger", dir, "--out", "/nowhere/report.html"); code != exitFailed || !strings.Contains(stderr, "give a path that can be written") {
+	if code, _, stderr := swell(t, "report", "--ledger", dir, "--out", filepath.Join(write(t, "file", ""), "report.html")); code != exitFailed || !strings.Contains(stderr, "give a path that can be written") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }

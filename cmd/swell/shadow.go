@@ -106,7 +106,7 @@ func shadowCommand() *cobra.Command {
 		Long: `Say what pools that only observe would have done beside the scaler that acts: for each pool, zone and market what swell would
 have launched and returned, the nodes that the other scaler brought and how much later, node-hours and cost of both, and
 how long pods waited. It reads a copy of the ledger's folder, ledgerDir of swell-scaler's configuration.`,
-		Example: "  kubectl cp swell-system/POD:/var/lib/swell/ledger ledger && swell shadow --ledger ledger",
+		Example: "  swell ledger fetch --out ledger && swell shadow --ledger ledger",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" {

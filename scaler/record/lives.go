@@ -306,6 +306,9 @@ func (l *Lives) node(i *life, n *corev1.Node) {
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue && i.ReadyAt == nil {
 			at := l.options.ModelTime(c.LastTransitionTime.Time)
+			if at.Before(*i.RegisteredAt) { // both are whole seconds, of two clocks
+				at = *i.RegisteredAt
+			}
 			i.ReadyAt = &at
 		}
 	}

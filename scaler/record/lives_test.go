@@ -60,6 +60,11 @@ func TestALifeIsWrittenWhenItChanges(t *testing.T) {
 	ready := func(status corev1.ConditionStatus, since time.Time) {
 		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status, LastTransitionTime: metav1.NewTime(since)}}
 	}
+	ready(corev1.ConditionTrue, noon.Add(59*time.Second)) // the kubelet's clock is a second behind the API server's
+	early := lives(noon)
+	if got = early.Observe(noon.Add(71*time.Second), s, plan.Policy{}); len(got) != 1 || !got[0].Instance.ReadyAt.Equal(*got[0].Instance.RegisteredAt) {
+		t.Fatalf("ready before it was registered: %+v", got[0].Instance)
+	}
 	ready(corev1.ConditionTrue, noon.Add(70*time.Second))
 	if got = l.Observe(noon.Add(71*time.Second), s, plan.Policy{}); len(got) != 1 || !got[0].Instance.ReadyAt.Equal(noon.Add(70*time.Second)) {
 		t.Fatalf("ready: %+v", got)

@@ -46,8 +46,9 @@ type decisions struct {
 	kept []Decision
 }
 
-// unshown actions are samples and counts, and words on what was decided elsewhere.
-var unshown = map[string]bool{"sample": true, "shadow": true, "kept": true, "policy": true}
+// unshown actions are samples and counts, words on what was decided elsewhere, and the ledger's own.
+var unshown = map[string]bool{"sample": true, "shadow": true, "kept": true, "policy": true, "size": true, "instance": true, "awaited": true,
+	"placed": true, "chain": true, "dropped": true}
 
 func (d *decisions) add(e ledger.Entry) bool {
 	if unshown[e.Action] {

@@ -17,6 +17,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /events", s.stream)
 	mux.HandleFunc("GET /api/state.json", s.stateJSON)
 	mux.HandleFunc("GET /api/decisions.json", s.decisionsJSON)
+	mux.HandleFunc("GET /api/ledger.tar", s.ledger)
 	for name, kind := range map[string]string{"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
 		text, err := files.ReadFile(name)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,6 +47,8 @@ type Options struct {
 	Replica string
 	// Elected is closed when this replica leads; nil is from the start.
 	Elected <-chan struct{}
+	// Archive writes a copy of this replica's ledger; nil is that there is none.
+	Archive func(io.Writer) error
 	Log     *slog.Logger
 }
 
@@ -58,6 +61,7 @@ type Server struct {
 	decisions decisions
 	streams   streams
 
+	copying   sync.Mutex // held while a copy of the ledger is sent
 	rendering sync.Mutex
 	last      *rendered
 }
