@@ -39,7 +39,8 @@ func (l *Loop) readAnchor(ctx context.Context) (ledger.Anchor, bool, error) {
 // followAnchor makes the ledger name the head that was kept last, and begins to read what it has from before.
 func (l *Loop) followAnchor(ctx context.Context) (begin func()) {
 	anchor, kept, err := l.readAnchor(ctx)
-	if err != nil {
+	known := err == nil
+	if !known {
 		l.options.Log.Warn("ledger", "error", err)
 	}
 	if kept {
@@ -50,7 +51,7 @@ func (l *Loop) followAnchor(ctx context.Context) (begin func()) {
 		if err != nil {
 			l.options.Log.Warn("ledger", "error", err)
 		}
-		go l.readRecords(err == nil && (!kept || anchor.Chain == head.Chain))
+		go l.readRecords(err == nil && known && (!kept || anchor.Chain == head.Chain))
 		go l.keepAnchor(ctx)
 	}
 }

@@ -100,7 +100,6 @@ func (w world) phase(want guardrail.Phase) {
 // run. The scaler is killed in the middle of the watch. What Git then applies again is not fought over.
 func TestAChangeThatBuysTooLittleIsRolledBack(t *testing.T) {
 	w, h := guarded(t, v1alpha1.Enforce)
-	w.apply(mayPatch)
 	w.bounds("misses<=1%,cost<=+500%,for=20m")
 	w.patchPool(`{"spec":{"limits":{"maxNodes":3},"freeze":{"until":"2026-12-31T00:00:00Z","reason":"kept"}}}`)
 	w.phase(guardrail.Watching)
@@ -147,7 +146,6 @@ func TestAChangeThatBuysTooLittleIsRolledBack(t *testing.T) {
 
 func TestAChangeThatIsGoodIsConfirmed(t *testing.T) {
 	w, h := guarded(t, v1alpha1.Enforce)
-	w.apply(mayPatch)
 	w.bounds("misses<=1%,for=10m")
 	w.patchPool(`{"spec":{"limits":{"maxNodes":20}}}`)
 	w.phase(guardrail.Watching)
@@ -180,6 +178,9 @@ func TestARollBackThatIsNotWantedIsOnlyTold(t *testing.T) {
 // A scaler that may not patch the pool says which right it lacks, and does it once it has that.
 func TestARollBackThatIsForbiddenIsAProblem(t *testing.T) {
 	w, _ := guarded(t, v1alpha1.Enforce)
+	if err := w.Kube.RbacV1().ClusterRoleBindings().Delete(t.Context(), "swell-scaler:guard-rails", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	w.bounds("misses<=1%,for=10m")
 	w.patchPool(`{"spec":{"limits":{"maxNodes":3}}}`)
 	w.phase(guardrail.Watching)

@@ -86,6 +86,10 @@ func (b *Book) ofLaunch(n int, e *ledger.Entry) {
 // note keeps what is known of instances.
 func (b *Book) note(e *ledger.Entry) {
 	if in := e.Instance; in != nil {
+		if older := b.instances[in.ID]; older != nil {
+			merged := in.After(*older)
+			in = &merged
+		}
 		b.instances[in.ID] = in
 		b.history[in.ID] = append(b.history[in.ID], e)
 		if in.Node != "" {

@@ -38,6 +38,15 @@ type Instance struct {
 	Prepaid bool `json:"prepaid,omitempty"`
 }
 
+// After is what is known of an instance by the newer of two entries. A ledger that began while it ran does not know how it was
+// bought: the older entry, of another chain, does.
+func (i Instance) After(older Instance) Instance {
+	if i.Seen && !older.Seen {
+		i.Seen, i.Token, i.Base, i.Fallback, i.Prepaid = false, older.Token, older.Base, older.Fallback, older.Prepaid
+	}
+	return i
+}
+
 // Resources are cores and GiB of memory.
 type Resources struct {
 	Cores  float64 `json:"cores"`

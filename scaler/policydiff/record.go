@@ -271,6 +271,10 @@ func (r *record) readInstances(entries []ledger.Entry) {
 	last := map[string]*ledger.Instance{}
 	for i := range entries {
 		if in := entries[i].Instance; in != nil {
+			if older := last[in.ID]; older != nil {
+				merged := in.After(*older)
+				in = &merged
+			}
 			last[in.ID] = in
 		}
 		if f := entries[i].Shortfall; f != nil && r.pools[f.Pool] != nil {

@@ -231,17 +231,23 @@ func (l *Lives) see(now time.Time, g nodegroups.Group, in nodegroups.Instance, g
 	i.seen, i.gone, i.asked = now, time.Time{}, 0
 	i.Group, i.Pool, i.Zone, i.Market, i.asg = g.Name, g.Pool, cmp.Or(in.Zone, g.Zone), string(g.Market), cmp.Or(g.ASG, g.Name)
 	i.Type, i.Image, i.LaunchedAt = in.Type, cmp.Or(in.Image, i.Image), in.LaunchedAt
-	if i.Hourly == nil && g.HourlyPrice > 0 {
-		price := g.HourlyPrice
-		i.Hourly = &price
+	list, own := l.options.OnDemand(in.Type), g.HourlyPrice
+	if g.Market == nodegroups.OnDemand && len(g.InstanceTypes) > 1 && list > 0 {
+		own = list // the group's is the highest of its types
 	}
-	if price := l.options.OnDemand(in.Type); i.OnDemandHourly == nil && price > 0 {
-		i.OnDemandHourly = &price
-	}
+	i.Hourly, i.OnDemandHourly = priceNow(i.Hourly, own), priceNow(i.OnDemandHourly, list)
 	if i.wroteAt.IsZero() {
 		l.bought(i, g, groups, policy)
 	}
 	return i
+}
+
+// priceNow is what is known of a price; one that is not known any more stays.
+func priceNow(before *float64, now float64) *float64 {
+	if now <= 0 || before != nil && *before == now {
+		return before
+	}
+	return &now
 }
 
 // ofRaise is the token of the raise of a group that an instance which nobody launched by token answers.
@@ -330,7 +336,7 @@ func same(a, b ledger.Instance) bool {
 		a.LaunchedAt = b.LaunchedAt
 	}
 	known := func(x, y *time.Time) bool { return (x == nil) == (y == nil) }
-	priced := func(x, y *float64) bool { return (x == nil) == (y == nil) }
+	priced := func(x, y *float64) bool { return (x == nil) == (y == nil) && (x == nil || *x == *y) }
 	if !known(a.RegisteredAt, b.RegisteredAt) || !known(a.ReadyAt, b.ReadyAt) || !known(a.GoneAt, b.GoneAt) || !priced(a.Hourly, b.Hourly) || !priced(a.OnDemandHourly, b.OnDemandHourly) {
 		return false
 	}

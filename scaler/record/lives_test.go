@@ -122,8 +122,9 @@ func TestAnEndIsAWSsOwn(t *testing.T) {
 // A scaler that starts on its own ledger knows whose instances run, and which were started by somebody else while it was away.
 func TestARestartIsNoNews(t *testing.T) {
 	before, start := noon.Add(-time.Hour), noon
+	hourly, list := group("spot", nodegroups.Spot).HourlyPrice, 1.0
 	mine := ledger.Entry{Model: before, Instance: &ledger.Instance{ID: "i-mine", Group: "spot", Pool: "general", Zone: "a", Market: "spot", Type: "m6i.4xlarge",
-		LaunchedAt: before, Token: "token", Hourly: new(float64), OnDemandHourly: new(float64)}}
+		LaunchedAt: before, Token: "token", Hourly: &hourly, OnDemandHourly: &list}}
 	gone := ledger.Entry{Model: before, Instance: &ledger.Instance{ID: "i-gone", GoneAt: &before}}
 	launched := ledger.Entry{Model: before, Phase: ledger.Done, Action: "launch", Token: "late", Instances: []string{"i-late"}}
 	returned := ledger.Entry{Model: before, Phase: ledger.Done, Action: "terminate", Object: "i-away"}
@@ -193,5 +194,23 @@ func TestOnDemandSaysWhatItWasBoughtAs(t *testing.T) {
 	got = buy(spot, 2)
 	if !got[0].Instance.Prepaid || !got[1].Instance.Prepaid || got[2].Instance.Prepaid {
 		t.Error("two are prepaid: want the oldest two")
+	}
+}
+
+func TestAPriceThatChangesIsWritten(t *testing.T) {
+	l := lives(noon)
+	in := instance("i-1", noon.Add(time.Minute))
+	g := group("spot-a", nodegroups.Spot, in)
+	g.HourlyPrice = 0.30
+	if got := l.Observe(noon.Add(2*time.Minute), at(noon, g), plan.Policy{}); len(got) != 1 || *got[0].Instance.Hourly != 0.30 {
+		t.Fatalf("first: %+v", got)
+	}
+	g.HourlyPrice = 0.45
+	if got := l.Observe(noon.Add(3*time.Minute), at(noon, g), plan.Policy{}); len(got) != 1 || *got[0].Instance.Hourly != 0.45 {
+		t.Fatalf("dearer: %+v", got)
+	}
+	g.HourlyPrice = 0
+	if got := l.Observe(noon.Add(4*time.Minute), at(noon, g), plan.Policy{}); len(got) != 0 {
+		t.Errorf("a price that is not known for a while is written: %+v", got)
 	}
 }

@@ -98,9 +98,11 @@ func (s *sampler) takeNodes() {
 				continue
 			}
 			s.places[n.Name] = place{use, g.Pool, g.Zone, string(g.Market)}
-			if ready(n) {
-				use.Nodes++
+			if !ready(n) { // it holds no room for anybody
+				use.Booting++
+				continue
 			}
+			use.Nodes++
 			add(&use.Allocatable, Resources(n.Status.Allocatable))
 			if s.Usage != nil {
 				used, known := s.Usage.Nodes[n.Name]

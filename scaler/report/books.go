@@ -159,11 +159,11 @@ func (b *Books) add(e ledger.Entry) {
 	case e.Instance != nil:
 		i := b.byID[e.Instance.ID]
 		if i == nil {
-			i = &instance{}
+			i = &instance{Instance: *e.Instance}
 			b.byID[e.Instance.ID] = i
 			b.instances = append(b.instances, i)
 		}
-		i.Instance = *e.Instance
+		i.Instance = e.Instance.After(i.Instance)
 		i.own, i.list = priced(i.own, now, e.Instance.Hourly), priced(i.list, now, e.Instance.OnDemandHourly)
 	case e.Sample != nil:
 		b.samples = append(b.samples, b.compact(now, e.Sample))
@@ -175,7 +175,7 @@ func (b *Books) add(e ledger.Entry) {
 		b.shortfalls = append(b.shortfalls, at[ledger.Shortfall]{now, *e.Shortfall})
 	case e.Notice != nil:
 		b.notices = append(b.notices, at[ledger.Notice]{now, *e.Notice})
-	case e.Action == "launch" && e.Phase == ledger.Done:
+	case e.Action == "launch": // one that failed in part has instances too
 		for _, id := range e.Instances {
 			b.launched[id] = at[string]{now, e.Object}
 		}

@@ -201,6 +201,7 @@ func (p *period) addWork(s *slot, w *workUse, uses []*cellUse, paid []payment, s
 		into(p.byPool, key.pool).add(counts)
 		into(p.byZone, key.zone).add(counts)
 		into(p.byMarket, key.market).add(counts)
+		p.byCell[w.cell].add(counts)
 	}
 	t.sampled = float64(w.pods) * seconds
 	if w.usedKnown {

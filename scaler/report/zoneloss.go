@@ -46,7 +46,7 @@ func (p *period) zoneLosses() []ZoneLoss {
 		}
 		pods := map[string]int{}
 		for _, w := range s.work {
-			if w.cell >= 0 {
+			if w.cell >= 0 && p.books.cells[w.cell].pool != "" {
 				pods[p.books.cells[w.cell].zone] += int(w.pods)
 			}
 		}
@@ -81,7 +81,8 @@ func (p *period) lose(zone string, s *sample) ZoneLoss {
 		return pools[name]
 	}
 	for _, w := range s.work {
-		if w.cell >= 0 && p.books.cells[w.cell].zone == zone {
+		// nodes of no pool are not swell's to replace
+		if w.cell >= 0 && p.books.cells[w.cell].zone == zone && p.books.cells[w.cell].pool != "" {
 			l := pool(p.books.cells[w.cell].pool)
 			l.asked, l.pods = l.asked.plus(w.asked), l.pods+int(w.pods)
 		}
