@@ -28,6 +28,8 @@ type railView struct {
 	nodes  map[string]*corev1.Node
 	// unpriced is why no cost is known at all; empty is that it is.
 	unpriced string
+	// since is when a reading of a pool's groups must have been made to be judged by.
+	since time.Time
 }
 
 // viewRails is nil where what the API server has is too old to be judged by.
@@ -36,7 +38,7 @@ func (l *Loop) viewRails(now time.Time, world *observe.World) *railView {
 	if now.Sub(world.Snapshot.PodsAt) > maxAge {
 		return nil
 	}
-	v := &railView{loop: l, world: world, groups: map[string]*nodegroups.Group{}, nodes: map[string]*corev1.Node{}}
+	v := &railView{loop: l, world: world, groups: map[string]*nodegroups.Group{}, nodes: map[string]*corev1.Node{}, since: now.Add(-maxAge)}
 	if now.Sub(world.Snapshot.GroupsAt) > maxAge {
 		v.unpriced = "AWS was last read at " + world.Snapshot.GroupsAt.UTC().Format("15:04:05")
 	}
@@ -80,8 +82,11 @@ func (v *railView) add(r *guardrail.Reading, p *corev1.Pod) {
 }
 
 // pool is what is seen of a CapacityPool: the pods on its nodes and those without a node that its groups could take, and what its
-// instances cost, booting ones too.
+// instances cost, booting ones too. It is nil where its groups were not read of late.
 func (v *railView) pool(name string) *guardrail.Reading {
+	if v.world.Snapshot.PoolsAt[name].Before(v.since) {
+		return nil
+	}
 	r := &guardrail.Reading{Unpriced: v.unpriced}
 	var templates []*corev1.Node
 	for i := range v.world.Snapshot.Groups {

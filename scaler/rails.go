@@ -57,6 +57,7 @@ type spec struct {
 	uid        types.UID
 	generation int64
 	policy     json.RawMessage // without what is asked for a while only
+	observes   bool            // mode: Observe
 	passing    map[string]json.RawMessage
 }
 
@@ -128,6 +129,7 @@ func specOf(object client.Object, of any) (spec, error) {
 			}
 		}
 	}
+	s.observes = string(fields["mode"]) == `"`+string(v1alpha1.Observe)+`"`
 	s.policy, err = json.Marshal(fields)
 	return s, err
 }
@@ -154,7 +156,7 @@ func (l *Loop) guardPolicies(ctx context.Context, now time.Time, world *observe.
 		if view != nil && o.Bounds != "" && now.Sub(r.readAt[w.key]) >= railsEvery {
 			o.Reading, r.readAt[w.key] = w.read(ctx, now, view), now
 		}
-		told, err := record.Step(now, o, l.whyNoRollBack())
+		told, err := record.Step(now, o, l.whyNoRollBack(w.spec))
 		if err != nil {
 			what, mend, _ := strings.Cut(err.Error(), "; ")
 			r.problems = append(r.problems, plan.Problem{Object: w.key, What: what, Mend: mend})
@@ -182,9 +184,11 @@ func (l *Loop) guardPolicies(ctx context.Context, now time.Time, world *observe.
 	}
 }
 
-// whyNoRollBack is empty where changes may be rolled back.
-func (l *Loop) whyNoRollBack() string {
+// whyNoRollBack is empty where a changed spec may be rolled back.
+func (l *Loop) whyNoRollBack(changed spec) string {
 	switch {
+	case changed.observes: // whoever stops swell by it must not be overruled
+		return "its spec has mode: Observe"
 	case l.options.Config.Mode == v1alpha1.Observe:
 		return "the scaler's configuration has mode: Observe"
 	case l.options.Config.GuardRails.Mode != v1alpha1.Enforce:
@@ -375,6 +379,9 @@ func (r *rails) recordOf(key string) (*guardrail.Record, error) {
 	}
 	if err := json.Unmarshal([]byte(raw), record); err != nil {
 		return &guardrail.Record{}, fmt.Errorf("reading the guard rails of %s from ConfigMap %s: %w", key, railsName, err)
+	}
+	if record.Watch == nil && record.Phase != guardrail.Settled {
+		return &guardrail.Record{}, fmt.Errorf("reading the guard rails of %s from ConfigMap %s: phase %s without what is watched; it begins anew", key, railsName, record.Phase)
 	}
 	return record, nil
 }
