@@ -2,6 +2,7 @@ package chart
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,12 @@ func TestAlertsAndDashboardsAreThoseThatAreTested(t *testing.T) {
 	}
 	if strings.ReplaceAll(string(got), base, "docs/runbooks/") != string(want) {
 		t.Error("the chart's rules are not those of monitoring/rules")
+	}
+	for program, alert := range map[string]string{"scaler": "SwellMetricsDown", "metrics": "SwellScalerDown"} {
+		alone := render(t, "split-"+program, "1.36", "--set", "monitoring.rules=true")
+		if text := fmt.Sprint(find(alone, "PrometheusRule", "swell").Object); strings.Contains(text, alert+" ") || !strings.Contains(text, "SwellLedgerNotWritten") {
+			t.Errorf("%s alone: %s is there, or all others are gone", program, alert)
+		}
 	}
 	files, err := filepath.Glob(filepath.Join(chartDir(t), "monitoring", "dashboards", "*.json"))
 	if err != nil || len(files) == 0 {
