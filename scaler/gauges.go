@@ -154,12 +154,12 @@ func (l *Loop) expose(now time.Time, world observe.World, sizes []size, p plan.P
 	return e
 }
 
-// pods are those that wait for a node, by the machine's clock, which stamps them.
+// pods are those that wait for a node, and not for somebody to lift a gate, by the machine's clock, which stamps them.
 func (e *exposition) pods(pods []*corev1.Pod) {
 	var oldest time.Time
 	n := 0
 	for _, p := range pods {
-		if p.Spec.NodeName != "" || p.DeletionTimestamp != nil || p.Labels[plan.BalloonLabel] != "" {
+		if p.Spec.NodeName != "" || p.DeletionTimestamp != nil || p.Labels[plan.BalloonLabel] != "" || len(p.Spec.SchedulingGates) > 0 {
 			continue
 		}
 		n++

@@ -89,8 +89,9 @@ func TestWhatIsExposedOfPodsAndBalloons(t *testing.T) {
 	}
 	pods := []*corev1.Pod{
 		pod("old", "n", "", corev1.PodRunning, 100), pod("waits", "", "", corev1.PodPending, 300), pod("waits longer", "", "", corev1.PodPending, 200),
-		pod("balloon", "n", "web", corev1.PodRunning, 50), pod("no place", "", "web", corev1.PodPending, 60),
+		pod("balloon", "n", "web", corev1.PodRunning, 50), pod("no place", "", "web", corev1.PodPending, 60), pod("gated", "", "", corev1.PodPending, 10),
 	}
+	pods[len(pods)-1].Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "queue"}}
 	b := &v1alpha1.Balloon{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
 	observed := b.DeepCopy()
 	observed.Name, observed.Spec.Mode = "observed", v1alpha1.Observe

@@ -133,6 +133,7 @@ func (s *Server) serve(ctx context.Context) (err error) {
 	// a connection carries one request at a time, so that bounding connections bounds all
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
+	defer server.Close() // connections too, when it could not accept more
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	s.options.Log.Info("the page is served", "address", listener.Addr().String())
