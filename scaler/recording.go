@@ -62,12 +62,10 @@ func (r *recorder) both(why string, tell func(string)) func(string) {
 func (l *Loop) readRecords(continues bool) {
 	r := l.recorder
 	var first time.Time
-	instances := false
 	take := func(e ledger.Entry) error {
 		if first.IsZero() {
 			first = e.Model
 		}
-		instances = instances || e.Instance != nil
 		r.lives.Take(e)
 		r.policies.Take(e)
 		if n := e.Notice; n != nil {
@@ -77,13 +75,7 @@ func (l *Loop) readRecords(continues bool) {
 		}
 		return nil
 	}
-	dir := l.options.Config.LedgerDir
-	err := ledger.Walk(dir, r.began.Add(-2*record.Again), time.Time{}, take)
-	if err == nil && !instances { // it was away for long
-		first = time.Time{}
-		err = ledger.Walk(dir, time.Time{}, time.Time{}, take)
-	}
-	if err != nil {
+	if err := walkPast(l.options.Config.LedgerDir, r.began, take); err != nil {
 		l.options.Log.Warn("reading the ledger from before; what runs is recorded as seen", "error", err)
 	}
 	if continues && !first.IsZero() {
@@ -91,6 +83,28 @@ func (l *Loop) readRecords(continues bool) {
 	}
 	r.ready.Store(true)
 	l.Kick()
+}
+
+// walkPast gives the entries of a ledger that tell what ran when its newest entry before began was written: each instance is written
+// again at least once in record.Again.
+func walkPast(dir string, began time.Time, take func(ledger.Entry) error) error {
+	from := began.Add(-2 * record.Again)
+	var newest time.Time
+	find := func(e ledger.Entry) error {
+		if e.Model.Before(began) && e.Model.After(newest) {
+			newest = e.Model
+		}
+		return nil
+	}
+	if err := ledger.Walk(dir, from, time.Time{}, find); err != nil {
+		return err
+	}
+	if newest.IsZero() { // it was away for long
+		from = time.Time{}
+	} else {
+		from = newest.Add(-2 * record.Again)
+	}
+	return ledger.Walk(dir, from, time.Time{}, take)
 }
 
 // recordWorld writes what is new in the world.
