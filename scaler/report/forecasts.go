@@ -337,6 +337,9 @@ func (h history) lastBefore(t time.Time) (out *sizing) {
 func (r *BalloonRow) price(p *period, work []Row, last *sizing) {
 	namespace := namespaceOf(r.Balloon)
 	for _, w := range work {
+		if last.Output != "" && last.Output != "Pods" {
+			break // what holds the room is no pod, so that no sample has it
+		}
 		if w.Namespace == namespace && w.Workload == last.Workload && w.Cost.UnpricedNodeHours == 0 {
 			r.Cost = w.Cost.Headroom
 		}

@@ -351,3 +351,20 @@ func TestABalloonThatOnlyObservesHoldsNothing(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// Placeholders that are no pods are in no sample: what their room cost is unknown, not nothing.
+func TestRoomThatNoPodHoldsHasNoKnownCost(t *testing.T) {
+	for output, priced := range map[string]bool{"": true, "Pods": true, "Virtual": false, "CapacityBuffer": false} {
+		web := ledger.WorkloadUse{Namespace: "shop", Workload: "Deployment/web", Pool: "general", Zone: "a", Market: "spot", Pods: 4, Asked: ledger.Resources{Cores: 4, Memory: 8}}
+		entries := []ledger.Entry{instance("i-1", "a", "spot", 0, nil, known(1.0))}
+		for m := 0.0; m < 60; m += 5 {
+			s := sizing(m, 4, 4, 5, 2)
+			s.Sizing.Output = output
+			entries = append(entries, s, sampleAt(m, []ledger.GroupUse{use("a", "spot", 1, 0, 5, 0)}, web))
+		}
+		b := made(t, report.Options{}, append(entries, end(60))...).Balloons[0]
+		if (b.Cost != nil) != priced {
+			t.Errorf("output %q: the room's cost is %v, want known: %t", output, b.Cost, priced)
+		}
+	}
+}
