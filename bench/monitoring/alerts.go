@@ -66,6 +66,23 @@ that says what it means, how bad it is, what to look at and how to mend it. Each
 The rules are for a Prometheus that scrapes one Kubernetes cluster. The dashboards beside them (` + "`charts/swell/monitoring/dashboards`" + `) are
 Grafana's; their expressions and fields are checked, but no Grafana has shown them yet. Monitors for Datadog are in
 ` + "`charts/examples/datadog`" + `. [All metrics](metrics-reference.md).
+
+## Installing them
+
+With the Prometheus operator and Grafana's sidecar, by the chart's values:
+
+` + "```yaml" + `
+monitoring:
+  rules: true                              # a PrometheusRule with all alerts
+  labels: {release: prometheus}            # what your Prometheus selects rules and monitors by
+  runbooks: https://runbooks.example/swell # where you keep docs/runbooks of this version; runbook_url begins with it
+  dashboards: true                         # a ConfigMap for each dashboard
+  dashboardLabels: {grafana_dashboard: "1"}
+` + "```" + `
+
+Without the operator give Prometheus the plain file in its ` + "`rule_files`" + ` and put your address in place of ` + "`docs/runbooks`" + `, which each
+` + "`runbook_url`" + ` begins with; import the dashboards' JSON files into Grafana by hand.
+` + "`kubectl -n swell-system get prometheusrules,servicemonitors`" + ` shows what the chart made.
 `)
 	group := ""
 	for _, a := range all {
