@@ -157,3 +157,12 @@ func TestAPolicyIsWrittenWhenItChanges(t *testing.T) {
 		}
 	}
 }
+
+// A node that is not Ready gives room to nobody, and is paid for as one that boots.
+func TestANodeThatIsNotReadyHoldsNoRoom(t *testing.T) {
+	c := cluster()
+	c.Snapshot.Nodes[0].Status.Conditions[0].Status = corev1.ConditionUnknown
+	if g := record.Sample(c).Groups[0]; g.Nodes != 0 || g.Booting != 2 || g.Allocatable != (ledger.Resources{}) {
+		t.Errorf("%+v: want no node, two booting and no room", g)
+	}
+}
