@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -191,6 +192,14 @@ func TestTheLossOfAZone(t *testing.T) {
 		t.Errorf("%+v", z)
 	}
 	wantMoney(t, "four nodes for an hour", z.Cost, 4*0.4)
+	// pods on nodes of no pool are not swell's to place
+	foreign := pods("a", 50)
+	foreign.Pool, foreign.Market, foreign.Workload = "", "", "Deployment/system"
+	quiet.Sample.Workloads = append(quiet.Sample.Workloads, foreign)
+	if other := made(t, report.Options{}, boot, quiet, busy, end(60)).ZoneLoss; !reflect.DeepEqual(other, r.ZoneLoss) {
+		t.Errorf("with nodes of no pool %+v, without %+v", other, r.ZoneLoss)
+	}
+	quiet.Sample.Workloads = quiet.Sample.Workloads[:2]
 	// without a price there is no recommendation, and with one it is what it costs
 	unpriced := boot
 	unpriced.Instance = known(*boot.Instance)
