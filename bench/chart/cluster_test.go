@@ -87,13 +87,7 @@ func TestTheAPIServerTakesEveryObject(t *testing.T) {
 	b := boot(t)
 	for _, values := range valuesFiles {
 		all := render(t, values, "1.36")
-		// kinds first, as helm does; objects of a kind that is not served yet are refused
-		slices.SortStableFunc(all, func(x, y *unstructured.Unstructured) int { return rank(x) - rank(y) })
-		for _, u := range all {
-			eventually(t, values+": applying "+u.GetKind()+" "+u.GetName(), 10*time.Second, func() error {
-				return b.api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u.DeepCopy()), client.FieldOwner("kubectl"), client.ForceOwnership)
-			})
-		}
+		b.install(t, all)
 		t.Logf("%s: %d objects applied", values, len(all))
 	}
 	lag := strings.Replace(hpa, "NAME", "kafka_consumergroup_lag", 1)

@@ -105,7 +105,16 @@ ad.datadoghq.com/{{ .component }}.checks: |
   "healthAddress" ":8081"
   "metricsAddress" ":8080"
   "page" (dict "bind" ":8443") -}}
-{{- toYaml (mergeOverwrite $own (deepCopy .Values.scaler.config)) -}}
+{{- $whole := mergeOverwrite $own (deepCopy .Values.scaler.config) -}}
+{{- if not (default dict $whole.leaderElection).namespace -}}
+{{- fail "scaler.config.leaderElection.namespace is empty: then every replica acts, each for itself; leave it out, or name the namespace of the Lease" -}}
+{{- end -}}
+{{- toYaml $whole -}}
+{{- end -}}
+
+{{/* The ConfigMaps that the scaler keeps beside its Lease. */}}
+{{- define "swell.scalerMaps" -}}
+[swell-by-hand, swell-scaler-guard-rails, swell-scaler-intents, swell-scaler-ledger, swell-scaler-told]
 {{- end -}}
 
 {{/* The address of the live page; empty is off. */}}
@@ -125,7 +134,13 @@ ad.datadoghq.com/{{ .component }}.checks: |
   "apis" $apis
   "listen" ":8080"
   "lease" (dict "namespace" .Release.Namespace "name" "swell-metrics") -}}
-{{- toYaml (mergeOverwrite $own (deepCopy .Values.metrics.config)) -}}
+{{- $whole := mergeOverwrite $own (deepCopy .Values.metrics.config) -}}
+{{- range list "namespace" "name" -}}
+{{- if not (get (default dict $whole.lease) .) -}}
+{{- fail (printf "metrics.config.lease.%s is empty: leave it out, or name the %s of the Lease" . .) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $whole -}}
 {{- end -}}
 
 {{/* Whether the scaler only watches: then it has no rights to change anything. */}}
