@@ -118,8 +118,26 @@ spec:
   windows: [{name: day, days: [Mon-Fri], from: "09:00", to: "10:00", minHeadroom: "1"}]
 `
 
+type policyCase struct{ name, of, old, new, want string }
+
+// text is the object of the case.
+func (p policyCase) text(t *testing.T) string {
+	t.Helper()
+	if !strings.Contains(p.of, p.old) {
+		t.Fatalf("%s changes nothing", p.name)
+	}
+	text := fmt.Sprintf(strings.Replace(p.of, p.old, p.new, 1), p.name)
+	if p.name == "observing-there" {
+		text = strings.Replace(text, "max: 40", "max: 40\n  mode: Observe", 1)
+	}
+	return text
+}
+
+// teams are the namespaces of the cases, with their labels.
+var teams = map[string]map[string]string{"shop": {"team": "shop", "capacity.swell/enforce": "allowed"}, "lab": {"team": "shop"}, "nobodys": {"capacity.swell/enforce": "allowed"}}
+
 // policyCases are objects, each changed in one place; want is what the refusal says, empty what passes.
-var policyCases = []struct{ name, of, old, new, want string }{
+var policyCases = []policyCase{
 	{"as-it-should-be", aBalloon, "", "", ""},
 	{"another-quantile", aBalloon, `"0.99"`, `"0.9"`, ""},
 	{"in-another-namespace", aBalloon, "namespace: shop", "namespace: lab", "this namespace may only observe"},
@@ -144,7 +162,7 @@ var policyCases = []struct{ name, of, old, new, want string }{
 func TestThePoliciesAllowAndRefuse(t *testing.T) {
 	st, c := boot(t)
 	ctx := t.Context()
-	for name, labels := range map[string]map[string]string{"shop": {"team": "shop", "capacity.swell/enforce": "allowed"}, "lab": {"team": "shop"}, "nobodys": {"capacity.swell/enforce": "allowed"}} {
+	for name, labels := range teams {
 		ns := &corev1.Namespace{}
 		ns.Name, ns.Labels = name, labels
 		if err := client.IgnoreAlreadyExists(c.Create(ctx, ns.DeepCopy())); err != nil {
@@ -157,23 +175,19 @@ func TestThePoliciesAllowAndRefuse(t *testing.T) {
 	if err := st.ApplyFile(ctx, filepath.Join(home, "admission", "policies.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	create := func(ctx context.Context, of, name, old, with string) error {
-		text := fmt.Sprintf(strings.Replace(of, old, with, 1), name)
-		if name == "observing-there" {
-			text = strings.Replace(text, "max: 40", "max: 40\n  mode: Observe", 1)
-		}
+	create := func(ctx context.Context, p policyCase) error {
 		o := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
+		if err := yaml.Unmarshal([]byte(p.text(t)), &o.Object); err != nil {
 			t.Fatal(err)
 		}
 		return c.Create(ctx, o, client.DryRunAll)
 	}
 	// a policy is in force some time after it was written
-	for _, first := range []struct{ of, old, with, want string }{
-		{aBalloon, "max: 40", "max: 41", "spec.max is 41"}, {aConsumer, "cluster: main", "cluster: secret", "one of main"}, {aSchedule, "{team: shop}", "{team: mail}", "give the label team"},
+	for _, first := range []policyCase{
+		{"first", aBalloon, "max: 40", "max: 41", "spec.max is 41"}, {"first", aConsumer, "cluster: main", "cluster: secret", "one of main"}, {"first", aSchedule, "{team: shop}", "{team: mail}", "give the label team"},
 	} {
 		err := stack.Poll(ctx, "the policies to be in force", time.Minute, func(ctx context.Context) (bool, error) {
-			err := create(ctx, first.of, "first", first.old, first.with)
+			err := create(ctx, first)
 			return err != nil && strings.Contains(err.Error(), first.want), err
 		})
 		if err != nil {
@@ -181,10 +195,7 @@ func TestThePoliciesAllowAndRefuse(t *testing.T) {
 		}
 	}
 	for _, p := range policyCases {
-		if p.old != "" && !strings.Contains(p.of, p.old) {
-			t.Fatalf("%s changes nothing", p.name)
-		}
-		err := create(ctx, p.of, p.name, p.old, p.new)
+		err := create(ctx, p)
 		switch {
 		case p.want == "" && err != nil:
 			t.Errorf("%s is refused: %v", p.name, err)
