@@ -74,11 +74,12 @@ lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	  { echo 'generated files are not up to date: run "make generate"'; exit 1; }
 	@bash .ci/vulnerabilities $(GOVULNCHECK)
 
-generate: bin/helm ## deep copies, CRDs and the pages of all fields from api/, those of metrics and alerts, the chart's copies of the CRDs, and its rules
+generate: bin/helm ## deep copies, CRDs and the pages of all fields from api/, those of metrics and alerts, the chart's schema, its copies of the CRDs, and its rules
 	@go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=charts/swell/crds output:object:dir=api/v1alpha1
 	@whole=$$(mktemp -d); trap 'rm -rf "$$whole"' EXIT; \
 	  go run $(CONTROLLER_GEN) paths=./api/v1alpha1 crd output:crd:dir=$$whole; go run ./bench/reference --crds $$whole
 	@go run ./bench/monitoring
+	@go test -count=1 -run 'TestTheValuesAreOnThePage|TestTheConfigurationsFieldsAreInTheSchema' ./bench/chart -update >/dev/null
 	@charts/generate charts/swell/crds charts/swell/templates/crds
 	@charts/render bin/helm charts/rendered
 

@@ -79,6 +79,10 @@ func TestTheWholeConfigurationIsPassedThrough(t *testing.T) {
 func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 	for set, field := range map[string]string{
 		"scaler.replica=3":                         "'replica'",
+		"scaler.config.histroy.timeZone=UTC":       "'histroy'",
+		"scaler.config.history.timezone=UTC":       "'timezone'",
+		"scaler.config.prices.m6i.spt=1":           "'spt'",
+		"metrics.config.clusters[0].broker=a":      "'broker'",
 		"scaler.bounds=perhaps":                    "/scaler/bounds",
 		"metrics.hostNetwork=perhaps":              "/metrics/hostNetwork",
 		"metrics.securePort=443":                   "/metrics/securePort",
