@@ -2,10 +2,14 @@ package chart
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -140,5 +144,38 @@ func TestTheNotesAreOfWhatIsInstalled(t *testing.T) {
 	}
 	if text := notes("observe"); !strings.Contains(text, "changes nothing") || !strings.Contains(text, "swell page") {
 		t.Errorf("to observe: %s", text)
+	}
+}
+
+// What docs/install.md lets out is DNS by both protocols, and the chart makes policies of it for both programs.
+func TestThePagesEgressIsTaken(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root(t), "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "```yaml\nnetworkPolicy:")
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatal("the page has no values")
+	}
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte("networkPolicy:"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := render(t, "observe", "1.36", "--values", path)
+	for _, program := range []string{"swell-scaler", "swell-metrics"} {
+		var p networkingv1.NetworkPolicy
+		into(t, find(all, "NetworkPolicy", program), &p)
+		dns := map[corev1.Protocol]bool{}
+		for _, rule := range p.Spec.Egress {
+			for _, port := range rule.Ports {
+				if port.Port.IntValue() == 53 {
+					dns[*port.Protocol] = true
+				}
+			}
+		}
+		if !slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) || !dns[corev1.ProtocolTCP] || !dns[corev1.ProtocolUDP] || len(p.Spec.Egress) != 5 {
+			t.Errorf("%s: %v, %v", program, p.Spec.PolicyTypes, p.Spec.Egress)
+		}
 	}
 }
