@@ -13,6 +13,7 @@ KARPENTER := v1.14.0
 # built outside of this module
 HELM := helm.sh/helm/v4/cmd/helm@v4.3.1
 HCLFMT := github.com/hashicorp/hcl/v2/cmd/hclfmt@v2.24.0
+OPA := github.com/open-policy-agent/opa@v1.22.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # prints what was skipped, and why, at the end
@@ -44,7 +45,7 @@ help: ## list the targets
 	@echo '  make demo CHAOS=1       kills the scaler, the metrics server, AWS and Kafka on the way'
 	@echo '  make demo KAFKA=real    with an Apache Kafka broker, where Java and Maven are'
 	@echo '  make demo TRACE=load.csv TIMEZONE=Asia/Tokyo   a load of your own: timestamp,value, with two weeks before the rise'
-	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,helm,hclfmt,traces,bugs   fails instead of skipping what is not there'
+	@echo '  make test REQUIRE=kafka,chromium,prometheus,moto,helm,hclfmt,opa,traces,bugs   fails instead of skipping what is not there'
 
 build: ## the programs and the testbed, into bin/
 	@mkdir -p bin
@@ -56,7 +57,7 @@ demo: build ## a steep morning on a real control plane: out/demo/report.html, su
 	@bin/demo --out out/demo --seed $(SEED) $(if $(filter 1,$(COMPARE)),--compare) $(if $(filter 1,$(CHAOS)),--chaos) $(if $(filter real,$(KAFKA)),--real-kafka) \
 	  $(if $(TRACE),--trace '$(TRACE)' --timezone '$(TIMEZONE)')
 
-test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto,helm,hclfmt makes missing tools a failure
+test: build ## all tests; REQUIRE=kafka,chromium,prometheus,moto,helm,hclfmt,opa makes missing tools a failure
 	@SWELL_REQUIRE='$(REQUIRE)' go run $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 45m -parallel 4 ./...
 
 lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
@@ -73,11 +74,12 @@ lint: ## gofmt, go vet, staticcheck, govulncheck, generated files up to date
 	  { echo 'generated files are not up to date: run "make generate"'; exit 1; }
 	@bash .ci/vulnerabilities $(GOVULNCHECK)
 
-generate: bin/helm ## deep copies, CRDs and the pages of all fields from api/, those of metrics and alerts, the chart's copies of the CRDs, and its rules
+generate: bin/helm ## deep copies, CRDs and the pages of all fields from api/, those of metrics and alerts, the chart's schema, its copies of the CRDs, and its rules
 	@go run $(CONTROLLER_GEN) object paths=./api/v1alpha1 crd:maxDescLen=300 output:crd:dir=charts/swell/crds output:object:dir=api/v1alpha1
 	@whole=$$(mktemp -d); trap 'rm -rf "$$whole"' EXIT; \
 	  go run $(CONTROLLER_GEN) paths=./api/v1alpha1 crd output:crd:dir=$$whole; go run ./bench/reference --crds $$whole
 	@go run ./bench/monitoring
+	@go test -count=1 -run 'TestTheValuesAreOnThePage|TestTheConfigurationsFieldsAreInTheSchema' ./bench/chart -update >/dev/null
 	@charts/generate charts/swell/crds charts/swell/templates/crds
 	@charts/render bin/helm charts/rendered
 
@@ -89,6 +91,11 @@ bin/helm:
 bin/hclfmt:
 	@mkdir -p bin
 	@GOBIN='$(CURDIR)/bin' go install $(HCLFMT)
+
+bin/opa:
+	@mkdir -p bin
+	@printf '%s  building opa (the first time takes minutes)\n' "$$(date +%T)" >&2
+	@GOBIN='$(CURDIR)/bin' go install $(OPA)
 
 chart: bin/helm build ## the chart linted, rendered, applied, installed, upgraded and uninstalled on a real API server
 	@SWELL_REQUIRE=helm go test -count=1 -timeout 20m ./bench/chart

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"swell/bench/testbed/controlplane"
@@ -87,13 +89,7 @@ func TestTheAPIServerTakesEveryObject(t *testing.T) {
 	b := boot(t)
 	for _, values := range valuesFiles {
 		all := render(t, values, "1.36")
-		// kinds first, as helm does; objects of a kind that is not served yet are refused
-		slices.SortStableFunc(all, func(x, y *unstructured.Unstructured) int { return rank(x) - rank(y) })
-		for _, u := range all {
-			eventually(t, values+": applying "+u.GetKind()+" "+u.GetName(), 10*time.Second, func() error {
-				return b.api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u.DeepCopy()), client.FieldOwner("kubectl"), client.ForceOwnership)
-			})
-		}
+		b.install(t, all)
 		t.Logf("%s: %d objects applied", values, len(all))
 	}
 	lag := strings.Replace(hpa, "NAME", "kafka_consumergroup_lag", 1)
@@ -156,6 +152,57 @@ func TestAReleaseFromInstallToUninstall(t *testing.T) {
 	// the kinds that are left are taken over by a new release, as another release could not
 	b.helm(t, "install", "swell", chartDir(t), "--values", valuesFile(t, "observe"))
 	b.podsRun(t, "swell-scaler", 2)
+}
+
+// The ledger's size is changed as docs/install.md says: the pods and their claims stay, and the claims stay after helm uninstall too.
+func TestAPersistentLedgersSizeIsChanged(t *testing.T) {
+	helmBinary(t)
+	b := boot(t)
+	set := []string{"--values", valuesFile(t, "observe"), "--set", "scaler.ledger.persistent=true,scaler.ledger.size="}
+	with := func(size string) []string { return append(slices.Clone(set[:3]), set[3]+size) }
+	b.helm(t, append([]string{"install", "swell", chartDir(t)}, with("10Gi")...)...)
+	claims := func() string {
+		all, err := b.kube.CoreV1().PersistentVolumeClaims(home).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, c := range all.Items {
+			names = append(names, c.Name+" "+string(c.UID))
+		}
+		return strings.Join(names, ",")
+	}
+	eventually(t, "each replica has a claim", time.Minute, func() error {
+		if got := claims(); strings.Count(got, "ledger-swell-scaler-") != 2 {
+			return errors.New(got)
+		}
+		return nil
+	})
+	before := claims()
+	if _, err := helm(t, append([]string{"upgrade", "swell", chartDir(t), "--kubeconfig", b.kubeconfig, "--namespace", home}, with("20Gi")...)...); err == nil || !strings.Contains(err.Error(), "orbidden") {
+		t.Errorf("the size is changed without further ado: %v", err)
+	}
+	if err := b.kube.AppsV1().StatefulSets(home).Delete(t.Context(), "swell-scaler", metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationOrphan)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the StatefulSet is gone", time.Minute, func() error {
+		if _, err := b.kube.AppsV1().StatefulSets(home).Get(t.Context(), "swell-scaler", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there: %w", err)
+		}
+		return nil
+	})
+	b.helm(t, append([]string{"upgrade", "swell", chartDir(t)}, with("20Gi")...)...)
+	made, err := b.kube.AppsV1().StatefulSets(home).Get(t.Context(), "swell-scaler", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := made.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage().String(); got != "20Gi" {
+		t.Errorf("new claims are of %s", got)
+	}
+	b.helm(t, "uninstall", "swell")
+	if got := claims(); got != before {
+		t.Errorf("the claims are %s, were %s", got, before)
+	}
 }
 
 // changedChart is a copy whose kind Balloon has one more column.

@@ -79,6 +79,14 @@ func TestTheWholeConfigurationIsPassedThrough(t *testing.T) {
 func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 	for set, field := range map[string]string{
 		"scaler.replica=3":                         "'replica'",
+		"scaler.config.histroy.timeZone=UTC":       "'histroy'",
+		"scaler.config.history.timezone=UTC":       "'timezone'",
+		"scaler.config.prices.m6i.spt=1":           "'spt'",
+		"metrics.config.clusters[0].broker=a":      "'broker'",
+		"scaler.bounds=perhaps":                    "/scaler/bounds",
+		"metrics.hostNetwork=perhaps":              "/metrics/hostNetwork",
+		"metrics.securePort=443":                   "/metrics/securePort",
+		"scaler.extraVolumes[0].configMap.name=a":  "'name'",
 		"scaler.replicas=three":                    "/scaler/replicas",
 		"scaler.replicas=0":                        "/scaler/replicas",
 		"metrics.certificates.mode=SelfSigned":     "/metrics/certificates/mode",
@@ -103,9 +111,13 @@ func TestAWrongValueIsRefusedByItsName(t *testing.T) {
 		}
 	}
 	for set, mend := range map[string]string{
-		"scaler.config.aws=null":           "scaler.config.aws.region is empty",
-		"metrics.config.clusters=null":     "metrics.config.clusters is empty",
-		"metrics.certificates.mode=Secret": "name the Secret",
+		"scaler.config.aws=null":                  "scaler.config.aws.region is empty",
+		"metrics.config.clusters=null":            "metrics.config.clusters is empty",
+		"metrics.certificates.mode=Secret":        "name the Secret",
+		"image.repository=":                       "image.repository is empty",
+		"scaler.config.leaderElection.namespace=": "scaler.config.leaderElection.namespace is empty: then every replica acts",
+		"scaler.config.leaderElection=null":       "scaler.config.leaderElection.namespace is empty",
+		"metrics.config.lease.name=":              "metrics.config.lease.name is empty",
 		"scaler.aws.assumeRole=arn:aws:iam::123456789012:role/a,scaler.aws.credentials=WebIdentity": "give the role of the ServiceAccount",
 	} {
 		_, err := helm(t, "template", "swell", chartDir(t), "--values", valuesFile(t, "observe"), "--set", set)

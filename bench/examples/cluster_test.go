@@ -2,6 +2,7 @@ package examples
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,10 +12,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"swell/balloon"
 	"swell/bench/testbed/aws"
 	"swell/bench/testbed/controlplane"
 	"swell/bench/testbed/stack"
@@ -115,8 +118,26 @@ spec:
   windows: [{name: day, days: [Mon-Fri], from: "09:00", to: "10:00", minHeadroom: "1"}]
 `
 
+type policyCase struct{ name, of, old, new, want string }
+
+// text is the object of the case.
+func (p policyCase) text(t *testing.T) string {
+	t.Helper()
+	if !strings.Contains(p.of, p.old) {
+		t.Fatalf("%s changes nothing", p.name)
+	}
+	text := fmt.Sprintf(strings.Replace(p.of, p.old, p.new, 1), p.name)
+	if p.name == "observing-there" {
+		text = strings.Replace(text, "max: 40", "max: 40\n  mode: Observe", 1)
+	}
+	return text
+}
+
+// teams are the namespaces of the cases, with their labels.
+var teams = map[string]map[string]string{"shop": {"team": "shop", "capacity.swell/enforce": "allowed"}, "lab": {"team": "shop"}, "nobodys": {"capacity.swell/enforce": "allowed"}}
+
 // policyCases are objects, each changed in one place; want is what the refusal says, empty what passes.
-var policyCases = []struct{ name, of, old, new, want string }{
+var policyCases = []policyCase{
 	{"as-it-should-be", aBalloon, "", "", ""},
 	{"another-quantile", aBalloon, `"0.99"`, `"0.9"`, ""},
 	{"in-another-namespace", aBalloon, "namespace: shop", "namespace: lab", "this namespace may only observe"},
@@ -141,7 +162,7 @@ var policyCases = []struct{ name, of, old, new, want string }{
 func TestThePoliciesAllowAndRefuse(t *testing.T) {
 	st, c := boot(t)
 	ctx := t.Context()
-	for name, labels := range map[string]map[string]string{"shop": {"team": "shop", "capacity.swell/enforce": "allowed"}, "lab": {"team": "shop"}, "nobodys": {"capacity.swell/enforce": "allowed"}} {
+	for name, labels := range teams {
 		ns := &corev1.Namespace{}
 		ns.Name, ns.Labels = name, labels
 		if err := client.IgnoreAlreadyExists(c.Create(ctx, ns.DeepCopy())); err != nil {
@@ -154,23 +175,19 @@ func TestThePoliciesAllowAndRefuse(t *testing.T) {
 	if err := st.ApplyFile(ctx, filepath.Join(home, "admission", "policies.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	create := func(ctx context.Context, of, name, old, with string) error {
-		text := fmt.Sprintf(strings.Replace(of, old, with, 1), name)
-		if name == "observing-there" {
-			text = strings.Replace(text, "max: 40", "max: 40\n  mode: Observe", 1)
-		}
+	create := func(ctx context.Context, p policyCase) error {
 		o := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
+		if err := yaml.Unmarshal([]byte(p.text(t)), &o.Object); err != nil {
 			t.Fatal(err)
 		}
 		return c.Create(ctx, o, client.DryRunAll)
 	}
 	// a policy is in force some time after it was written
-	for _, first := range []struct{ of, old, with, want string }{
-		{aBalloon, "max: 40", "max: 41", "spec.max is 41"}, {aConsumer, "cluster: main", "cluster: secret", "one of main"}, {aSchedule, "{team: shop}", "{team: mail}", "give the label team"},
+	for _, first := range []policyCase{
+		{"first", aBalloon, "max: 40", "max: 41", "spec.max is 41"}, {"first", aConsumer, "cluster: main", "cluster: secret", "one of main"}, {"first", aSchedule, "{team: shop}", "{team: mail}", "give the label team"},
 	} {
 		err := stack.Poll(ctx, "the policies to be in force", time.Minute, func(ctx context.Context) (bool, error) {
-			err := create(ctx, first.of, "first", first.old, first.with)
+			err := create(ctx, first)
 			return err != nil && strings.Contains(err.Error(), first.want), err
 		})
 		if err != nil {
@@ -178,10 +195,7 @@ func TestThePoliciesAllowAndRefuse(t *testing.T) {
 		}
 	}
 	for _, p := range policyCases {
-		if p.old != "" && !strings.Contains(p.of, p.old) {
-			t.Fatalf("%s changes nothing", p.name)
-		}
-		err := create(ctx, p.of, p.name, p.old, p.new)
+		err := create(ctx, p)
 		switch {
 		case p.want == "" && err != nil:
 			t.Errorf("%s is refused: %v", p.name, err)
@@ -205,6 +219,78 @@ func TestTheStandInsSayWhatTheyAre(t *testing.T) {
 		header, _, _ := strings.Cut(string(raw), "apiVersion:")
 		if err != nil || !strings.Contains(header, "Not run") {
 			t.Errorf("gatekeeper/%s does not say that it was not run: %v", name, err)
+		}
+	}
+}
+
+// TestTheQuotasCount: one object more than quota.yaml allows is refused, and one balloon pod; pods of another class are not counted.
+func TestTheQuotasCount(t *testing.T) {
+	_, c := boot(t)
+	countedQuotas(t, c)
+	kind := func(text string) func(ctx context.Context, name string) error {
+		return func(ctx context.Context, name string) error {
+			o := &unstructured.Unstructured{}
+			if err := yaml.Unmarshal(fmt.Appendf(nil, text, name), &o.Object); err != nil {
+				t.Fatal(err)
+			}
+			return c.Create(ctx, o)
+		}
+	}
+	pods := func(class, cpu string) func(ctx context.Context, name string) error {
+		return func(ctx context.Context, name string) error {
+			p := &corev1.Pod{}
+			p.Namespace, p.Name, p.Spec.PriorityClassName = "shop", name, class
+			p.Spec.Containers = []corev1.Container{{Name: "a", Image: "a", Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse(cpu)}}}}
+			return c.Create(ctx, p)
+		}
+	}
+	for _, x := range []struct {
+		what   string
+		create func(ctx context.Context, name string) error
+		most   int
+		want   string
+	}{
+		{"balloons", kind(aBalloon), 5, "exceeded quota: swell, requested: count/balloons.capacity.swell=1, used: count/balloons.capacity.swell=5, limited: count/balloons.capacity.swell=5"},
+		{"consumers", kind(aConsumer), 10, "exceeded quota: swell, requested: count/queueconsumers.capacity.swell=1, used: count/queueconsumers.capacity.swell=10"},
+		{"schedules", kind(aSchedule), 10, "exceeded quota: swell, requested: count/diurnalschedules.capacity.swell=1, used: count/diurnalschedules.capacity.swell=10"},
+		{"wide", pods(balloon.PriorityClass, "199"), 1, "exceeded quota: swell-balloons, requested: requests.cpu=199, used: requests.cpu=199, limited: requests.cpu=200"},
+		{"held", pods(balloon.PriorityClass, "1m"), 49, "exceeded quota: swell-balloons, requested: pods=1, used: pods=50"},
+		{"own", pods("", "199"), 60, ""},
+	} {
+		for i := range x.most {
+			if err := x.create(t.Context(), fmt.Sprintf("%s-%d", x.what, i)); err != nil {
+				t.Fatalf("%s, number %d: %v", x.what, i+1, err)
+			}
+		}
+		if err := x.create(t.Context(), x.what+"-more"); x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+			t.Errorf("%s: one more: %v, want %q", x.what, err, x.want)
+		}
+	}
+}
+
+// countedQuotas applies quota.yaml until all of it is counted. Kubernetes' controller looks for kinds every half a minute; a quota that was made
+// before it knew them refuses everything with "status unknown" until it is looked at again, five minutes later, or made anew.
+func countedQuotas(t *testing.T, c client.Client) {
+	t.Helper()
+	for _, o := range objects(t, filepath.Join(home, "admission", "quota.yaml")) {
+		err := stack.Poll(t.Context(), "quota "+o.GetName()+" to be counted", 2*time.Minute, func(ctx context.Context) (bool, error) {
+			if err := apply(ctx, c, o.DeepCopy()); err != nil {
+				return false, err
+			}
+			var q corev1.ResourceQuota
+			for range 20 {
+				if err := c.Get(ctx, client.ObjectKeyFromObject(o), &q); err != nil {
+					return false, err
+				}
+				if len(q.Spec.Hard) > 0 && len(q.Status.Used) == len(q.Spec.Hard) {
+					return true, nil
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			return false, errors.Join(fmt.Errorf("of %v only %v is counted", q.Spec.Hard, q.Status.Used), c.Delete(ctx, &q))
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -44,6 +44,7 @@ func (c *Cluster) apiServer(f files) component {
 		"--endpoint-reconciler-type", "none", // no pod dials the API server here
 		"--tls-cert-file", f.serverCert, "--tls-private-key-file", f.serverKey, "--client-ca-file", f.ca,
 		"--authorization-mode", "RBAC",
+		"--allow-privileged", // as clusters have it whose nodes run agents
 		"--service-cluster-ip-range", "10.96.0.0/16",
 		"--service-account-issuer", "https://kubernetes.default.svc",
 		"--service-account-key-file", f.serviceAccountKey, "--service-account-signing-key-file", f.serviceAccountKey,

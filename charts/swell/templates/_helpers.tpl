@@ -1,5 +1,8 @@
 {{/* The image, by digest if there is one. */}}
 {{- define "swell.image" -}}
+{{- if not .Values.image.repository -}}
+{{- fail "image.repository is empty: there is no public image; build one, push it to a registry of yours (make image, docs/delivery.md), and name it" -}}
+{{- end -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
@@ -79,14 +82,29 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* Annotations of a pod. Give a dict of root, component, values, and the config that a change of is to restart it; "" is none. */}}
+{{/* The port of an address such as :8080. */}}
+{{- define "swell.port" -}}
+{{- splitList ":" . | last | int -}}
+{{- end -}}
+
+{{/* Go's memory limit, a tenth below the container's: the garbage is collected before the kernel kills. Give the component's values. */}}
+{{- define "swell.memoryLimit" -}}
+{{- $own := dict -}}
+{{- range .env }}{{ $_ := set $own .name true }}{{ end -}}
+{{- $limit := toString (get (default dict .resources.limits) "memory") -}}
+{{- if and (regexMatch "^[0-9]+[MG]i$" $limit) (not (hasKey $own "GOMEMLIMIT")) -}}
+- {name: GOMEMLIMIT, value: {{ div (mul (int64 (regexFind "^[0-9]+" $limit)) (ternary 1024 1 (hasSuffix "Gi" $limit)) 9) 10 }}MiB}
+{{- end -}}
+{{- end -}}
+
+{{/* Annotations of a pod. Give a dict of root, component, values, the port of its metrics, and the config that a change of is to restart it; "" is none. */}}
 {{- define "swell.podAnnotations" -}}
 {{- with .config }}
 checksum/config: {{ . | sha256sum }}
 {{- end }}
 {{- if .root.Values.monitoring.datadog }}
 ad.datadoghq.com/{{ .component }}.checks: |
-  {"openmetrics": {"instances": [{"openmetrics_endpoint": "http://%%host%%:8080/metrics", "namespace": "swell", "metrics": [".*"]}]}}
+  {"openmetrics": {"instances": [{"openmetrics_endpoint": "http://%%host%%:{{ .port }}/metrics", "namespace": "swell", "metrics": [".*"]}]}}
 {{- end }}
 {{- with .values.podAnnotations }}
 {{ toYaml . }}
@@ -105,7 +123,16 @@ ad.datadoghq.com/{{ .component }}.checks: |
   "healthAddress" ":8081"
   "metricsAddress" ":8080"
   "page" (dict "bind" ":8443") -}}
-{{- toYaml (mergeOverwrite $own (deepCopy .Values.scaler.config)) -}}
+{{- $whole := mergeOverwrite $own (deepCopy .Values.scaler.config) -}}
+{{- if not (default dict $whole.leaderElection).namespace -}}
+{{- fail "scaler.config.leaderElection.namespace is empty: then every replica acts, each for itself; leave it out, or name the namespace of the Lease" -}}
+{{- end -}}
+{{- toYaml $whole -}}
+{{- end -}}
+
+{{/* The ConfigMaps that the scaler keeps beside its Lease. */}}
+{{- define "swell.scalerMaps" -}}
+[swell-by-hand, swell-scaler-guard-rails, swell-scaler-intents, swell-scaler-ledger, swell-scaler-told]
 {{- end -}}
 
 {{/* The address of the live page; empty is off. */}}
@@ -125,7 +152,13 @@ ad.datadoghq.com/{{ .component }}.checks: |
   "apis" $apis
   "listen" ":8080"
   "lease" (dict "namespace" .Release.Namespace "name" "swell-metrics") -}}
-{{- toYaml (mergeOverwrite $own (deepCopy .Values.metrics.config)) -}}
+{{- $whole := mergeOverwrite $own (deepCopy .Values.metrics.config) -}}
+{{- range list "namespace" "name" -}}
+{{- if not (get (default dict $whole.lease) .) -}}
+{{- fail (printf "metrics.config.lease.%s is empty: leave it out, or name the %s of the Lease" . .) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $whole -}}
 {{- end -}}
 
 {{/* Whether the scaler only watches: then it has no rights to change anything. */}}
