@@ -320,3 +320,14 @@ func (r *Record) breach(v verdict, whyNot string) []News {
 	n.Mend = fmt.Sprintf("the spec of generation %d is put back", r.Generation)
 	return []News{n}
 }
+
+// WithoutHours is a copy that fits in less: what the hours of the week were like has to be learned anew.
+func (r Record) WithoutHours() Record {
+	r.Past.Hours = nil
+	if r.Watch != nil {
+		w := *r.Watch
+		w.Hours = nil
+		r.Watch = &w
+	}
+	return r
+}
