@@ -40,11 +40,13 @@ type jobs struct {
 	loads   chan struct{} // the API server's, and files: checkpoints are read and written, and learned
 	fills   chan struct{} // a past from elsewhere
 	queries chan struct{} // demand now
+	// rails are written, and specs rolled back, whatever else is loaded
+	rails, rollBacks chan struct{}
 }
 
 func newJobs() jobs {
 	// learning a past keeps a core busy; two wait for the API server even where there is one
-	return jobs{make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), make(chan struct{}, 1), make(chan struct{}, 2)}
+	return jobs{make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), make(chan struct{}, 1), make(chan struct{}, 2), make(chan struct{}, 1), make(chan struct{}, 4)}
 }
 
 // background runs work beside the loop when a slot is free, and what that returns within it.

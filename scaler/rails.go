@@ -3,7 +3,6 @@ package scaler
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -25,15 +24,9 @@ import (
 )
 
 const (
-	// railsName is the ConfigMap with what is watched, so that a successor goes on with it.
-	railsName = "swell-scaler-guard-rails"
 	// railsEvery is the time between two readings, and keepRailsEvery between two writes of what was read; model time.
 	railsEvery     = 10 * time.Second
 	keepRailsEvery = time.Minute
-	// mostRails bounds what is written, below what a ConfigMap holds.
-	mostRails = 900 << 10
-	// rollBackWithin is what the calls of one roll-back may take; machine time.
-	rollBackWithin = 10 * time.Second
 )
 
 // rails are the guard rails of policies, by kind and name.
@@ -43,9 +36,15 @@ type rails struct {
 	readAt   map[string]time.Time
 	tries    map[string]*attempt
 	problems []plan.Problem
-	kept     map[string]string
-	keptAt   time.Time
-	keeping  bool
+
+	store *railStore
+	kept  map[string]string // of a predecessor, and not looked at yet
+	turn  int64             // of what is written
+	// news is there to be kept, since keptAt or later; keeping is being written.
+	news, keeping bool
+	keptAt        time.Time
+	unkept        []plan.Problem
+	saveProblem   error
 }
 
 func newRails() rails {
@@ -138,39 +137,17 @@ func specOf(object client.Object, of any) (spec, error) {
 func (l *Loop) guardPolicies(ctx context.Context, now time.Time, world *observe.World, all []railed) {
 	r := &l.rails
 	r.problems = nil
-	view := l.viewRails(now, world)
-	about, present, news := newAbout(world), map[string]bool{}, false
+	view, about, present := l.viewRails(now, world), newAbout(world), map[string]bool{}
+	var leave []leaving
 	for _, w := range all {
 		present[w.key] = true
-		record := r.records[w.key]
-		if record == nil {
-			var err error
-			if record, err = r.recordOf(w.key); err != nil {
-				l.options.Log.Error("guard rails; the spec in force counts as good", "object", w.key, "error", err)
-			}
-			r.records[w.key] = record
-		}
-		annotations := w.object.GetAnnotations()
-		o := guardrail.Object{Generation: w.spec.generation, Spec: w.spec.policy, Bounds: annotations[guardrail.BoundsAnnotation],
-			Override: annotations[guardrail.OverrideAnnotation], By: appliedBy(w.object)}
-		if view != nil && o.Bounds != "" && now.Sub(r.readAt[w.key]) >= railsEvery {
-			o.Reading, r.readAt[w.key] = w.read(ctx, now, view), now
-		}
-		told, err := record.Step(now, o, l.whyNoRollBack(w.spec))
-		if err != nil {
-			what, mend, _ := strings.Cut(err.Error(), "; ")
-			r.problems = append(r.problems, plan.Problem{Object: w.key, What: what, Mend: mend})
-		}
-		for _, n := range told {
-			news = true
-			l.tellOfRails(now, about, w.key, n)
-		}
-		if record.Phase == guardrail.RollingBack {
-			l.rollBack(ctx, now, w, record)
-		} else {
+		if record := l.guardPolicy(ctx, now, w, view, about); record.ToPutBack() {
+			leave = append(leave, leaving{w, record})
+		} else if try := r.tries[w.key]; try != nil && !try.running {
 			delete(r.tries, w.key)
 		}
 	}
+	r.kept = nil // of objects that are there no more
 	for key := range r.records {
 		if !present[key] {
 			delete(r.records, key)
@@ -179,9 +156,45 @@ func (l *Loop) guardPolicies(ctx context.Context, now time.Time, world *observe.
 			delete(r.tries, key)
 		}
 	}
-	if news || now.Sub(r.keptAt) >= keepRailsEvery {
-		l.keepRails(ctx, now)
+	l.rollBack(ctx, now, leave)
+	if r.news || now.Sub(r.keptAt) >= keepRailsEvery {
+		r.keptAt = now
+		l.keepRails(ctx)
 	}
+	r.problems = append(r.problems, r.keepProblems()...)
+}
+
+// guardPolicy looks at one object.
+func (l *Loop) guardPolicy(ctx context.Context, now time.Time, w railed, view *railView, about about) *guardrail.Record {
+	r := &l.rails
+	problem := func(err error) {
+		what, mend, _ := strings.Cut(err.Error(), "; ")
+		r.problems = append(r.problems, plan.Problem{Object: w.key, What: what, Mend: mend})
+	}
+	record := r.records[w.key]
+	if record == nil {
+		var err error
+		if record, err = r.recordOf(w.key); err != nil {
+			l.options.Log.Error("guard rails", "object", w.key, "error", err)
+			problem(err)
+		}
+		r.records[w.key] = record
+	}
+	annotations := w.object.GetAnnotations()
+	o := guardrail.Object{UID: string(w.spec.uid), Generation: w.spec.generation, Spec: w.spec.policy, Bounds: annotations[guardrail.BoundsAnnotation],
+		Override: annotations[guardrail.OverrideAnnotation], Note: annotations[guardrail.RolledBackAnnotation], By: appliedBy(w.object)}
+	if view != nil && o.Bounds != "" && now.Sub(r.readAt[w.key]) >= railsEvery {
+		o.Reading, r.readAt[w.key] = w.read(ctx, now, view), now
+	}
+	told, err := record.Step(now, o, l.whyNoRollBack(w.spec))
+	if err != nil {
+		problem(err)
+	}
+	for _, n := range told {
+		r.news = true
+		l.tellOfRails(now, about, w.key, n)
+	}
+	return record
 }
 
 // whyNoRollBack is empty where a changed spec may be rolled back.
@@ -237,151 +250,4 @@ func joined(what, mend string) string {
 		return what
 	}
 	return what + "; " + mend
-}
-
-// rollBack puts the last good spec back. What was decided is kept first, so that a successor does it if this scaler does not
-// come to it; whether that is so already shows in the spec that is in force.
-func (l *Loop) rollBack(ctx context.Context, now time.Time, w railed, record *guardrail.Record) {
-	try := l.rails.tries[w.key]
-	if try == nil {
-		try = &attempt{}
-		l.rails.tries[w.key] = try
-	}
-	if now.Before(try.at) {
-		if try.problem != "" {
-			l.rails.problems = append(l.rails.problems, plan.Problem{Object: w.key, What: "the last good spec cannot be put back: " + try.problem,
-				Mend: "let swell-scaler patch " + strings.ToLower(w.kind) + "s (the chart's guardRails), or put it back by hand"})
-		}
-		return
-	}
-	call, cancel := context.WithTimeout(ctx, rollBackWithin)
-	defer cancel()
-	entry := ledger.Entry{Tick: l.tick, Phase: ledger.Intent, Action: "roll-back", Object: w.key, Reason: record.Watch.Why}
-	l.write(entry)
-	err := l.actor.Check(call)
-	if err == nil {
-		err = l.railsMap().save(call, l.railsData())
-	}
-	if err == nil {
-		err = l.patchBack(call, now, w, record)
-	}
-	entry.Phase = ledger.Done
-	if err != nil {
-		entry.Phase, entry.Error = ledger.Failed, err.Error()
-		l.options.Log.Warn("rolling back", "object", w.key, "error", err)
-	}
-	l.write(entry)
-	try.ended(now, err)
-	if err == nil { // until the cache shows it
-		*try = attempt{at: now.Add(retryLeast)}
-	}
-	l.Kick()
-}
-
-// patchBack writes the last good spec over the one that was judged, and nothing over any other.
-func (l *Loop) patchBack(ctx context.Context, now time.Time, w railed, record *guardrail.Record) error {
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(record.Good, &fields); err != nil {
-		return err
-	}
-	maps.Copy(fields, w.spec.passing)
-	why := fmt.Sprintf("generation %d at %s: %s", record.Watch.Generation, l.clock.RealTime(now).UTC().Format(time.RFC3339), record.Watch.Why)
-	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": w.object.GetResourceVersion()},
-		{"op": "add", "path": "/metadata/annotations/" + strings.ReplaceAll(guardrail.RolledBackAnnotation, "/", "~1"), "value": why},
-		{"op": "replace", "path": "/spec", "value": fields},
-	})
-	if err != nil {
-		return err
-	}
-	object := w.object.DeepCopyObject().(client.Object)
-	return l.client.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner("swell-scaler"))
-}
-
-func (l *Loop) railsMap() kept {
-	return kept{kube: l.kube, namespace: l.namespace(), name: railsName}
-}
-
-// railKey is an object's in the ConfigMap.
-func railKey(key string) string { return strings.NewReplacer(" ", ".", "/", ".").Replace(key) }
-
-// railsData is what is to be kept: of objects that state bounds, and of those that something is under way for.
-func (l *Loop) railsData() map[string]string {
-	data, size := map[string]string{}, 0
-	for _, withPast := range []bool{true, false} {
-		clear(data)
-		size = 0
-		for key, record := range l.rails.records {
-			if record.At.IsZero() && record.Phase == guardrail.Settled {
-				continue
-			}
-			r := *record
-			if !withPast {
-				r.Past.Hours = nil
-			}
-			raw, err := json.Marshal(r)
-			if err != nil {
-				l.options.Log.Error("keeping guard rails", "object", key, "error", err)
-				continue
-			}
-			data[railKey(key)] = string(raw)
-			size += len(raw)
-		}
-		if size <= mostRails {
-			break
-		}
-	}
-	return data
-}
-
-// keepRails writes it beside the loop, if it is not what was written last.
-func (l *Loop) keepRails(ctx context.Context, now time.Time) {
-	r := &l.rails
-	data := l.railsData()
-	if r.keeping || len(data) == 0 && len(r.kept) == 0 {
-		return
-	}
-	r.keptAt, r.keeping = now, true
-	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
-		err := l.actor.Check(ctx)
-		if err == nil {
-			err = l.railsMap().save(ctx, data)
-		}
-		return func() {
-			r.keeping = false
-			if err == nil {
-				r.kept = data
-			} else {
-				r.keptAt = time.Time{}
-				l.options.Log.Warn("keeping guard rails", "error", err)
-			}
-		}
-	})
-}
-
-// loadRails takes over what a predecessor watched. Without it a spec that is being judged would count as good.
-func (l *Loop) loadRails(ctx context.Context) error {
-	l.rails = newRails()
-	data, err := l.railsMap().load(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the guard rails: %w", err)
-	}
-	l.rails.kept = data
-	return nil
-}
-
-// recordOf is what is kept of an object, or a new record.
-func (r *rails) recordOf(key string) (*guardrail.Record, error) {
-	record := &guardrail.Record{}
-	raw := r.kept[railKey(key)]
-	if raw == "" {
-		return record, nil
-	}
-	if err := json.Unmarshal([]byte(raw), record); err != nil {
-		return &guardrail.Record{}, fmt.Errorf("reading the guard rails of %s from ConfigMap %s: %w", key, railsName, err)
-	}
-	if record.Watch == nil && record.Phase != guardrail.Settled {
-		return &guardrail.Record{}, fmt.Errorf("reading the guard rails of %s from ConfigMap %s: phase %s without what is watched; it begins anew", key, railsName, record.Phase)
-	}
-	return record, nil
 }

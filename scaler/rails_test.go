@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -45,22 +46,40 @@ func guarded(t *testing.T, mode v1alpha1.Mode) (world, *hook) {
 
 const poolsPath = "/apis/capacity.swell/v1alpha1/capacitypools/general"
 
+// policyPaths are where the API server has the objects that the tests change, by the name that guard rails have for them.
+var policyPaths = map[string]string{
+	"CapacityPool general":        poolsPath,
+	"Balloon shop/web":            "/apis/capacity.swell/v1alpha1/namespaces/shop/balloons/web",
+	"DiurnalSchedule shop/office": "/apis/capacity.swell/v1alpha1/namespaces/shop/diurnalschedules/office",
+}
+
 func (w world) pool() v1alpha1.CapacityPool {
 	w.t.Helper()
-	raw, err := w.Kube.Discovery().RESTClient().Get().AbsPath(poolsPath).DoRaw(w.t.Context())
+	var p v1alpha1.CapacityPool
+	w.policy("CapacityPool general", &p)
+	return p
+}
+
+// policy reads an object that guard rails watch.
+func (w world) policy(key string, into any) {
+	w.t.Helper()
+	raw, err := w.Kube.Discovery().RESTClient().Get().AbsPath(policyPaths[key]).DoRaw(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var p v1alpha1.CapacityPool
-	if err := json.Unmarshal(raw, &p); err != nil {
+	if err := json.Unmarshal(raw, into); err != nil {
 		w.t.Fatal(err)
 	}
-	return p
 }
 
 func (w world) patchPool(patch string) {
 	w.t.Helper()
-	if err := w.Kube.Discovery().RESTClient().Patch(types.MergePatchType).AbsPath(poolsPath).Param("fieldManager", "git").Body([]byte(patch)).Do(w.t.Context()).Error(); err != nil {
+	w.patchPolicy("CapacityPool general", patch)
+}
+
+func (w world) patchPolicy(key, patch string) {
+	w.t.Helper()
+	if err := w.Kube.Discovery().RESTClient().Patch(types.MergePatchType).AbsPath(policyPaths[key]).Param("fieldManager", "git").Body([]byte(patch)).Do(w.t.Context()).Error(); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -68,30 +87,54 @@ func (w world) patchPool(patch string) {
 // bounds puts the annotation on the pool, and waits until something is known of the time before a change.
 func (w world) bounds(text string) {
 	w.t.Helper()
-	w.patchPool(fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, guardrail.BoundsAnnotation, text))
+	w.boundsOf("CapacityPool general", text)
+}
+
+func (w world) boundsOf(key, text string) {
+	w.t.Helper()
+	w.patchPolicy(key, fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, guardrail.BoundsAnnotation, text))
 	w.until("half a minute of the past is known", func() (bool, string) {
-		r := w.railRecord()
+		r := w.railRecordOf(key)
 		return len(r.Past.Recent) > 0 && r.Past.Recent[len(r.Past.Recent)-1].Seconds > 20, fmt.Sprintf("%+v", r.Past)
 	})
 }
 
 // railRecord is what the scaler keeps of the pool.
-func (w world) railRecord() (r guardrail.Record) {
+func (w world) railRecord() guardrail.Record {
+	w.t.Helper()
+	return w.railRecordOf("CapacityPool general")
+}
+
+func (w world) railRecordOf(key string) (r guardrail.Record) {
 	w.t.Helper()
 	m, err := w.Kube.CoreV1().ConfigMaps("swell-system").Get(w.t.Context(), "swell-scaler-guard-rails", metav1.GetOptions{})
-	if err == nil && m.Data["CapacityPool.general"] != "" {
-		err = json.Unmarshal([]byte(m.Data["CapacityPool.general"]), &r)
-	}
-	if err != nil && !strings.Contains(err.Error(), "not found") {
+	if err != nil && !apierrors.IsNotFound(err) {
 		w.t.Fatal(err)
 	}
-	return r
+	for name, text := range m.Data {
+		var kept struct {
+			Object string `json:"object"`
+			guardrail.Record
+		}
+		if err := json.Unmarshal([]byte(text), &kept); err != nil {
+			w.t.Fatalf("%s: %v", name, err)
+		}
+		if kept.Object == key {
+			return kept.Record
+		}
+	}
+	return guardrail.Record{}
 }
 
 func (w world) phase(want guardrail.Phase) {
 	w.t.Helper()
-	w.until(fmt.Sprintf("the phase is %q", want), func() (bool, string) {
-		r := w.railRecord()
+	w.phaseOf("CapacityPool general", want)
+}
+
+func (w world) phaseOf(key string, want guardrail.Phase) {
+	w.t.Helper()
+	w.until(fmt.Sprintf("the phase of %s is %q", key, want), func() (bool, string) {
+		r := w.railRecordOf(key)
 		return r.Phase == want, fmt.Sprintf("%q", r.Phase)
 	})
 }

@@ -142,7 +142,6 @@ func policiesArePutBack(t *testing.T, cluster *controlplane.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &Loop{client: self}
 	for text, good := range policies {
 		if err := cluster.Apply(t.Context(), "a policy", []byte(text)); err != nil {
 			t.Fatal(err)
@@ -159,9 +158,13 @@ func policiesArePutBack(t *testing.T, cluster *controlplane.Cluster) {
 		if err := admin.Update(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
-		record := &guardrail.Record{Good: json.RawMessage(good), Watch: &guardrail.Watch{Generation: 2, Why: "too many misses"}}
-		if err := l.patchBack(t.Context(), time.Now(), railed{kind: object.GetKind(), object: object}, record); err != nil {
-			t.Errorf("%s: %v", object.GetKind(), err)
+		record := &guardrail.Record{Good: json.RawMessage(good), Watch: &guardrail.Watch{Generation: 2, Note: "generation 2: too many misses"}}
+		patch, err := patchBack(railed{kind: object.GetKind(), object: object}, record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := self.Patch(t.Context(), object, patch); err != nil || object.GetGeneration() != 2 {
+			t.Errorf("%s: generation %d, %v", object.GetKind(), object.GetGeneration(), err)
 		}
 	}
 }

@@ -30,7 +30,7 @@ type play struct {
 
 func begin(t *testing.T) *play {
 	p := &play{t: t, now: monday, reading: guardrail.Reading{Pods: 100, Cores: 100, Hourly: 10}}
-	p.object = guardrail.Object{Generation: 1, Spec: json.RawMessage(`{"a":1}`), Bounds: "misses<=0.5%,cost<=+15%,for=2h"}
+	p.object = guardrail.Object{UID: "a", Generation: 1, Spec: json.RawMessage(`{"a":1}`), Bounds: "misses<=0.5%,cost<=+15%,for=2h"}
 	return p
 }
 

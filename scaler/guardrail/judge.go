@@ -67,6 +67,9 @@ func (v *verdict) cost(w Watch, base Sum, of string, whole bool) {
 	case !(before > 0):
 		v.unknown = append(v.unknown, "the cost: nothing was asked for before the change, so that demand cannot be compared")
 		return
+	case !(demand > 0): // and what stays a while costs something
+		v.unknown = append(v.unknown, "the cost: nothing was asked for since the change, so that demand cannot be compared")
+		return
 	}
 	factor := demand / before
 	if !whole { // at another time of day a part of the cost does not follow demand down

@@ -28,13 +28,17 @@ const (
 
 // Object is one whose changes are watched, as it is now.
 type Object struct {
-	// Generation of the spec, and the Spec as JSON, always written alike.
+	// UID tells the object from one of the same name that was there before it.
+	UID string
+	// Generation of the spec, and the Spec as JSON, always written alike by one version of swell.
 	Generation int64
 	Spec       json.RawMessage
 	// Bounds and Override are the annotations' values; empty is none.
 	Bounds, Override string
 	// By is who applied it last; empty is not known.
 	By string
+	// Note is what RolledBackAnnotation says.
+	Note string
 	// Reading of its pods and nodes; nil is that nothing is known now.
 	Reading *Reading
 }
@@ -44,7 +48,10 @@ type Record struct {
 	// Good is the last spec that was good, in force as Generation.
 	Good       json.RawMessage `json:"good,omitempty"`
 	Generation int64           `json:"generation,omitempty"`
-	Phase      Phase           `json:"phase,omitempty"`
+	// UID is of the object, and Seen the newest generation that Good or Watch is of: its spec stays the same.
+	UID   string `json:"uid,omitempty"`
+	Seen  int64  `json:"seen,omitempty"`
+	Phase Phase  `json:"phase,omitempty"`
 	// Watch is the change that Phase is about.
 	Watch *Watch `json:"watch,omitempty"`
 	// Bad are the specs that were rolled back, the newest last.
@@ -52,6 +59,8 @@ type Record struct {
 	Past Past  `json:"past,omitzero"`
 	// At is when the last reading was.
 	At time.Time `json:"at,omitzero"`
+
+	due bool // what is in force is to be rolled back
 }
 
 // Watch is one change.
@@ -67,6 +76,12 @@ type Watch struct {
 	Unpriced string `json:"unpriced,omitempty"`
 	// Why it was found out of bounds.
 	Why string `json:"why,omitempty"`
+	// Note is what the roll-back writes on the object, and Over the generation that it is written over; both are kept before it is
+	// tried, so that its effect is known although its answer is lost.
+	Note string `json:"note,omitempty"`
+	Over int64  `json:"over,omitempty"`
+	// Back is the generation that the roll-back made; 0 is that no answer came.
+	Back int64 `json:"back,omitempty"`
 }
 
 // Bad is a spec that was rolled back.
@@ -108,6 +123,11 @@ func hashOf(spec json.RawMessage) string {
 // Step takes what an object is now. whyNot is why nothing may be rolled back, and empty where it may. An error says what of the
 // annotations cannot be read; what they mean is then unknown, and nothing is decided.
 func (r *Record) Step(now time.Time, o Object, whyNot string) ([]News, error) {
+	r.due = false
+	news := r.remade(o)
+	if r.lags(o) {
+		return news, nil
+	}
 	hash := hashOf(o.Spec)
 	bounds, err := Bounds{}, error(nil)
 	if o.Bounds != "" {
@@ -127,17 +147,17 @@ func (r *Record) Step(now time.Time, o Object, whyNot string) ([]News, error) {
 	if r.Good == nil {
 		r.accept(o)
 	}
-	news := r.seen(now, o, hash, bounds, err)
-	r.read(now, o, hash)
-	switch {
-	case err != nil || o.Bounds == "":
-	case r.Phase == Watching:
-		r.Watch.Bounds = bounds
-		news = append(news, r.decide(now, o, whyNot)...)
-	case r.Phase == RollingBack && (whyNot != "" || bounds.Observe): // a person was faster
-		r.Watch.Bounds = bounds
-		news = append(news, r.breach(verdict{}, whyNot)...)
+	r.sameInOtherWords(o, hash)
+	news = append(news, r.landed(now, o)...)
+	news = append(news, r.seen(now, o, hash, bounds, err)...)
+	if r.UID = o.UID; hash == hashOf(r.Good) || r.Watch != nil && r.Watch.Hash == hash { // and no change that is still to be looked at
+		r.Seen = o.Generation
 	}
+	r.read(now, o, hash)
+	if r.Phase != Settled && r.Watch.Hash == hash {
+		news = append(news, r.decide(now, o, bounds, whyNot, err)...)
+	}
+	r.due = r.Phase == RollingBack && r.Watch.Hash == hash && err == nil
 	return news, err
 }
 
@@ -145,7 +165,7 @@ func (r *Record) Step(now time.Time, o Object, whyNot string) ([]News, error) {
 func (r *Record) seen(now time.Time, o Object, hash string, bounds Bounds, unreadable error) []News {
 	switch {
 	case hash == hashOf(r.Good):
-		return r.goodInForce(now, o)
+		return r.goodInForce(now, o.Generation)
 	case r.Phase != Settled && r.Watch.Hash == hash:
 		if o.Bounds == "" && unreadable == nil {
 			r.accept(o)
@@ -155,8 +175,13 @@ func (r *Record) seen(now time.Time, o Object, hash string, bounds Bounds, unrea
 	case unreadable != nil:
 		return nil
 	case o.Bounds == "":
+		var news []News
+		if w := r.Watch; w != nil {
+			news = []News{{Kind: Ended, What: fmt.Sprintf("generation %d is no longer watched, as generation %d states no bounds; that counts as good", w.Generation, o.Generation)}}
+			r.Watch, r.Phase = nil, Settled // what was seen of another spec is no past of this one
+		}
 		r.accept(o)
-		return nil
+		return news
 	}
 	r.Watch = &Watch{Generation: o.Generation, Hash: hash, Since: now, Bounds: bounds}
 	if i := slices.IndexFunc(r.Bad, func(b Bad) bool { return b.Hash == hash }); i >= 0 {
@@ -167,10 +192,10 @@ func (r *Record) seen(now time.Time, o Object, hash string, bounds Bounds, unrea
 }
 
 // goodInForce ends whatever was about another spec.
-func (r *Record) goodInForce(now time.Time, o Object) []News {
+func (r *Record) goodInForce(now time.Time, generation int64) []News {
 	phase, w := r.Phase, r.Watch
 	good := r.Generation
-	r.Phase, r.Watch, r.Generation = Settled, nil, o.Generation
+	r.Phase, r.Watch, r.Generation = Settled, nil, generation
 	switch phase {
 	case RollingBack:
 		r.Bad = append(r.Bad, Bad{Hash: w.Hash, Generation: w.Generation, At: now, Why: w.Why})
@@ -241,9 +266,18 @@ func (r *Record) read(now time.Time, o Object, hash string) {
 	}
 }
 
-// decide ends a watch that is out of bounds, or over.
-func (r *Record) decide(now time.Time, o Object, whyNot string) []News {
+// decide ends a watch that is out of bounds, or over, and calls off a roll-back that is not wanted any more.
+func (r *Record) decide(now time.Time, o Object, bounds Bounds, whyNot string, unreadable error) []News {
 	w := r.Watch
+	if unreadable == nil {
+		w.Bounds = bounds
+	}
+	if r.Phase == RollingBack && (whyNot != "" || unreadable == nil && bounds.Observe) { // a person was faster
+		return r.breach(verdict{}, whyNot)
+	}
+	if r.Phase != Watching || unreadable != nil {
+		return nil
+	}
 	v := w.judge(now, r.Past)
 	over := w.Sum.Seconds >= w.Bounds.For.Seconds()
 	switch {
@@ -285,4 +319,15 @@ func (r *Record) breach(v verdict, whyNot string) []News {
 	r.Phase = RollingBack
 	n.Mend = fmt.Sprintf("the spec of generation %d is put back", r.Generation)
 	return []News{n}
+}
+
+// WithoutHours is a copy that fits in less: what the hours of the week were like has to be learned anew.
+func (r Record) WithoutHours() Record {
+	r.Past.Hours = nil
+	if r.Watch != nil {
+		w := *r.Watch
+		w.Hours = nil
+		r.Watch = &w
+	}
+	return r
 }
