@@ -96,6 +96,8 @@ type Lost struct {
 	Entries int       `json:"entries"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
+	// Actions are how many of each there were.
+	Actions map[string]int `json:"actions,omitempty"`
 }
 
 // AnchorName is the ConfigMap that keeps it, in the namespace of the scaler's Lease: its keys head, chain and writer.
