@@ -57,7 +57,7 @@ func ParseHead(text string) (Head, error) {
 	number, hash, ok := strings.Cut(text, ":")
 	seq, err := strconv.ParseInt(number, 10, 64)
 	if !ok || err != nil || seq < 1 || !isHash(hash) {
-		return Head{}, fmt.Errorf("reading the head %q: give SEQ:HASH, as the scaler logs it and writes it to its ConfigMap: a number above 0 and 64 hexadecimal digits", text)
+		return Head{}, fmt.Errorf("reading the head %.100q: give SEQ:HASH, as the scaler logs it and writes it to its ConfigMap: a number above 0 and 64 hexadecimal digits", text)
 	}
 	return Head{seq, hash}, nil
 }
