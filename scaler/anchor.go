@@ -31,12 +31,14 @@ func (l *Loop) readAnchor(ctx context.Context) (ledger.Anchor, bool, error) {
 	}
 	head, err := ledger.ParseHead(m.Data["head"])
 	if err != nil {
-		return ledger.Anchor{}, false, fmt.Errorf("ConfigMap %s/%s: %w; delete it to begin anew", l.namespace(), ledger.AnchorName, err)
+		return ledger.Anchor{}, false, fmt.Errorf("reading the ledger's head in ConfigMap %s/%s: %w; nothing needs doing for the scaler, which keeps its own head there from now on: verify the ledger against a head of its log, since what was cut off before is not missed by itself",
+			l.namespace(), ledger.AnchorName, err)
 	}
 	return ledger.Anchor{Head: head, Chain: m.Data["chain"], Writer: m.Data["writer"]}, true, nil
 }
 
-// followAnchor makes the ledger name the head that was kept last, and begins to read what it has from before.
+// followAnchor makes the ledger name the head that was kept last, and begins to read what it has from before. One that cannot be read is
+// recorded: the scaler goes on without.
 func (l *Loop) followAnchor(ctx context.Context) (begin func()) {
 	anchor, kept, err := l.readAnchor(ctx)
 	known := err == nil
@@ -47,6 +49,9 @@ func (l *Loop) followAnchor(ctx context.Context) (begin func()) {
 		l.ledger.Follow(anchor)
 	}
 	return func() {
+		if !known {
+			l.write(ledger.Entry{Phase: ledger.Note, Action: "problem", Object: "ledger", Reason: err.Error()})
+		}
 		head, err := l.ledger.Head()
 		if err != nil {
 			l.options.Log.Warn("ledger", "error", err)

@@ -266,6 +266,7 @@ func (l *Loop) takeOver(ctx context.Context) error {
 	for _, late := range l.actor.Answered() { // the first reading may be older than a predecessor's last launch
 		l.groups.Launched(late.At, late.Launched)
 		l.groups.Raised(late.At, late.Raised)
+		l.recorder.late(late)
 	}
 	if l.options.Config.Mode == v1alpha1.Observe {
 		if len(open) > 0 {

@@ -3,6 +3,7 @@ package scaler
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,8 +37,12 @@ type recorder struct {
 
 	mu      sync.Mutex
 	notices []nodegroups.Interruption // that came since the last plan
-	noticed map[noticeKey]bool
+	// noticed is when each notice was last seen that is recorded; model time.
+	noticed map[noticeKey]time.Time
 }
+
+// mostNotices are those that wait for a plan to record them; of more the oldest go. What is about its own groups each plan is told anyway.
+const mostNotices = 10_000
 
 type noticeKey struct {
 	instance string
@@ -46,7 +51,7 @@ type noticeKey struct {
 
 // newRecorder knows nothing of before; now is model time.
 func (l *Loop) newRecorder(now time.Time) *recorder {
-	return &recorder{began: now, sizes: map[string]writtenSize{}, failed: map[string]time.Time{}, noticed: map[noticeKey]bool{},
+	return &recorder{began: now, sizes: map[string]writtenSize{}, failed: map[string]time.Time{}, noticed: map[noticeKey]time.Time{},
 		lives: record.NewLives(now, record.Options{ModelTime: l.clock.At, OnDemand: func(t string) float64 { return l.options.Config.Prices[t].OnDemand }})}
 }
 
@@ -70,7 +75,7 @@ func (l *Loop) readRecords(continues bool) {
 		r.policies.Take(e)
 		if n := e.Notice; n != nil {
 			r.mu.Lock()
-			r.noticed[noticeKey{n.Instance, n.Kind}] = true
+			r.noticed[noticeKey{n.Instance, n.Kind}] = e.Model
 			r.mu.Unlock()
 		}
 		return nil
@@ -88,20 +93,12 @@ func (l *Loop) readRecords(continues bool) {
 // walkPast gives the entries of a ledger that tell what ran when its newest entry before began was written: each instance is written
 // again at least once in record.Again.
 func walkPast(dir string, began time.Time, take func(ledger.Entry) error) error {
-	from := began.Add(-2 * record.Again)
-	var newest time.Time
-	find := func(e ledger.Entry) error {
-		if e.Model.Before(began) && e.Model.After(newest) {
-			newest = e.Model
-		}
-		return nil
-	}
-	if err := ledger.Walk(dir, from, time.Time{}, find); err != nil {
+	newest, err := ledger.Newest(dir, began)
+	if err != nil {
 		return err
 	}
-	if newest.IsZero() { // it was away for long
-		from = time.Time{}
-	} else {
+	var from time.Time
+	if !newest.IsZero() {
 		from = newest.Add(-2 * record.Again)
 	}
 	return ledger.Walk(dir, from, time.Time{}, take)
@@ -113,7 +110,7 @@ func (l *Loop) recordWorld(ctx context.Context, now time.Time, world observe.Wor
 	if r == nil || !r.ready.Load() {
 		return
 	}
-	l.recordNotices(&world)
+	l.recordNotices(now, &world)
 	l.recordFailures(now, world.Snapshot.Groups)
 	l.writeAll(r.lives.Observe(now, &world.Snapshot, policy))
 	l.recordEnds(ctx, now)
@@ -178,6 +175,19 @@ func (l *Loop) recordEnds(ctx context.Context, now time.Time) {
 	}()
 }
 
+// late takes what a launch of late gave, a predecessor's with another ledger as well.
+func (r *recorder) late(x act.Late) {
+	var ids []string
+	for _, in := range x.Launched[x.Group] {
+		ids = append(ids, in.ID)
+	}
+	raised := 0
+	for _, to := range x.Raised[x.Group] {
+		raised += to.By
+	}
+	r.lives.Launched(x.At, x.Token, x.Group, ids, raised)
+}
+
 // recordAnswers takes what launches gave, and writes what AWS did not have.
 func (l *Loop) recordAnswers(now time.Time, out act.Outcome) {
 	r := l.recorder
@@ -237,10 +247,11 @@ func (r *recorder) told(n nodegroups.Interruption) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notices = append(r.notices, n)
+	r.notices = r.notices[max(0, len(r.notices)-mostNotices):]
 }
 
-// recordNotices writes the notices that came, each once.
-func (l *Loop) recordNotices(world *observe.World) {
+// recordNotices writes the notices that came, each once. One that is not seen for long is forgotten.
+func (l *Loop) recordNotices(now time.Time, world *observe.World) {
 	r := l.recorder
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,10 +259,14 @@ func (l *Loop) recordNotices(world *observe.World) {
 	r.notices = nil
 	for _, n := range list {
 		key := noticeKey{n.InstanceID, noticeKinds[n.Kind]}
-		if r.noticed[key] || n.Kind == nodegroups.InstanceTerminating && r.lives.Expected(n.InstanceID) {
+		_, known := r.noticed[key]
+		if known {
+			r.noticed[key] = now
+		}
+		if known || n.Kind == nodegroups.InstanceTerminating && r.lives.Expected(n.InstanceID) {
 			continue
 		}
-		r.noticed[key] = true
+		r.noticed[key] = now
 		x := noticeOf(n, key.kind, world)
 		l.write(ledger.Entry{Tick: l.tick, Phase: ledger.Note, Action: "notice", Object: n.InstanceID, Group: x.Group, Pool: x.Pool, Zone: x.Zone, Market: x.Market, Node: x.Node,
 			Reason: string(n.Kind), Notice: &x})
@@ -259,6 +274,7 @@ func (l *Loop) recordNotices(world *observe.World) {
 			r.lives.Ends(n.InstanceID, record.Interrupted)
 		}
 	}
+	maps.DeleteFunc(r.noticed, func(_ noticeKey, seen time.Time) bool { return now.Sub(seen) > record.Again })
 }
 
 // noticeOf is a notice with where its instance is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -110,6 +111,7 @@ type writtenSize struct {
 // recordSizes writes the decisions on Balloons that changed, and each once in a while.
 func (l *Loop) recordSizes(now time.Time, sizes []size) {
 	left := horizonsAtOnce
+	maps.DeleteFunc(l.recorder.sizes, func(_ string, s writtenSize) bool { return now.Sub(s.at) > record.Again }) // of a Balloon that is gone
 	for i := range sizes {
 		s := &sizes[i]
 		if s.unsized || s.memory == nil || s.pod == nil {

@@ -90,7 +90,7 @@ var units = []struct{ end, unit string }{
 	{"_instances_total", "instances"}, {"_never_joined_total", "instances"}, {"_launched_total", "instances"}, {"_checks_total", "forecasts"},
 	{"_samples_total", "samples"}, {"_polls_total", "polls"}, {"_polls_failed_total", "polls"}, {"_requests_total", "requests"}, {"_requests_skipped_total", "requests"},
 	{"_throttled_total", "answers"}, {"_checkpoints_total", "checkpoints"}, {"_backfills_total", "backfills"}, {"_failures_total", "failures"},
-	{"_interruptions_total", "notices"}, {"_entries_lost_total", "entries"}, {"_copies_lost_total", "lines"}, {"_ship_failures_total", "files"}, {"_unshipped_files", "files"}, {"_notices_total", "messages"}, {"_guard_news_total", "news"}, {"_instances", "instances"}, {"_pods", "pods"}, {"_replicas", "pods"}, {"_messages", "messages"},
+	{"_interruptions_total", "notices"}, {"_entries_lost_total", "entries"}, {"_waiting_entries", "entries"}, {"_copies_lost_total", "lines"}, {"_ship_failures_total", "files"}, {"_unshipped_files", "files"}, {"_notices_total", "messages"}, {"_guard_news_total", "news"}, {"_instances", "instances"}, {"_pods", "pods"}, {"_replicas", "pods"}, {"_messages", "messages"},
 	{"_lag", "messages"}, {"_lag_sum", "messages"}, {"_offset", "offset"}, {"_rate", "messages/s"}, {"_call_budget", "calls/s"},
 	{"_hourly_cost", "currency/h"}, {"_hourly_cost_limit", "currency/h"}, {"_brokers_failing", "brokers"}, {"_drains", "nodes"}, {"_drains_failed", "nodes"},
 	{"_balloons_wanted", "balloons"}, {"_balloons_running", "balloons"}, {"_build_info", "1"}, {"_quantile", "0 to 1"}, {"_problems", "problems"},

@@ -130,9 +130,10 @@ func answerOf(in Intent, got nodegroups.Launched) Answer {
 // Late is what launches gave at a time.
 type Late struct {
 	// At is when they were answered; model time.
-	At       time.Time
-	Launched map[string][]nodegroups.Instance
-	Raised   map[string][]nodegroups.Raise
+	At           time.Time
+	Token, Group string
+	Launched     map[string][]nodegroups.Instance
+	Raised       map[string][]nodegroups.Raise
 }
 
 // Answered are the launches of late, of whichever scaler, which AWS's lists may not show yet.
@@ -144,7 +145,7 @@ func (a *Actor) Answered() []Late {
 		if at.After(now) { // by the clock of another machine
 			at = now
 		}
-		late := Late{At: at}
+		late := Late{At: at, Token: in.Token, Group: in.Group}
 		var gave []nodegroups.Instance
 		for _, i := range in.Instances {
 			gave = append(gave, nodegroups.Instance{ID: i.ID, Type: i.Type, Zone: i.Zone, Lifecycle: nodegroups.Pending, LaunchedAt: at, ProviderID: nodegroups.ProviderID(i.Zone, i.ID)})
@@ -189,6 +190,9 @@ func (a *Actor) launch(ctx context.Context, tick int64, in *Intent) (nodegroups.
 			}
 			unavailable = append(unavailable, u)
 		}
+	}
+	if got.Raised > 0 {
+		e.Raised = in.Count
 	}
 	if len(failures) > 0 {
 		e.Phase, e.Error = ledger.Failed, strings.Join(failures, "; ")

@@ -128,47 +128,6 @@ func alone(t *testing.T) bool {
 	return true
 }
 
-// What cannot be written holds up nobody, is told, and is recorded as a gap once there is room.
-func TestAGapIsRecorded(t *testing.T) {
-	if alone(t) {
-		return
-	}
-	dir := t.TempDir()
-	l := open(t, dir, ledger.Options{})
-	append1 := func(n int) error { return l.Append(entry(n)) }
-	if err := append1(0); err != nil {
-		t.Fatal(err)
-	}
-	size := sizeOf(t, dir)
-	makeRoom := fullAt(t, uint64(size)+30) // room for a part of a line
-	for n := 1; n < 4; n++ {
-		if err := append1(n); err == nil || !strings.Contains(err.Error(), "room") {
-			t.Fatalf("entry %d on a full disk: %v", n, err)
-		}
-	}
-	makeRoom()
-	if n := sizeOf(t, dir); n != size {
-		t.Errorf("the file has %d bytes, and had %d before its disk was full", n, size)
-	}
-	if err := errors.Join(append1(4), append1(5)); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	entries, torn, err := ledger.Read(dir)
-	if err != nil || torn != 0 || len(entries) != 4 {
-		t.Fatalf("%d entries, %d torn, %v: want three and a gap", len(entries), torn, err)
-	}
-	gap := entries[1]
-	if gap.Action != ledger.GapAction || gap.Count != 3 || gap.Book == nil || !gap.Book.Lost.From.Equal(entry(1).At) || !gap.Book.Lost.To.Equal(entry(3).At) || gap.Error == "" {
-		t.Errorf("the gap is recorded as %+v %+v", gap, gap.Book)
-	}
-	if v := verified(t, dir); v.Finding != nil || v.Lost != 3 {
-		t.Errorf("%+v %v", v, v.Finding)
-	}
-}
-
 // A disk that does not answer holds up nobody for longer than the patience, and what waits for it is written later.
 func TestASlowDiskHoldsUpNobody(t *testing.T) {
 	dir := t.TempDir()

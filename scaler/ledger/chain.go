@@ -57,7 +57,7 @@ func ParseHead(text string) (Head, error) {
 	number, hash, ok := strings.Cut(text, ":")
 	seq, err := strconv.ParseInt(number, 10, 64)
 	if !ok || err != nil || seq < 1 || !isHash(hash) {
-		return Head{}, fmt.Errorf("reading the head %q: give SEQ:HASH, as the scaler logs it and writes it to its ConfigMap: a number above 0 and 64 hexadecimal digits", text)
+		return Head{}, fmt.Errorf("reading the head %.100q: give SEQ:HASH, as the scaler logs it and writes it to its ConfigMap: a number above 0 and 64 hexadecimal digits", text)
 	}
 	return Head{seq, hash}, nil
 }
@@ -96,6 +96,8 @@ type Lost struct {
 	Entries int       `json:"entries"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
+	// Actions are how many of each there were.
+	Actions map[string]int `json:"actions,omitempty"`
 }
 
 // AnchorName is the ConfigMap that keeps it, in the namespace of the scaler's Lease: its keys head, chain and writer.

@@ -34,9 +34,11 @@ type Entry struct {
 	Token string `json:"token,omitempty"`
 	// Instances that a launch gave, or the one that a node is; action placed.
 	Instances []string `json:"instances,omitempty"`
-	Reason    string   `json:"reason,omitempty"`
-	Rejected  []string `json:"rejected,omitempty"`
-	Error     string   `json:"error,omitempty"`
+	// Raised is how many a launch left to its group, whose desired capacity was raised: their ids come later.
+	Raised   int      `json:"raised,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+	Rejected []string `json:"rejected,omitempty"`
+	Error    string   `json:"error,omitempty"`
 	// Pool, Zone, Market and Hourly, the price of one instance an hour, 0 for unknown, are of launches, of instances, of what a pool
 	// that only observes would have done, and of nodes that came meanwhile.
 	Pool   string  `json:"pool,omitempty"`

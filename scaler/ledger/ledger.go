@@ -17,7 +17,6 @@ import (
 type Ledger struct {
 	dir     string
 	options Options
-	queue   chan request
 	copies  chan []byte
 	ended   sync.WaitGroup
 	packing sync.WaitGroup
@@ -27,20 +26,25 @@ type Ledger struct {
 	slow atomic.Bool
 
 	mu     sync.Mutex
+	more   *sync.Cond // there is more in the queue, or the end of it
 	closed bool
-	lost   Lost
-	why    error // of the newest entry that was lost
-	head   Anchor
-	follow *Anchor
+	// queue waits for its first try, kept for another, and is older.
+	queue, kept waiting
+	lost        Lost
+	lastLost    request // only its times
+	why         error   // of the newest entry that was lost or kept
+	head        Anchor
+	follow      *Anchor
 
 	// These are the writing goroutine's alone.
-	file  *os.File
-	size  int64
-	first int64 // the file's first line in the chain
-	from  time.Time
-	seq   int64
-	prev  string
-	chain string
+	file   *os.File
+	locked *os.File // of the folder's lock; nil before the first entry
+	size   int64
+	first  int64 // the file's first line in the chain
+	from   time.Time
+	seq    int64
+	prev   string
+	chain  string
 
 	watchers
 }
@@ -49,12 +53,14 @@ type Ledger struct {
 type request struct {
 	body      []byte
 	at, model time.Time
+	action    string
+	rank      int
 	do        func() error
 	answer    chan error
 }
 
-// mostWaiting are the entries that wait for a disk that does not answer; more are lost, and counted.
-const mostWaiting = 4096
+// mostCopies are the lines that wait for their copy to be taken; more are left out of it, and counted.
+const mostCopies = 4096
 
 // Open opens the ledger in a folder, which is made if need be, with the default options.
 func Open(dir string) (*Ledger, error) { return OpenWith(dir, Options{}) }
@@ -75,17 +81,18 @@ func OpenWith(dir string, o Options) (*Ledger, error) {
 		return nil, fmt.Errorf("opening the ledger: %w; %s", err, mend)
 	}
 	file.Close()
-	l := &Ledger{dir: dir, options: o, queue: make(chan request, mostWaiting)}
+	l := &Ledger{dir: dir, options: o}
+	l.more = sync.NewCond(&l.mu)
 	if o.Copy != nil {
-		l.copies = make(chan []byte, mostWaiting)
+		l.copies = make(chan []byte, mostCopies)
 		l.ended.Go(l.runCopies)
 	}
 	l.ended.Go(l.run)
 	return l, nil
 }
 
-// Append writes one entry. It is in the file when Append returns without an error. With one it is lost, which the next entry that can
-// be written is preceded by the record of, or is written once a slow disk answers.
+// Append writes one entry. It is in the file when Append returns without an error. With one it is kept and written before the next that
+// can be, once the disk takes it. More than Options.MostWaiting is lost, of which the ledger has a record then.
 func (l *Ledger) Append(e Entry) error {
 	defer l.tell(e)
 	e.Seq = 0
@@ -93,7 +100,7 @@ func (l *Ledger) Append(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
-	return l.wait(request{body: body, at: e.At, model: e.Model})
+	return l.wait(request{body: body, at: e.At, model: e.Model, action: e.Action, rank: rank(e)})
 }
 
 // wait has a request done in its turn.
@@ -104,17 +111,14 @@ func (l *Ledger) wait(r request) error {
 		l.mu.Unlock()
 		return errors.New("writing the ledger: it is closed")
 	}
-	select {
-	case l.queue <- r:
-		l.mu.Unlock()
-	default:
-		l.mu.Unlock()
-		err := fmt.Errorf("writing the ledger: %d entries wait for the disk of %s already; see that it answers", mostWaiting, l.dir)
-		if r.do == nil {
-			l.lose(r.at, err)
-		}
-		return err
+	l.queue.put(len(l.queue.list), r)
+	for _, over := range l.queue.within(l.options.MostWaiting) {
+		err := fmt.Errorf("writing the ledger: %d bytes of entries wait for the disk of %s already; see that it answers", l.queue.bytes, l.dir)
+		l.lose(over, err)
+		over.answer <- err
 	}
+	l.more.Signal()
+	l.mu.Unlock()
 	if l.slow.Load() { // the one before has waited
 		return l.noAnswer()
 	}
@@ -166,10 +170,18 @@ func (l *Ledger) Head() (Anchor, error) {
 // are machine time, model is the model time of now.
 func (l *Ledger) Rotate(now, model time.Time, age time.Duration) error {
 	return l.wait(request{do: func() error {
-		if l.file == nil || now.Sub(l.from) < age || l.seq <= l.first {
+		if l.file == nil {
 			return nil
 		}
-		return l.rotate(now, model)
+		return l.exclusively(func() error {
+			if err := l.ready(request{at: now, model: model}); err != nil { // another replica may have begun a new one
+				return fmt.Errorf("writing the ledger: %w; see that %s can be written and has room", err, l.dir)
+			}
+			if now.Sub(l.from) < age || l.seq <= l.first {
+				return nil
+			}
+			return l.rotate(now, model)
+		})
 	}})
 }
 
@@ -181,10 +193,13 @@ func (l *Ledger) Close() error {
 		return nil
 	}
 	l.closed = true
-	close(l.queue)
+	l.more.Signal()
 	l.mu.Unlock()
 	l.ended.Wait()
 	l.packing.Wait()
+	if l.locked != nil {
+		l.locked.Close()
+	}
 	if l.file == nil {
 		return nil
 	}
@@ -195,26 +210,69 @@ func (l *Ledger) run() {
 	if l.copies != nil {
 		defer close(l.copies)
 	}
-	for r := range l.queue {
+	for {
+		r, some := l.next()
+		if !some {
+			l.flush()
+			return
+		}
 		var err error
-		if r.do != nil {
+		switch {
+		case r.do != nil:
 			err = r.do()
-		} else if err = l.write(r); err != nil {
-			l.lose(r.at, err)
+		default:
+			err = l.exclusively(func() error { return l.write(r) })
 		}
 		l.slow.Store(false)
 		r.answer <- err
 	}
 }
 
-// write puts an entry into the file, after the record of what could not be written before it.
+// next waits for a request; false is that none comes any more.
+func (l *Ledger) next() (request, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.queue.list) == 0 && !l.closed {
+		l.more.Wait()
+	}
+	return l.queue.first()
+}
+
+// write puts an entry into the file, after those that could not be written before it and the record of what was lost. One that
+// cannot be written is kept.
 func (l *Ledger) write(r request) error {
-	if err := l.ready(r); err != nil {
+	err := l.writeKept(r)
+	if err == nil {
+		err = l.admitLoss(r)
+	}
+	if err == nil {
+		err = l.append(r)
+	}
+	if err != nil {
+		return l.keep(r, false, err)
+	}
+	return nil
+}
+
+// writeKept opens the file and writes what could not be written before; r is what comes after that.
+func (l *Ledger) writeKept(r request) error {
+	if err := l.ready(l.oldest(r)); err != nil {
 		return fmt.Errorf("writing the ledger: %w; see that %s can be written and has room", err, l.dir)
 	}
-	if err := l.admitLoss(r); err != nil {
-		return err
+	for {
+		k, some := l.takeKept()
+		if !some {
+			return nil
+		}
+		if err := l.append(k); err != nil {
+			_ = l.keep(k, true, err)
+			return err
+		}
 	}
+}
+
+// append puts an entry's line, and begins a new file after it where that is due.
+func (l *Ledger) append(r request) error {
 	if err := l.put(r.body); err != nil {
 		return err
 	}
@@ -264,38 +322,6 @@ func (l *Ledger) close() {
 		l.file.Close()
 	}
 	l.file = nil
-}
-
-// lose counts an entry that is not written.
-func (l *Ledger) lose(at time.Time, why error) {
-	entriesLost.Inc()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost.Entries++; l.lost.Entries == 1 {
-		l.lost.From = at
-	}
-	l.lost.To, l.why = at, why
-}
-
-// admitLoss records the entries that were lost, once that can be written.
-func (l *Ledger) admitLoss(r request) error {
-	l.mu.Lock()
-	lost, why := l.lost, l.why
-	l.mu.Unlock()
-	if lost.Entries == 0 {
-		return nil
-	}
-	err := l.putEntry(Entry{At: r.at, Model: r.model, Phase: Note, Action: GapAction, Object: "ledger", Count: lost.Entries, Error: why.Error(),
-		Reason: fmt.Sprintf("%d entries from %s to %s could not be written", lost.Entries, lost.From.UTC().Format(time.RFC3339), lost.To.UTC().Format(time.RFC3339)),
-		Book:   &Book{Lost: &lost}})
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lost.Entries -= lost.Entries
-	l.lost.From = l.lost.To
-	return nil
 }
 
 func (l *Ledger) runCopies() {

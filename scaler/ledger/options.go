@@ -21,6 +21,9 @@ type Options struct {
 	// Patience is how long an entry's caller waits for the disk; the entry is written later then, and the next ones' callers do not
 	// wait until the disk answers. Default 1 s, machine time.
 	Patience time.Duration
+	// MostWaiting is what entries that cannot be written, or wait for a disk that does not answer, may take in memory, in bytes; more
+	// is lost. Default 16 MiB.
+	MostWaiting int
 	// Copy is given each line as it was written; what it has no room for is left out and counted. nil is nobody.
 	Copy io.Writer
 	// Kept says that a segment, by its file's name without .gz, may be deleted for its age; nil is that all may.
@@ -39,6 +42,9 @@ func (o *Options) setDefaults() {
 			*v = d
 		}
 	}
+	if o.MostWaiting == 0 {
+		o.MostWaiting = 16 << 20
+	}
 	o.SegmentSize = min(o.SegmentSize, max(1, o.MaxSize/8))
 	if o.Kept == nil {
 		o.Kept = func(string) bool { return true }
@@ -51,7 +57,8 @@ func (o *Options) setDefaults() {
 // Validate is an error where a bound is below zero.
 func (o Options) Validate() error {
 	var errs []error
-	for name, v := range map[string]int64{"MaxSize": o.MaxSize, "MaxAge": int64(o.MaxAge), "SegmentSize": o.SegmentSize, "SegmentAge": int64(o.SegmentAge), "Patience": int64(o.Patience)} {
+	for name, v := range map[string]int64{"MaxSize": o.MaxSize, "MaxAge": int64(o.MaxAge), "SegmentSize": o.SegmentSize, "SegmentAge": int64(o.SegmentAge), "Patience": int64(o.Patience),
+		"MostWaiting": int64(o.MostWaiting)} {
 		if v < 0 {
 			errs = append(errs, fmt.Errorf("%s is below zero; give more, or 0 for its default", name))
 		}

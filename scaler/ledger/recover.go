@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -99,7 +100,7 @@ func (l *Ledger) recover(r request) error {
 		return err
 	}
 	l.cleanUp()
-	if t.last.Seq == 0 {
+	if t.last.Seq == 0 || t.chain == "" {
 		if err := l.fromSegments(&t); err != nil {
 			return err
 		}
@@ -166,7 +167,10 @@ func (l *Ledger) fromSegments(t *tail) error {
 	}
 	defer s.Close()
 	before, err := tailOf(s)
-	t.last, t.chain = before.last, before.chain
+	if t.last.Seq == 0 {
+		t.last = before.last
+	}
+	t.chain = cmp.Or(t.chain, before.chain)
 	return err
 }
 
@@ -245,6 +249,7 @@ func (l *Ledger) rotate(at, model time.Time) error {
 	}
 	l.file, l.size, l.first, l.from = file, 0, l.seq+1, at
 	if err := l.say(request{at: at, model: model}, tail{}, nil); err != nil {
+		l.close() // the next entry begins it again
 		return err
 	}
 	return l.drop(at, model)

@@ -55,11 +55,13 @@ type Lives struct {
 
 	mu    sync.Mutex
 	alive map[string]*life
-	// tokens are of launches whose instances were not seen yet; raised are those of which only the number is known, by group.
+	// tokens are of launches whose instances were not seen yet; raised are those of which only the number is known.
 	tokens map[string]string
-	raised map[string][]raise
+	raised raises
 	// why an instance will have ended, by id.
 	why map[string]map[string]bool
+	// unseen is since when there are tokens or reasons of an instance that is not alive, by id.
+	unseen map[string]time.Time
 	// began is when this ledger began: what was launched before is not known to be anybody's.
 	began time.Time
 	// known says that there are entries of before this scaler started.
@@ -78,15 +80,9 @@ type life struct {
 	activities []string
 }
 
-type raise struct {
-	token string
-	left  int
-	at    time.Time
-}
-
 // NewLives knows of no instance. began is when the ledger does, unless Take shows entries of before.
 func NewLives(began time.Time, o Options) *Lives {
-	return &Lives{options: o, began: began, alive: map[string]*life{}, tokens: map[string]string{}, raised: map[string][]raise{}, why: map[string]map[string]bool{}}
+	return &Lives{options: o, began: began, alive: map[string]*life{}, tokens: map[string]string{}, raised: raises{}, why: map[string]map[string]bool{}, unseen: map[string]time.Time{}}
 }
 
 // Take takes what the ledger has from before, oldest first.
@@ -96,6 +92,9 @@ func (l *Lives) Take(e ledger.Entry) {
 	switch {
 	case e.Instance != nil:
 		i := *e.Instance
+		if i.Token != "" && l.alive[i.ID] == nil && l.tokens[i.ID] == "" {
+			l.raised.came(i.Token)
+		}
 		if i.GoneAt != nil {
 			l.forget(i.ID)
 			return
@@ -106,6 +105,9 @@ func (l *Lives) Take(e ledger.Entry) {
 	case e.Action == "launch" && e.Token != "":
 		for _, id := range e.Instances {
 			l.token(id, e.Token)
+		}
+		if n := raisedBy(e); n > 0 {
+			l.raised.add(e.Object, raise{e.Token, n, e.Model})
 		}
 	case e.Action == "terminate" && e.Phase == ledger.Done:
 		l.because(e.Object, Returned)
@@ -130,6 +132,37 @@ func (l *Lives) forget(id string) {
 	delete(l.why, id)
 }
 
+// forgetOld drops tokens and reasons of instances that were not seen alive for long: of those that never were, and those of which word
+// came after their end.
+func (l *Lives) forgetOld(now time.Time) {
+	old := func(id string) bool {
+		if l.alive[id] != nil {
+			delete(l.unseen, id)
+			return false
+		}
+		since, known := l.unseen[id]
+		if !known {
+			l.unseen[id] = now
+		}
+		return known && now.Sub(since) > Again
+	}
+	for id := range l.tokens {
+		if old(id) {
+			delete(l.tokens, id)
+		}
+	}
+	for id := range l.why {
+		if old(id) {
+			delete(l.why, id)
+		}
+	}
+	for id := range l.unseen {
+		if l.tokens[id] == "" && l.why[id] == nil {
+			delete(l.unseen, id)
+		}
+	}
+}
+
 func (l *Lives) token(id, token string) {
 	if i := l.alive[id]; i != nil {
 		i.Token = token
@@ -145,7 +178,16 @@ func (l *Lives) because(id, why string) {
 	l.why[id][why] = true
 }
 
-// Launched takes what a launch gave: instances, or only how many a group will launch by itself.
+// raisedBy is how many a launch left to its group. Entries of before it was recorded do not say: one that gave no instance and did not
+// fail did that.
+func raisedBy(e ledger.Entry) int {
+	if e.Phase == ledger.Done && len(e.Instances) == 0 {
+		return max(e.Raised, e.Count)
+	}
+	return e.Raised
+}
+
+// Launched takes what a launch gave, now or of late: instances, or only how many a group will launch by itself.
 func (l *Lives) Launched(now time.Time, token, group string, ids []string, raised int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -153,7 +195,7 @@ func (l *Lives) Launched(now time.Time, token, group string, ids []string, raise
 		l.token(id, token)
 	}
 	if raised > 0 {
-		l.raised[group] = append(l.raised[group], raise{token, raised, now})
+		l.raised.add(group, raise{token, raised, now})
 	}
 }
 
@@ -195,6 +237,8 @@ func (l *Lives) Observe(now time.Time, s *plan.Snapshot, policy plan.Policy) []l
 			i.gone = now
 		}
 	}
+	l.raised.settle(now, s)
+	l.forgetOld(now)
 	sortEntries(out)
 	return out
 }
@@ -221,7 +265,7 @@ func (l *Lives) see(now time.Time, g nodegroups.Group, in nodegroups.Instance, g
 		i = &life{Instance: ledger.Instance{ID: in.ID, Seen: in.LaunchedAt.Before(l.began)}}
 		l.alive[in.ID] = i
 		if i.Token = l.tokens[in.ID]; i.Token == "" {
-			i.Token = l.ofRaise(g, in)
+			i.Token = l.raised.of(g, in)
 		}
 		delete(l.tokens, in.ID)
 		if i.Token != "" {
@@ -248,21 +292,6 @@ func priceNow(before *float64, now float64) *float64 {
 		return before
 	}
 	return &now
-}
-
-// ofRaise is the token of the raise of a group that an instance which nobody launched by token answers.
-func (l *Lives) ofRaise(g nodegroups.Group, in nodegroups.Instance) string {
-	for _, name := range []string{g.Name, g.ASG} {
-		list := l.raised[name]
-		for k := range list {
-			if list[k].left > 0 && !in.LaunchedAt.Before(list[k].at.Add(-nodegroups.ListedWithin)) {
-				list[k].left--
-				return list[k].token
-			}
-		}
-		l.raised[name] = slices.DeleteFunc(list, func(r raise) bool { return r.left <= 0 })
-	}
-	return ""
 }
 
 // bought says of a new on-demand instance what it was bought as.
