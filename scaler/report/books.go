@@ -126,7 +126,11 @@ type Books struct {
 	workOf map[workloadKey]int
 	byID   map[string]*instance
 	prices priceList
+	lived  []span // by cell
 }
+
+// span are when the instances of a cell were launched and when they had ended, each sorted.
+type span struct{ launched, gone []time.Time }
 
 // at is something with its time.
 type at[T any] struct {
@@ -255,6 +259,17 @@ func (b *Books) close() {
 	for _, i := range b.instances {
 		i.cell = b.cell(i.Pool, i.Zone, i.Market)
 		i.life = life{i.LaunchedAt, i.GoneAt, b.last}
+	}
+	b.lived = make([]span, len(b.cells))
+	for _, i := range b.instances {
+		s := &b.lived[i.cell]
+		if s.launched = append(s.launched, i.launched); i.gone != nil {
+			s.gone = append(s.gone, *i.gone)
+		}
+	}
+	for _, s := range b.lived {
+		slices.SortFunc(s.launched, time.Time.Compare)
+		slices.SortFunc(s.gone, time.Time.Compare)
 	}
 	slices.SortFunc(b.instances, func(x, y *instance) int {
 		if c := x.LaunchedAt.Compare(y.LaunchedAt); c != 0 {

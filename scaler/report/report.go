@@ -141,10 +141,10 @@ func (b *Books) Report(o Options) (*Report, error) {
 		r.Before = &row
 	}
 	r.Cells, r.Workloads = p.cellRows(), p.workRows()
-	r.Pools = rows(p.byPool, func(r *Row, k string) { r.Pool = k })
-	r.Zones = rows(p.byZone, func(r *Row, k string) { r.Zone = k })
-	r.Markets = rows(p.byMarket, func(r *Row, k string) { r.Market = k })
-	r.Namespaces = rows(p.byNamespace, func(r *Row, k string) { r.Namespace = k })
+	r.Pools = rows(p.byPool, tally.row, func(r *Row, k string) { r.Pool = k })
+	r.Zones = rows(p.byZone, tally.row, func(r *Row, k string) { r.Zone = k })
+	r.Markets = rows(p.byMarket, tally.row, func(r *Row, k string) { r.Market = k })
+	r.Namespaces = rows(p.byNamespace, tally.workRow, func(r *Row, k string) { r.Namespace = k })
 	r.Purchases, r.Buys = p.purchases()
 	r.fill(p)
 	r.NotBySwell, r.NoEntry = p.foreign(), p.noEntry()
