@@ -20,7 +20,7 @@ import (
 const (
 	// Again is how often what is known of each living instance and of each policy is written though nothing changed, so that no
 	// span of the ledger is without it; model time.
-	Again = 24 * time.Hour
+	Again = ledger.InstanceEvery
 	// askEvery is how long apart AWS is asked for the end of an instance, and askTimes how often at most; model time.
 	askEvery = 10 * time.Second
 	askTimes = 12

@@ -441,3 +441,38 @@ func TestASpotGroupOfSeveralTypesIsPaidByType(t *testing.T) {
 		t.Errorf("the total is %s, want %d millionths times seconds of an hour", r.Total.Cost.Total.Decimal(), want)
 	}
 }
+
+// The least of a minute is an instance's: a bill of a line an hour has it once, and not at each line.
+func TestABillOfHoursHasTheMinuteOnce(t *testing.T) {
+	line := func(id string, from, to time.Duration) report.BillLine {
+		return report.BillLine{ID: id, Type: "m6i.4xlarge", Zone: "a", Market: "spot", Start: nine.Add(from), End: known(nine.Add(to)), Hourly: known(0.36)}
+	}
+	// one from 9:00:10 to 11:00:20, one of half a minute that the hour cuts in two, one that is stopped and starts again
+	entries := []ledger.Entry{end(0), instance("i-1", "a", "spot", 10.0/60, known(120+20.0/60), known(0.36)), instance("i-2", "a", "spot", 60-10.0/60, known(60+20.0/60), known(0.36)), end(180)}
+	bill := []report.BillLine{
+		line("i-1", time.Hour, 2*time.Hour), line("i-1", 10*time.Second, time.Hour), line("i-1", 2*time.Hour, 2*time.Hour+20*time.Second), // in any order
+		line("i-2", time.Hour-10*time.Second, time.Hour), line("i-2", time.Hour, time.Hour+20*time.Second),
+		line("i-3", 0, 10*time.Second), line("i-3", time.Hour, time.Hour+10*time.Second),
+	}
+	r := made(t, report.Options{Bill: bill}, entries...)
+	if r.Bill.Matched != 2 || len(r.Bill.Unexplained) != 1 {
+		t.Errorf("%d agree, unexplained %+v", r.Bill.Matched, r.Bill.Unexplained)
+	}
+	wantMoney(t, "the ledger", &r.Bill.Ledger, (7210+60)*0.36/3600)
+	wantMoney(t, "the bill", &r.Bill.Bill, (7210+60+2*60)*0.36/3600)
+	// the parts of a period have its sum on a bill too
+	sum := report.Money(0)
+	for from := nine; from.Before(nine.Add(3 * time.Hour)); from = from.Add(25 * time.Second) {
+		sum += made(t, report.Options{From: from, To: from.Add(25 * time.Second), Bill: bill}, entries...).Bill.Bill
+	}
+	if sum != r.Bill.Bill {
+		t.Errorf("the parts of the bill are %s, the whole is %s", sum.Decimal(), r.Bill.Bill.Decimal())
+	}
+	// a price that changes from hour to hour counts in its own
+	bill[0].Hourly = known(0.72)
+	r = made(t, report.Options{Bill: bill}, entries...)
+	wantMoney(t, "an hour twice as dear", &r.Bill.Bill, (7210+3600+60+2*60)*0.36/3600)
+	if i := slices.IndexFunc(r.Bill.Unexplained, func(u report.Unexplained) bool { return u.ID == "i-1" }); i < 0 || r.Bill.Unexplained[i].Why != "other-price" {
+		t.Errorf("unexplained %+v", r.Bill.Unexplained)
+	}
+}

@@ -76,6 +76,9 @@ type instance struct {
 	ledger.Instance
 	life
 	cell int
+	// told is the time of its newest entry; lost is the gap that its end was lost in, nil where it was not.
+	told time.Time
+	lost *Gap
 	// own and list are the ledger's prices, its and that on demand; steps and onDemand those that count.
 	own, list, steps, onDemand []step
 }
@@ -120,6 +123,7 @@ type Books struct {
 	policies    []policy
 	shortfalls  []at[ledger.Shortfall]
 	notices     []at[ledger.Notice]
+	gaps        []Gap
 	launched    map[string]at[string] // instances that launches gave, with the group
 
 	cellOf map[cell]int
@@ -145,6 +149,7 @@ func Keep(entries iter.Seq[ledger.Entry]) *Books {
 		b.add(e)
 	}
 	b.close()
+	b.loseEnds()
 	return b
 }
 
@@ -153,6 +158,7 @@ func (b *Books) add(e ledger.Entry) {
 	if now.IsZero() {
 		now = e.At
 	}
+	before := b.last
 	if b.entries++; b.first.IsZero() || now.Before(b.first) {
 		b.first = now
 	}
@@ -167,7 +173,7 @@ func (b *Books) add(e ledger.Entry) {
 			b.byID[e.Instance.ID] = i
 			b.instances = append(b.instances, i)
 		}
-		i.Instance = e.Instance.After(i.Instance)
+		i.Instance, i.told = e.Instance.After(i.Instance), now
 		i.own, i.list = priced(i.own, now, e.Instance.Hourly), priced(i.list, now, e.Instance.OnDemandHourly)
 	case e.Sample != nil:
 		b.samples = append(b.samples, b.compact(now, e.Sample))
@@ -179,6 +185,11 @@ func (b *Books) add(e ledger.Entry) {
 		b.shortfalls = append(b.shortfalls, at[ledger.Shortfall]{now, *e.Shortfall})
 	case e.Notice != nil:
 		b.notices = append(b.notices, at[ledger.Notice]{now, *e.Notice})
+	case e.Action == ledger.GapAction:
+		if before.IsZero() || before.After(now) {
+			before = now
+		}
+		b.gaps = append(b.gaps, Gap{before, now, e.Count})
 	case e.Action == "launch": // one that failed in part has instances too
 		for _, id := range e.Instances {
 			b.launched[id] = at[string]{now, e.Object}

@@ -7,22 +7,24 @@ import (
 
 // Purchase is what one pool bought in one market, or all pools in all.
 type Purchase struct {
-	Pool      string   `json:"pool,omitempty"`
-	Market    string   `json:"market,omitempty"`
-	Instances int      `json:"instances"` // that were paid for in the period
-	Launched  int      `json:"launched"`  // in the period
-	NodeHours float64  `json:"nodeHours"`
-	Cost      *Money   `json:"cost"`
-	Unpriced  float64  `json:"unpricedNodeHours"`
-	Base      Part     `json:"onDemandBase"`
-	Fallback  Part     `json:"fallback"`
-	Prepaid   Part     `json:"prepaid"`
-	Saved     *Money   `json:"spotSaved"`            // against the same instances on demand; null is unknown
-	NoSaving  float64  `json:"spotHoursNotCompared"` // spot hours whose on-demand price is not known
-	Extra     *Money   `json:"fallbackExtra"`        // what fallback cost more than spot; null is unknown
-	NoExtra   float64  `json:"fallbackHoursNotCompared"`
-	LostToAWS int      `json:"interrupted"` // instances that AWS took
-	Hourly    *float64 `json:"meanHourly"`  // null where none is priced
+	Pool      string  `json:"pool,omitempty"`
+	Market    string  `json:"market,omitempty"`
+	Instances int     `json:"instances"` // that were paid for in the period
+	Launched  int     `json:"launched"`  // in the period
+	NodeHours float64 `json:"nodeHours"`
+	Cost      *Money  `json:"cost"`
+	Unpriced  float64 `json:"unpricedNodeHours"`
+	// LowerBound says that the amounts are less than what was paid, by an unknown sum.
+	LowerBound bool     `json:"lowerBound"`
+	Base       Part     `json:"onDemandBase"`
+	Fallback   Part     `json:"fallback"`
+	Prepaid    Part     `json:"prepaid"`
+	Saved      *Money   `json:"spotSaved"`            // against the same instances on demand; null is unknown
+	NoSaving   float64  `json:"spotHoursNotCompared"` // spot hours whose on-demand price is not known
+	Extra      *Money   `json:"fallbackExtra"`        // what fallback cost more than spot; null is unknown
+	NoExtra    float64  `json:"fallbackHoursNotCompared"`
+	LostToAWS  int      `json:"interrupted"` // instances that AWS took
+	Hourly     *float64 `json:"meanHourly"`  // null where none is priced
 }
 
 // Part of a purchase.
@@ -75,6 +77,12 @@ func (b bought) row() Purchase {
 	return p
 }
 
+// charged is what an instance cost in a period.
+func (i *instance) charged(p *period) (c charge) {
+	c.amount, c.priced, c.unpriced = i.paid(i.steps, p.from, p.to)
+	return c
+}
+
 // purchases are by pool and market, and their sum.
 func (p *period) purchases() (list []Purchase, all Purchase) {
 	sum := bought{}
@@ -94,10 +102,16 @@ func (p *period) purchases() (list []Purchase, all Purchase) {
 	}
 	list = []Purchase{}
 	for _, b := range by {
-		list = append(list, b.row())
+		list = append(list, p.purchase(*b))
 	}
 	slices.SortFunc(list, func(a, b Purchase) int { return cmp.Or(cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.Market, b.Market)) })
-	return list, sum.row()
+	return list, p.purchase(sum)
+}
+
+func (p *period) purchase(b bought) Purchase {
+	out := b.row()
+	out.LowerBound = p.partly || out.Unpriced > 0
+	return out
 }
 
 func (b *bought) add(o bought) {
@@ -115,10 +129,8 @@ func (p *period) spotMeans() map[[2]string]charge {
 	out := map[[2]string]charge{}
 	for _, i := range p.books.instances {
 		if i.Market == spot {
-			var c charge
-			c.amount, c.priced, c.unpriced = i.paid(i.steps, p.from, p.to)
 			sum := out[[2]string{i.Type, i.Zone}]
-			sum.add(c)
+			sum.add(i.charged(p))
 			out[[2]string{i.Type, i.Zone}] = sum
 		}
 	}
@@ -126,8 +138,7 @@ func (p *period) spotMeans() map[[2]string]charge {
 }
 
 func (p *period) boughtOf(i *instance, spotMeans map[[2]string]charge) bought {
-	b := bought{instances: 1}
-	b.paid.amount, b.paid.priced, b.paid.unpriced = i.paid(i.steps, p.from, p.to)
+	b := bought{instances: 1, paid: i.charged(p)}
 	if !i.launched.Before(p.from) && i.launched.Before(p.to) {
 		b.launched = 1
 	}

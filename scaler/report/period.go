@@ -32,12 +32,28 @@ type period struct {
 	byDayMarket                           map[[2]string]*tally
 	byHourMarket                          []map[string]*tally
 	watched                               time.Duration
+	// partly says that the ledger does not know all of it.
+	partly bool
+}
+
+// row of a tally of the whole period.
+func (p *period) row(t tally) Row {
+	r := t.row()
+	r.Cost.LowerBound = r.Cost.LowerBound || p.partly
+	return r
+}
+
+// workRow is a row of pods, of whose cost a part may be that of nodes of no pool.
+func (p *period) workRow(t tally) Row {
+	r := p.row(t)
+	r.Cost.LowerBound = r.Cost.LowerBound || t.someBare
+	return r
 }
 
 // over adds up a period of the books.
 func (b *Books) over(from, to time.Time, loc *time.Location) *period {
 	p := &period{books: b, from: from, to: to, loc: loc, byCell: make([]tally, len(b.cells)), byWork: make([]tally, len(b.works)),
-		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}, byDayMarket: map[[2]string]*tally{}}
+		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}, byDayMarket: map[[2]string]*tally{}, partly: b.partly(from, to)}
 	p.cut()
 	paid := p.pay()
 	for n := range p.slots {
@@ -81,6 +97,13 @@ func (p *period) cut() {
 
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
 		return b
 	}
 	return a
@@ -271,7 +294,7 @@ func (p *period) cellRows() []Row {
 		if t.nodes == 0 && t.capacity.isZero() {
 			continue
 		}
-		r := t.row()
+		r := p.row(t)
 		r.Pool, r.Zone, r.Market = p.books.cells[c].pool, p.books.cells[c].zone, p.books.cells[c].market
 		out = append(out, r)
 	}
@@ -285,7 +308,7 @@ func (p *period) workRows() []Row {
 		if t.pods == 0 && t.pending == 0 && t.held.isZero() {
 			continue
 		}
-		r := t.workRow()
+		r := p.workRow(t)
 		r.Namespace, r.Workload = p.books.works[w].namespace, p.books.works[w].workload
 		out = append(out, r)
 	}
@@ -296,5 +319,10 @@ func (p *period) workRows() []Row {
 func (p *period) dayRows() []Row {
 	out := rows(p.byDay, tally.row, func(r *Row, key string) { r.Day = key })
 	slices.SortFunc(out, func(a, b Row) int { return cmp.Compare(a.Day, b.Day) })
+	for i := range out {
+		// every row is of a day in the report's zone
+		day, _ := time.ParseInLocation(time.DateOnly, out[i].Day, p.loc)
+		out[i].Cost.LowerBound = out[i].Cost.LowerBound || p.books.partly(later(day, p.from), earlier(day.AddDate(0, 0, 1), p.to))
+	}
 	return out
 }

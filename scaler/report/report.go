@@ -45,7 +45,7 @@ type Report struct {
 	Recommended  []Recommendation `json:"recommendations"`
 	// Bill is null without one.
 	Bill *Reconciliation `json:"bill"`
-	// NoEntry are instances that launches gave and that have no entry of their own.
+	// NoEntry are instances that launches gave and that have no entry of their own, and those whose ends were lost.
 	NoEntry []Unexplained `json:"unexplained"`
 	// NotBySwell are instances that no call of swell's asked for.
 	NotBySwell []Foreign `json:"notLaunchedBySwell"`
@@ -61,6 +61,8 @@ type Source struct {
 	Entries int       `json:"entries"`
 	Torn    int       `json:"tornLines"`
 	Samples int       `json:"samples"`
+	// Gaps are those of the period.
+	Gaps []Gap `json:"gaps"`
 }
 
 // BalloonTotal is of all Balloons.
@@ -134,20 +136,21 @@ func (b *Books) Report(o Options) (*Report, error) {
 	loc := o.location()
 	b.price(listOf(o.Prices))
 	p := b.over(from, to, loc)
-	r := &Report{Schema: Schema, From: from.In(loc), To: to.In(loc), TimeZone: loc.String(), Ledger: Source{b.first.UTC(), b.last.UTC(), b.entries, o.Torn, len(b.samples)},
-		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.total.row(), Limits: limits}
+	r := &Report{Schema: Schema, From: from.In(loc), To: to.In(loc), TimeZone: loc.String(), Ledger: Source{b.first.UTC(), b.last.UTC(), b.entries, o.Torn, len(b.samples), b.gapsIn(from, to)},
+		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.row(p.total), Limits: limits}
 	if before := from.Add(from.Sub(to)); !before.Before(b.first) {
-		row := b.over(before, from, loc).total.row()
+		earlier := b.over(before, from, loc)
+		row := earlier.row(earlier.total)
 		r.Before = &row
 	}
 	r.Cells, r.Workloads = p.cellRows(), p.workRows()
-	r.Pools = rows(p.byPool, tally.row, func(r *Row, k string) { r.Pool = k })
-	r.Zones = rows(p.byZone, tally.row, func(r *Row, k string) { r.Zone = k })
-	r.Markets = rows(p.byMarket, tally.row, func(r *Row, k string) { r.Market = k })
-	r.Namespaces = rows(p.byNamespace, tally.workRow, func(r *Row, k string) { r.Namespace = k })
+	r.Pools = rows(p.byPool, p.row, func(r *Row, k string) { r.Pool = k })
+	r.Zones = rows(p.byZone, p.row, func(r *Row, k string) { r.Zone = k })
+	r.Markets = rows(p.byMarket, p.row, func(r *Row, k string) { r.Market = k })
+	r.Namespaces = rows(p.byNamespace, p.workRow, func(r *Row, k string) { r.Namespace = k })
 	r.Purchases, r.Buys = p.purchases()
 	r.fill(p)
-	r.NotBySwell, r.NoEntry = p.foreign(), p.noEntry()
+	r.NotBySwell, r.NoEntry = p.foreign(), append(p.lostEnds(), p.noEntry()...)
 	if o.Bill != nil {
 		r.Bill = p.reconcile(o.Bill)
 	}
@@ -221,9 +224,7 @@ func (p *period) foreign() []Foreign {
 		if i.Token != "" {
 			continue
 		}
-		var c charge
-		c.amount, c.priced, c.unpriced = i.paid(i.steps, p.from, p.to)
-		if c.priced+c.unpriced > 0 {
+		if c := i.charged(p); c.priced+c.unpriced > 0 {
 			out = append(out, Foreign{i.ID, i.Group, i.Pool, i.Zone, i.Market, i.Type, i.launched, i.gone, i.Seen, c.cost()})
 		}
 	}

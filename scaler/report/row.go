@@ -97,10 +97,3 @@ func (t tally) row() Row {
 	}
 	return Row{Hours: h, Cost: t.cost()}
 }
-
-// workRow is a row of pods, of whose cost a part may be that of nodes of no pool.
-func (t tally) workRow() Row {
-	r := t.row()
-	r.Cost.LowerBound = r.Cost.LowerBound || t.someBare
-	return r
-}
