@@ -15,16 +15,21 @@ type Purchase struct {
 	Cost      *Money  `json:"cost"`
 	Unpriced  float64 `json:"unpricedNodeHours"`
 	// LowerBound says that the amounts are less than what was paid, by an unknown sum.
-	LowerBound bool     `json:"lowerBound"`
-	Base       Part     `json:"onDemandBase"`
-	Fallback   Part     `json:"fallback"`
-	Prepaid    Part     `json:"prepaid"`
-	Saved      *Money   `json:"spotSaved"`            // against the same instances on demand; null is unknown
-	NoSaving   float64  `json:"spotHoursNotCompared"` // spot hours whose on-demand price is not known
-	Extra      *Money   `json:"fallbackExtra"`        // what fallback cost more than spot; null is unknown
-	NoExtra    float64  `json:"fallbackHoursNotCompared"`
-	LostToAWS  int      `json:"interrupted"` // instances that AWS took
-	Hourly     *float64 `json:"meanHourly"`  // null where none is priced
+	LowerBound bool `json:"lowerBound"`
+	Base       Part `json:"onDemandBase"`
+	Fallback   Part `json:"fallback"`
+	Prepaid    Part `json:"prepaid"`
+	// BasePrepaid is what is both of the base and prepaid.
+	BasePrepaid Part     `json:"onDemandBasePrepaid"`
+	Saved       *Money   `json:"spotSaved"`            // against the same instances on demand; null is unknown
+	NoSaving    float64  `json:"spotHoursNotCompared"` // spot hours whose on-demand price is not known
+	Extra       *Money   `json:"fallbackExtra"`        // what fallback cost more than spot; null is unknown
+	NoExtra     float64  `json:"fallbackHoursNotCompared"`
+	LostToAWS   int      `json:"interrupted"` // instances that AWS took
+	Hourly      *float64 `json:"meanHourly"`  // null where none is priced
+
+	// payable is the mean price of what is not prepaid; nil where none is priced.
+	payable *float64
 }
 
 // Part of a purchase.
@@ -36,6 +41,7 @@ type Part struct {
 type bought struct {
 	instances, launched, lost                   int
 	paid, base, fallback, prepaid, saved, extra charge
+	basePrepaid, payable                        charge
 	pool, market                                string
 }
 
@@ -66,14 +72,21 @@ func (c charge) mean() (int64, bool) {
 	return int64(c.amount) / c.priced, true
 }
 
+// hourly is the mean price an hour; nil where nothing is priced.
+func (c charge) hourly() *float64 {
+	m, ok := c.mean()
+	if !ok {
+		return nil
+	}
+	v := float64(m) / 1e6
+	return &v
+}
+
 func (b bought) row() Purchase {
 	p := Purchase{Pool: b.pool, Market: b.market, Instances: b.instances, Launched: b.launched, NodeHours: float64(b.paid.priced+b.paid.unpriced) / 3600,
-		Cost: b.paid.cost(), Unpriced: float64(b.paid.unpriced) / 3600, Base: b.base.part(), Fallback: b.fallback.part(), Prepaid: b.prepaid.part(),
+		Cost: b.paid.cost(), Unpriced: float64(b.paid.unpriced) / 3600, Base: b.base.part(), Fallback: b.fallback.part(), Prepaid: b.prepaid.part(), BasePrepaid: b.basePrepaid.part(),
 		Saved: b.saved.cost(), NoSaving: float64(b.saved.unpriced) / 3600, Extra: b.extra.cost(), NoExtra: float64(b.extra.unpriced) / 3600, LostToAWS: b.lost}
-	if m, ok := b.paid.mean(); ok {
-		hourly := float64(m) / 1e6
-		p.Hourly = &hourly
-	}
+	p.Hourly, p.payable = b.paid.hourly(), b.payable.hourly()
 	return p
 }
 
@@ -120,6 +133,8 @@ func (b *bought) add(o bought) {
 	b.base.add(o.base)
 	b.fallback.add(o.fallback)
 	b.prepaid.add(o.prepaid)
+	b.basePrepaid.add(o.basePrepaid)
+	b.payable.add(o.payable)
 	b.saved.add(o.saved)
 	b.extra.add(o.extra)
 }
@@ -148,7 +163,12 @@ func (p *period) boughtOf(i *instance, spotMeans map[[2]string]charge) bought {
 	if i.Base {
 		b.base = b.paid
 	}
-	if i.Prepaid {
+	switch {
+	case !i.Prepaid:
+		b.payable = b.paid
+	case i.Base:
+		b.prepaid, b.basePrepaid = b.paid, b.paid
+	default:
 		b.prepaid = b.paid
 	}
 	if i.Market == spot {
