@@ -189,7 +189,7 @@ func (b *Books) add(e ledger.Entry) {
 		if before.IsZero() || before.After(now) {
 			before = now
 		}
-		b.gaps = append(b.gaps, Gap{before, now, e.Count})
+		b.lose(Gap{before, now, e.Count})
 	case e.Action == "launch": // one that failed in part has instances too
 		for _, id := range e.Instances {
 			b.launched[id] = at[string]{now, e.Object}

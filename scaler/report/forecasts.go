@@ -42,6 +42,8 @@ type BalloonRow struct {
 	HeldPodHours float64 `json:"heldPodHours"`
 	// Cost of that headroom; null is unknown.
 	Cost *Money `json:"headroomCost"`
+	// LowerBound says that Cost is less than what was paid, by an unknown sum.
+	LowerBound bool `json:"lowerBound"`
 	// MissCost is what the Balloon says that a pod without a place costs a minute; null where it does not say.
 	MissCost *float64 `json:"missCostPerPodMinute"`
 	// AvoidedCost is the avoided misses at that cost.
@@ -355,8 +357,8 @@ func (r *BalloonRow) price(p *period, work []Row, last *sizing) {
 		if last.Output != "" && last.Output != "Pods" {
 			break // what holds the room is no pod, so that no sample has it
 		}
-		if w.Namespace == namespace && w.Workload == last.Workload && w.Cost.UnpricedNodeHours == 0 {
-			r.Cost = w.Cost.Headroom
+		if w.Namespace == namespace && w.Workload == last.Workload && w.Cost.UnpricedNodeHours == 0 && !w.Cost.bare {
+			r.Cost, r.LowerBound = w.Cost.Headroom, w.Cost.LowerBound
 		}
 	}
 	var spec struct {

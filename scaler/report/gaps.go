@@ -21,6 +21,15 @@ func (g Gap) touches(from, to time.Time, after time.Duration) bool {
 	return g.From.Before(to) && !g.To.Add(after).Before(from)
 }
 
+// lose adds a gap, or more entries to the one that ended right there.
+func (b *Books) lose(g Gap) {
+	if n := len(b.gaps); n > 0 && !g.From.After(b.gaps[n-1].To) {
+		b.gaps[n-1].To, b.gaps[n-1].Entries = g.To, b.gaps[n-1].Entries+g.Entries
+		return
+	}
+	b.gaps = append(b.gaps, g)
+}
+
 // lateness is how much later than every day what runs may be written again: a scaler that starts does so at once.
 const lateness = time.Hour
 
@@ -42,11 +51,11 @@ func (b *Books) loseEnds() {
 	}
 }
 
-// gapsIn are the gaps of a period.
+// gapsIn are the gaps of a period and of the day before it.
 func (b *Books) gapsIn(from, to time.Time) []Gap {
 	out := []Gap{}
 	for _, g := range b.gaps {
-		if g.touches(from, to, 0) {
+		if g.touches(from, to, ledger.InstanceEvery) {
 			out = append(out, Gap{g.From.UTC(), g.To.UTC(), g.Entries})
 		}
 	}

@@ -61,7 +61,7 @@ type Source struct {
 	Entries int       `json:"entries"`
 	Torn    int       `json:"tornLines"`
 	Samples int       `json:"samples"`
-	// Gaps are those of the period.
+	// Gaps are those of the period and of the day before it.
 	Gaps []Gap `json:"gaps"`
 }
 
@@ -239,5 +239,6 @@ var limits = []string{
 	"Avoided misses come from a replay of the recorded demand in whole Balloons: places that were asked for serve after the lead time and stay ten minutes longer than they are asked for. It knows no nodes, zones or interruptions, no room that was idle by chance, and takes demand to be the same without balloons.",
 	"Other quantiles are played with the period's own forecast errors, known only afterwards: the future may err otherwise.",
 	"The loss of a zone is added up in cores and memory of a whole pool; whether each pod fits one node, its volumes and its affinities are not looked at, and the nodes' boot is taken for the whole wait.",
+	"Amounts are of the pools' nodes. What nodes of no pool cost is in no ledger: a workload that runs there has no known cost, or only a part of it.",
 	"The expected interruptions of more spot are the period's own rate.",
 }

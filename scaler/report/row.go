@@ -19,6 +19,9 @@ type Cost struct {
 	UnpricedPodHours float64 `json:"unpricedPodHours"`
 	// LowerBound says that the amounts are less than what was paid, by an unknown sum.
 	LowerBound bool `json:"lowerBound"`
+
+	// bare says that a part is of nodes of no pool.
+	bare bool
 }
 
 // Hours are sums over the time that samples stand for; resources are core-hours and GiB-hours.
@@ -80,7 +83,7 @@ func (t *tally) add(o tally) {
 }
 
 func (t tally) cost() Cost {
-	c := Cost{UnpricedNodeHours: t.unpriced / 3600, UnpricedPodHours: t.bare / 3600, LowerBound: t.unpriced > 0}
+	c := Cost{UnpricedNodeHours: t.unpriced / 3600, UnpricedPodHours: t.bare / 3600, LowerBound: t.unpriced > 0, bare: t.someBare}
 	if t.priced == 0 && (t.unpriced > 0 || t.someBare) {
 		c.LowerBound = true
 		return c
