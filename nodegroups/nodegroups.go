@@ -61,7 +61,7 @@ type Group struct {
 	// Unusable is why nothing can be bought in the group, such as a suspended Launch process, with the mend; empty is that it can.
 	// Its nodes count and are looked after all the same.
 	Unusable string
-	// HourlyPrice of one instance; zero is unknown and sorts last.
+	// HourlyPrice of one more instance, the highest of the group's types; zero is unknown and sorts last.
 	HourlyPrice float64
 	// Returning instances were returned and are no longer in Desired, but no reading has shown yet that the group's desired
 	// capacity fell with them: one that had died before was replaced, and nothing fell.
@@ -106,6 +106,8 @@ type Instance struct {
 	Image string
 	// Found says that it had run for long when it was first seen: whether it ever was to be a node of this cluster is not known.
 	Found bool
+	// HourlyPrice of its own type in its zone and the group's market, now; zero is unknown.
+	HourlyPrice float64
 	// Outdated says that the group would launch it otherwise now: another image or launch template version.
 	Outdated bool
 	// ProviderID is what its Node carries in spec.providerID.

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -32,12 +33,12 @@ type spotPrices struct {
 	read, asked time.Time
 }
 
-// prices fills in what one more instance of each group costs. A configured price goes before one that was read. What spot costs
+// prices fills in what one more instance of each group costs, and what each of its instances does. A configured price goes before one that was read. What spot costs
 // is read by zone, for Linux, every 5 minutes by one call for 100 types.
 func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Problem {
 	wanted := map[string]bool{}
 	for _, g := range groups {
-		for _, t := range g.InstanceTypes {
+		for _, t := range pricedTypes(g) {
 			if g.Market == nodegroups.Spot && c.options.Prices[t].Spot == 0 {
 				wanted[t] = true
 			}
@@ -47,12 +48,27 @@ func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Proble
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range groups {
-		groups[i].HourlyPrice = c.price(groups[i])
+		g := &groups[i]
+		g.HourlyPrice = c.price(*g)
+		for k := range g.Instances {
+			g.Instances[k].HourlyPrice = c.priceOf(g.Instances[k].Type, g.Market, cmp.Or(g.Instances[k].Zone, g.Zone))
+		}
 	}
 	if len(wanted) > 0 && c.spotError != "" {
 		return []Problem{{"", "spot prices cannot be read: " + c.spotError, "allow ec2:DescribeSpotPriceHistory, or give each type's in prices of the scaler's configuration"}}
 	}
 	return nil
+}
+
+// pricedTypes of a group: those that it launches, and those of its instances, which it may have launched under another policy.
+func pricedTypes(g nodegroups.Group) []string {
+	out := slices.Clone(g.InstanceTypes)
+	for _, in := range g.Instances {
+		if in.Type != "" && !slices.Contains(out, in.Type) {
+			out = append(out, in.Type)
+		}
+	}
+	return out
 }
 
 // readsSpotPrices says whether any group that was read needs them.
@@ -67,18 +83,25 @@ func (c *Client) readsSpotPrices() bool {
 func (c *Client) price(g nodegroups.Group) float64 {
 	highest := 0.0
 	for _, t := range g.InstanceTypes {
-		p := c.options.Prices[t].OnDemand
-		if g.Market == nodegroups.Spot {
-			if p = c.options.Prices[t].Spot; p == 0 && c.now().Sub(c.spot[t].read) < spotPriceKept {
-				p = c.spot[t].byZone[g.Zone]
-			}
-		}
+		p := c.priceOf(t, g.Market, g.Zone)
 		if p == 0 {
 			return 0
 		}
 		highest = max(highest, p)
 	}
 	return highest
+}
+
+// priceOf a type in a market and zone, an hour; zero is unknown. The lock is held.
+func (c *Client) priceOf(instanceType string, market nodegroups.Market, zone string) float64 {
+	configured := c.options.Prices[instanceType]
+	switch {
+	case market != nodegroups.Spot:
+		return configured.OnDemand
+	case configured.Spot == 0 && c.now().Sub(c.spot[instanceType].read) < spotPriceKept:
+		return c.spot[instanceType].byZone[zone]
+	}
+	return configured.Spot
 }
 
 // readSpotPrices reads those in force of the types that were not read of late.

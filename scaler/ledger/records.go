@@ -61,8 +61,12 @@ type Sample struct {
 	Truncated int `json:"truncated,omitempty"`
 }
 
-// SampleEvery is how often a sample is written; model time.
-const SampleEvery = 5 * time.Minute
+// SampleEvery is how often a sample is written, and InstanceEvery how often what is known of each instance that runs, though nothing
+// changed; model time.
+const (
+	SampleEvery   = 5 * time.Minute
+	InstanceEvery = 24 * time.Hour
+)
 
 // GroupUse is one group at the moment of a sample. Asked is requested by pods that have a node in it, daemons included; Held by
 // balloons; idle is Allocatable less both.

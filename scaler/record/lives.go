@@ -20,7 +20,7 @@ import (
 const (
 	// Again is how often what is known of each living instance and of each policy is written though nothing changed, so that no
 	// span of the ledger is without it; model time.
-	Again = 24 * time.Hour
+	Again = ledger.InstanceEvery
 	// askEvery is how long apart AWS is asked for the end of an instance, and askTimes how often at most; model time.
 	askEvery = 10 * time.Second
 	askTimes = 12
@@ -275,11 +275,7 @@ func (l *Lives) see(now time.Time, g nodegroups.Group, in nodegroups.Instance, g
 	i.seen, i.gone, i.asked = now, time.Time{}, 0
 	i.Group, i.Pool, i.Zone, i.Market, i.asg = g.Name, g.Pool, cmp.Or(in.Zone, g.Zone), string(g.Market), cmp.Or(g.ASG, g.Name)
 	i.Type, i.Image, i.LaunchedAt = in.Type, cmp.Or(in.Image, i.Image), in.LaunchedAt
-	list, own := l.options.OnDemand(in.Type), g.HourlyPrice
-	if g.Market == nodegroups.OnDemand && len(g.InstanceTypes) > 1 && list > 0 {
-		own = list // the group's is the highest of its types
-	}
-	i.Hourly, i.OnDemandHourly = priceNow(i.Hourly, own), priceNow(i.OnDemandHourly, list)
+	i.Hourly, i.OnDemandHourly = priceNow(i.Hourly, in.HourlyPrice), priceNow(i.OnDemandHourly, l.options.OnDemand(in.Type))
 	if i.wroteAt.IsZero() {
 		l.bought(i, g, groups, policy)
 	}

@@ -21,11 +21,11 @@ func lives(began time.Time) *record.Lives {
 }
 
 func instance(id string, launched time.Time) nodegroups.Instance {
-	return nodegroups.Instance{ID: id, Type: "m6i.4xlarge", Zone: "a", Lifecycle: nodegroups.InService, LaunchedAt: launched, ProviderID: nodegroups.ProviderID("a", id)}
+	return nodegroups.Instance{ID: id, Type: "m6i.4xlarge", Zone: "a", Lifecycle: nodegroups.InService, LaunchedAt: launched, HourlyPrice: 0.35, ProviderID: nodegroups.ProviderID("a", id)}
 }
 
 func group(name string, market nodegroups.Market, instances ...nodegroups.Instance) nodegroups.Group {
-	return nodegroups.Group{Name: name, Pool: "general", Zone: "a", Market: market, HourlyPrice: 0.35, Instances: instances}
+	return nodegroups.Group{Name: name, Pool: "general", Zone: "a", Market: market, HourlyPrice: 0.40, Instances: instances}
 }
 
 // at is a snapshot whose groups were read then.
@@ -122,7 +122,7 @@ func TestAnEndIsAWSsOwn(t *testing.T) {
 // A scaler that starts on its own ledger knows whose instances run, and which were started by somebody else while it was away.
 func TestARestartIsNoNews(t *testing.T) {
 	before, start := noon.Add(-time.Hour), noon
-	hourly, list := group("spot", nodegroups.Spot).HourlyPrice, 1.0
+	hourly, list := instance("i", before).HourlyPrice, 1.0
 	mine := ledger.Entry{Model: before, Instance: &ledger.Instance{ID: "i-mine", Group: "spot", Pool: "general", Zone: "a", Market: "spot", Type: "m6i.4xlarge",
 		LaunchedAt: before, Token: "token", Hourly: &hourly, OnDemandHourly: &list}}
 	gone := ledger.Entry{Model: before, Instance: &ledger.Instance{ID: "i-gone", GoneAt: &before}}
@@ -201,15 +201,15 @@ func TestAPriceThatChangesIsWritten(t *testing.T) {
 	l := lives(noon)
 	in := instance("i-1", noon.Add(time.Minute))
 	g := group("spot-a", nodegroups.Spot, in)
-	g.HourlyPrice = 0.30
+	g.Instances[0].HourlyPrice = 0.30
 	if got := l.Observe(noon.Add(2*time.Minute), at(noon, g), plan.Policy{}); len(got) != 1 || *got[0].Instance.Hourly != 0.30 {
 		t.Fatalf("first: %+v", got)
 	}
-	g.HourlyPrice = 0.45
+	g.Instances[0].HourlyPrice = 0.45
 	if got := l.Observe(noon.Add(3*time.Minute), at(noon, g), plan.Policy{}); len(got) != 1 || *got[0].Instance.Hourly != 0.45 {
 		t.Fatalf("dearer: %+v", got)
 	}
-	g.HourlyPrice = 0
+	g.Instances[0].HourlyPrice = 0
 	if got := l.Observe(noon.Add(4*time.Minute), at(noon, g), plan.Policy{}); len(got) != 0 {
 		t.Errorf("a price that is not known for a while is written: %+v", got)
 	}

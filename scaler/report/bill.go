@@ -168,52 +168,108 @@ type Unexplained struct {
 
 // charged is what one side says of one instance within the period.
 type charged struct {
-	amount           Money
-	priced, unpriced int64
-	said             string
-	instance         *instance
-	line             *BillLine
+	charge
+	said     string
+	lost     string // entries that the ledger lost meanwhile
+	instance *instance
+	line     *BillLine
 }
 
 func (c *charged) cost() *Money {
-	if c == nil || c.priced == 0 && c.unpriced > 0 {
+	if c == nil {
 		return nil
 	}
-	return &c.amount
+	return c.charge.cost()
 }
 
-// reconcile compares each instance of a period on the bill with the ledger's.
-func (p *period) reconcile(bill []BillLine) *Reconciliation {
-	own, theirs := map[string]*charged{}, map[string]*charged{}
-	out := &Reconciliation{Unexplained: []Unexplained{}}
-	for _, i := range p.books.instances {
-		amount, priced, unpriced := i.paid(i.steps, p.from, p.to)
-		if priced+unpriced > 0 {
-			own[i.ID] = &charged{amount, priced, unpriced, i.said(), i, nil}
-			out.Ledger += amount
+// onBill are a bill's instances that have a part in the period.
+func (p *period) onBill(bill []BillLine) map[string]*charged {
+	lines := map[string][]BillLine{}
+	for _, l := range bill {
+		lines[l.ID] = append(lines[l.ID], l)
+	}
+	out := map[string]*charged{}
+	for id, list := range lines {
+		slices.SortStableFunc(list, func(a, b BillLine) int { return a.Start.Compare(b.Start) })
+		c := &charged{line: &list[0]}
+		for len(list) > 0 {
+			n := runs(list)
+			p.chargeRun(c, list[:n])
+			list = list[n:]
+		}
+		if c.priced+c.unpriced > 0 {
+			out[id] = c
 		}
 	}
-	for n := range bill {
-		l := &bill[n]
-		i := life{l.Start, l.End, p.to}
+	return out
+}
+
+// runs is how many lines from the first on are of one time without a break: the instance ran through.
+func runs(lines []BillLine) int {
+	for n := 1; n < len(lines); n++ {
+		if end := endOf(lines[:n]); end != nil && end.Before(lines[n].Start) {
+			return n
+		}
+	}
+	return len(lines)
+}
+
+// endOf lines is the latest; nil is that one of them lasts.
+func endOf(lines []BillLine) (end *time.Time) {
+	for _, l := range lines {
+		if l.End == nil {
+			return nil
+		}
+		if end == nil || l.End.After(*end) {
+			end = l.End
+		}
+	}
+	return end
+}
+
+// chargeRun adds the lines of one time without a break, which as a whole is paid for a minute at least: what is lacking is the last line's.
+func (p *period) chargeRun(c *charged, lines []BillLine) {
+	i := life{lines[0].Start, endOf(lines), p.to}
+	var sum charge
+	for n, l := range lines {
 		steps := []step{{}}
 		if l.Hourly != nil { // zero too: what a reservation pays for may stand so on a bill
 			steps = []step{{rate: rate(*l.Hourly), known: true}}
 		}
-		amount, priced, unpriced := i.paid(steps, p.from, p.to)
-		if priced+unpriced == 0 {
-			continue
+		to := p.to
+		if n+1 < len(lines) && l.End != nil {
+			to = earlier(to, *l.End)
 		}
-		c := theirs[l.ID]
-		if c == nil {
-			c = &charged{said: i.said(), line: l}
-			theirs[l.ID] = c
-		} else {
-			c.said += " and " + i.said()
+		var one charge
+		one.amount, one.priced, one.unpriced = i.paid(steps, later(p.from, l.Start), to)
+		sum.add(one)
+	}
+	if sum.priced+sum.unpriced == 0 {
+		return
+	}
+	c.add(sum)
+	if c.said != "" {
+		c.said += " and "
+	}
+	c.said += i.said()
+	if c.lost == "" {
+		c.lost = p.books.lostThen(i.launched, i.end())
+	}
+}
+
+// reconcile compares each instance of a period on the bill with the ledger's.
+func (p *period) reconcile(bill []BillLine) *Reconciliation {
+	own, theirs := map[string]*charged{}, p.onBill(bill)
+	out := &Reconciliation{Unexplained: []Unexplained{}}
+	for _, i := range p.books.instances {
+		if c := i.charged(p); c.priced+c.unpriced > 0 {
+			own[i.ID] = &charged{charge: c, said: i.said(), instance: i}
+			out.Ledger += c.amount
 		}
-		c.amount, c.priced, c.unpriced = c.amount+amount, c.priced+priced, c.unpriced+unpriced
-		out.Bill += amount
-		out.UnpricedHours += float64(unpriced) / 3600
+	}
+	for _, c := range theirs {
+		out.Bill += c.amount
+		out.UnpricedHours += float64(c.unpriced) / 3600
 	}
 	for id, c := range theirs {
 		if u, differs := compare(id, own[id], c); differs {
@@ -257,7 +313,7 @@ func compare(id string, own, theirs *charged) (u Unexplained, differs bool) {
 	switch {
 	case own == nil:
 		u.Type, u.Zone, u.Market = theirs.line.Type, theirs.line.Zone, theirs.line.Market
-		u.Why, u.Said = "not-in-ledger", "on the bill "+theirs.said+"; the ledger does not know it"
+		u.Why, u.Said = "not-in-ledger", "on the bill "+theirs.said+"; the ledger does not know it"+theirs.lost
 		difference = theirs.amount
 	case theirs == nil:
 		u.of(own.instance)

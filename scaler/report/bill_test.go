@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +26,10 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	emulator "swell/bench/testbed/aws"
+	"swell/nodegroups/aws"
 	"swell/scaler/ledger"
+	"swell/scaler/plan"
+	"swell/scaler/record"
 	"swell/scaler/report"
 )
 
@@ -35,6 +39,7 @@ compression: 1
 groups:
 - {name: general-1a-spot, zone: ap-northeast-1a, market: spot, min: 0, max: 20, desired: 2, instanceTypes: [m6i.4xlarge], tags: {swell/pool: general}}
 - {name: general-1a-on-demand, zone: ap-northeast-1a, market: on-demand, min: 1, max: 20, instanceTypes: [m6i.4xlarge], tags: {swell/pool: general}}
+- {name: mixed-1d-spot, zone: ap-northeast-1d, market: spot, min: 0, max: 20, instanceTypes: [m6i.4xlarge, m5.4xlarge], tags: {swell/pool: mixed}}
 - {name: general-1c-spot, zone: ap-northeast-1c, market: spot, min: 0, max: 20, instanceTypes: [m5.4xlarge], tags: {swell/pool: general}}
 instanceTypes:
   m6i.4xlarge: {vcpu: 16, memoryMiB: 65536, allocatable: {cpu: 15500m, memory: 58Gi, pods: "110"}}
@@ -387,5 +392,87 @@ func splitAddsUp(t *testing.T, entries []ledger.Entry, whole *report.Report, unt
 	}
 	if sum != *whole.Total.Cost.Total {
 		t.Errorf("the parts cost %s, the whole %s", sum.Decimal(), whole.Total.Cost.Total.Decimal())
+	}
+}
+
+// A spot group of two types, one dearer than the other, as swell's own client and recorder see it: each instance is paid by its type.
+func TestASpotGroupOfSeveralTypesIsPaidByType(t *testing.T) {
+	a := newAccount(t)
+	client, err := aws.New(t.Context(), aws.Options{Region: "ap-northeast-1", Endpoint: a.url, Rate: 1000, Burst: 1000, Log: slog.New(slog.DiscardHandler)})
+	a.must(err)
+	lives := record.NewLives(a.clock(), record.Options{ModelTime: func(t time.Time) time.Time { return t }, OnDemand: func(string) float64 { return 0 }})
+	var entries []ledger.Entry // of the recorder alone
+	observe := func() {
+		groups, _, err := client.Groups(t.Context(), map[string]string{"swell/pool": "mixed"}, "mixed")
+		a.must(err)
+		now := a.clock()
+		s := &plan.Snapshot{Groups: groups, GroupsAt: now}
+		for _, e := range lives.Observe(now, s, plan.Policy{}) {
+			e.At = now
+			entries = append(entries, e)
+		}
+	}
+	a.pass(time.Minute)
+	a.launch("mixed-1d-spot", 2, "one")
+	answer, err := http.Post(a.url+"/_control/capacity", "application/json", strings.NewReader(`{"type":"m6i.4xlarge","zone":"ap-northeast-1d"}`))
+	a.must(err)
+	answer.Body.Close()
+	a.launch("mixed-1d-spot", 3, "two")
+	a.pass(time.Minute)
+	observe()
+	a.pass(47*time.Minute + 11*time.Second)
+	until := a.clock()
+	entries = append(entries, ledger.Entry{At: until, Model: until, Phase: ledger.Note, Action: "start", Object: "swell-scaler-1"})
+	text, _ := a.bill(until)
+	var mixed []report.BillLine
+	lines, err := report.ReadBill(strings.NewReader(text))
+	a.must(err)
+	for _, l := range lines {
+		if l.Zone == "ap-northeast-1d" {
+			mixed = append(mixed, l)
+		}
+	}
+	r, err := report.Make(slices.Values(entries), report.Options{From: until.Add(-40 * time.Minute), To: until, Bill: mixed})
+	a.must(err)
+	if len(mixed) != 5 || r.Bill.Matched != 5 || r.Bill.Difference != 0 {
+		t.Errorf("%d lines, %d agree, the ledger is %s and the bill %s: %+v", len(mixed), r.Bill.Matched, r.Bill.Ledger, r.Bill.Bill, r.Bill.Unexplained)
+	}
+	if want := int64(40 * 60 * (2*310_700 + 3*331_900)); int64(*r.Total.Cost.Total) != want {
+		t.Errorf("the total is %s, want %d millionths times seconds of an hour", r.Total.Cost.Total.Decimal(), want)
+	}
+}
+
+// The least of a minute is an instance's: a bill of a line an hour has it once, and not at each line.
+func TestABillOfHoursHasTheMinuteOnce(t *testing.T) {
+	line := func(id string, from, to time.Duration) report.BillLine {
+		return report.BillLine{ID: id, Type: "m6i.4xlarge", Zone: "a", Market: "spot", Start: nine.Add(from), End: known(nine.Add(to)), Hourly: known(0.36)}
+	}
+	// one from 9:00:10 to 11:00:20, one of half a minute that the hour cuts in two, one that is stopped and starts again
+	entries := []ledger.Entry{end(0), instance("i-1", "a", "spot", 10.0/60, known(120+20.0/60), known(0.36)), instance("i-2", "a", "spot", 60-10.0/60, known(60+20.0/60), known(0.36)), end(180)}
+	bill := []report.BillLine{
+		line("i-1", time.Hour, 2*time.Hour), line("i-1", 10*time.Second, time.Hour), line("i-1", 2*time.Hour, 2*time.Hour+20*time.Second), // in any order
+		line("i-2", time.Hour-10*time.Second, time.Hour), line("i-2", time.Hour, time.Hour+20*time.Second),
+		line("i-3", 0, 10*time.Second), line("i-3", time.Hour, time.Hour+10*time.Second),
+	}
+	r := made(t, report.Options{Bill: bill}, entries...)
+	if r.Bill.Matched != 2 || len(r.Bill.Unexplained) != 1 {
+		t.Errorf("%d agree, unexplained %+v", r.Bill.Matched, r.Bill.Unexplained)
+	}
+	wantMoney(t, "the ledger", &r.Bill.Ledger, (7210+60)*0.36/3600)
+	wantMoney(t, "the bill", &r.Bill.Bill, (7210+60+2*60)*0.36/3600)
+	// the parts of a period have its sum on a bill too
+	sum := report.Money(0)
+	for from := nine; from.Before(nine.Add(3 * time.Hour)); from = from.Add(25 * time.Second) {
+		sum += made(t, report.Options{From: from, To: from.Add(25 * time.Second), Bill: bill}, entries...).Bill.Bill
+	}
+	if sum != r.Bill.Bill {
+		t.Errorf("the parts of the bill are %s, the whole is %s", sum.Decimal(), r.Bill.Bill.Decimal())
+	}
+	// a price that changes from hour to hour counts in its own
+	bill[0].Hourly = known(0.72)
+	r = made(t, report.Options{Bill: bill}, entries...)
+	wantMoney(t, "an hour twice as dear", &r.Bill.Bill, (7210+3600+60+2*60)*0.36/3600)
+	if i := slices.IndexFunc(r.Bill.Unexplained, func(u report.Unexplained) bool { return u.ID == "i-1" }); i < 0 || r.Bill.Unexplained[i].Why != "other-price" {
+		t.Errorf("unexplained %+v", r.Bill.Unexplained)
 	}
 }

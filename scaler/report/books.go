@@ -76,6 +76,9 @@ type instance struct {
 	ledger.Instance
 	life
 	cell int
+	// told is the time of its newest entry; lost is the gap that its end was lost in, nil where it was not.
+	told time.Time
+	lost *Gap
 	// own and list are the ledger's prices, its and that on demand; steps and onDemand those that count.
 	own, list, steps, onDemand []step
 }
@@ -120,13 +123,18 @@ type Books struct {
 	policies    []policy
 	shortfalls  []at[ledger.Shortfall]
 	notices     []at[ledger.Notice]
+	gaps        []Gap
 	launched    map[string]at[string] // instances that launches gave, with the group
 
 	cellOf map[cell]int
 	workOf map[workloadKey]int
 	byID   map[string]*instance
 	prices priceList
+	lived  []span // by cell
 }
+
+// span are when the instances of a cell were launched and when they had ended, each sorted.
+type span struct{ launched, gone []time.Time }
 
 // at is something with its time.
 type at[T any] struct {
@@ -141,6 +149,7 @@ func Keep(entries iter.Seq[ledger.Entry]) *Books {
 		b.add(e)
 	}
 	b.close()
+	b.loseEnds()
 	return b
 }
 
@@ -149,6 +158,7 @@ func (b *Books) add(e ledger.Entry) {
 	if now.IsZero() {
 		now = e.At
 	}
+	before := b.last
 	if b.entries++; b.first.IsZero() || now.Before(b.first) {
 		b.first = now
 	}
@@ -163,7 +173,7 @@ func (b *Books) add(e ledger.Entry) {
 			b.byID[e.Instance.ID] = i
 			b.instances = append(b.instances, i)
 		}
-		i.Instance = e.Instance.After(i.Instance)
+		i.Instance, i.told = e.Instance.After(i.Instance), now
 		i.own, i.list = priced(i.own, now, e.Instance.Hourly), priced(i.list, now, e.Instance.OnDemandHourly)
 	case e.Sample != nil:
 		b.samples = append(b.samples, b.compact(now, e.Sample))
@@ -175,6 +185,11 @@ func (b *Books) add(e ledger.Entry) {
 		b.shortfalls = append(b.shortfalls, at[ledger.Shortfall]{now, *e.Shortfall})
 	case e.Notice != nil:
 		b.notices = append(b.notices, at[ledger.Notice]{now, *e.Notice})
+	case e.Action == ledger.GapAction:
+		if before.IsZero() || before.After(now) {
+			before = now
+		}
+		b.lose(Gap{before, now, e.Count})
 	case e.Action == "launch": // one that failed in part has instances too
 		for _, id := range e.Instances {
 			b.launched[id] = at[string]{now, e.Object}
@@ -255,6 +270,17 @@ func (b *Books) close() {
 	for _, i := range b.instances {
 		i.cell = b.cell(i.Pool, i.Zone, i.Market)
 		i.life = life{i.LaunchedAt, i.GoneAt, b.last}
+	}
+	b.lived = make([]span, len(b.cells))
+	for _, i := range b.instances {
+		s := &b.lived[i.cell]
+		if s.launched = append(s.launched, i.launched); i.gone != nil {
+			s.gone = append(s.gone, *i.gone)
+		}
+	}
+	for _, s := range b.lived {
+		slices.SortFunc(s.launched, time.Time.Compare)
+		slices.SortFunc(s.gone, time.Time.Compare)
 	}
 	slices.SortFunc(b.instances, func(x, y *instance) int {
 		if c := x.LaunchedAt.Compare(y.LaunchedAt); c != 0 {

@@ -7,22 +7,29 @@ import (
 
 // Purchase is what one pool bought in one market, or all pools in all.
 type Purchase struct {
-	Pool      string   `json:"pool,omitempty"`
-	Market    string   `json:"market,omitempty"`
-	Instances int      `json:"instances"` // that were paid for in the period
-	Launched  int      `json:"launched"`  // in the period
-	NodeHours float64  `json:"nodeHours"`
-	Cost      *Money   `json:"cost"`
-	Unpriced  float64  `json:"unpricedNodeHours"`
-	Base      Part     `json:"onDemandBase"`
-	Fallback  Part     `json:"fallback"`
-	Prepaid   Part     `json:"prepaid"`
-	Saved     *Money   `json:"spotSaved"`            // against the same instances on demand; null is unknown
-	NoSaving  float64  `json:"spotHoursNotCompared"` // spot hours whose on-demand price is not known
-	Extra     *Money   `json:"fallbackExtra"`        // what fallback cost more than spot; null is unknown
-	NoExtra   float64  `json:"fallbackHoursNotCompared"`
-	LostToAWS int      `json:"interrupted"` // instances that AWS took
-	Hourly    *float64 `json:"meanHourly"`  // null where none is priced
+	Pool      string  `json:"pool,omitempty"`
+	Market    string  `json:"market,omitempty"`
+	Instances int     `json:"instances"` // that were paid for in the period
+	Launched  int     `json:"launched"`  // in the period
+	NodeHours float64 `json:"nodeHours"`
+	Cost      *Money  `json:"cost"`
+	Unpriced  float64 `json:"unpricedNodeHours"`
+	// LowerBound says that the amounts are less than what was paid, by an unknown sum.
+	LowerBound bool `json:"lowerBound"`
+	Base       Part `json:"onDemandBase"`
+	Fallback   Part `json:"fallback"`
+	Prepaid    Part `json:"prepaid"`
+	// BasePrepaid is what is both of the base and prepaid.
+	BasePrepaid Part     `json:"onDemandBasePrepaid"`
+	Saved       *Money   `json:"spotSaved"`            // against the same instances on demand; null is unknown
+	NoSaving    float64  `json:"spotHoursNotCompared"` // spot hours whose on-demand price is not known
+	Extra       *Money   `json:"fallbackExtra"`        // what fallback cost more than spot; null is unknown
+	NoExtra     float64  `json:"fallbackHoursNotCompared"`
+	LostToAWS   int      `json:"interrupted"` // instances that AWS took
+	Hourly      *float64 `json:"meanHourly"`  // null where none is priced
+
+	// payable is the mean price of what is not prepaid; nil where none is priced.
+	payable *float64
 }
 
 // Part of a purchase.
@@ -34,6 +41,7 @@ type Part struct {
 type bought struct {
 	instances, launched, lost                   int
 	paid, base, fallback, prepaid, saved, extra charge
+	basePrepaid, payable                        charge
 	pool, market                                string
 }
 
@@ -64,15 +72,28 @@ func (c charge) mean() (int64, bool) {
 	return int64(c.amount) / c.priced, true
 }
 
+// hourly is the mean price an hour; nil where nothing is priced.
+func (c charge) hourly() *float64 {
+	m, ok := c.mean()
+	if !ok {
+		return nil
+	}
+	v := float64(m) / 1e6
+	return &v
+}
+
 func (b bought) row() Purchase {
 	p := Purchase{Pool: b.pool, Market: b.market, Instances: b.instances, Launched: b.launched, NodeHours: float64(b.paid.priced+b.paid.unpriced) / 3600,
-		Cost: b.paid.cost(), Unpriced: float64(b.paid.unpriced) / 3600, Base: b.base.part(), Fallback: b.fallback.part(), Prepaid: b.prepaid.part(),
+		Cost: b.paid.cost(), Unpriced: float64(b.paid.unpriced) / 3600, Base: b.base.part(), Fallback: b.fallback.part(), Prepaid: b.prepaid.part(), BasePrepaid: b.basePrepaid.part(),
 		Saved: b.saved.cost(), NoSaving: float64(b.saved.unpriced) / 3600, Extra: b.extra.cost(), NoExtra: float64(b.extra.unpriced) / 3600, LostToAWS: b.lost}
-	if m, ok := b.paid.mean(); ok {
-		hourly := float64(m) / 1e6
-		p.Hourly = &hourly
-	}
+	p.Hourly, p.payable = b.paid.hourly(), b.payable.hourly()
 	return p
+}
+
+// charged is what an instance cost in a period.
+func (i *instance) charged(p *period) (c charge) {
+	c.amount, c.priced, c.unpriced = i.paid(i.steps, p.from, p.to)
+	return c
 }
 
 // purchases are by pool and market, and their sum.
@@ -94,10 +115,16 @@ func (p *period) purchases() (list []Purchase, all Purchase) {
 	}
 	list = []Purchase{}
 	for _, b := range by {
-		list = append(list, b.row())
+		list = append(list, p.purchase(*b))
 	}
 	slices.SortFunc(list, func(a, b Purchase) int { return cmp.Or(cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.Market, b.Market)) })
-	return list, sum.row()
+	return list, p.purchase(sum)
+}
+
+func (p *period) purchase(b bought) Purchase {
+	out := b.row()
+	out.LowerBound = p.partly || out.Unpriced > 0
+	return out
 }
 
 func (b *bought) add(o bought) {
@@ -106,6 +133,8 @@ func (b *bought) add(o bought) {
 	b.base.add(o.base)
 	b.fallback.add(o.fallback)
 	b.prepaid.add(o.prepaid)
+	b.basePrepaid.add(o.basePrepaid)
+	b.payable.add(o.payable)
 	b.saved.add(o.saved)
 	b.extra.add(o.extra)
 }
@@ -115,10 +144,8 @@ func (p *period) spotMeans() map[[2]string]charge {
 	out := map[[2]string]charge{}
 	for _, i := range p.books.instances {
 		if i.Market == spot {
-			var c charge
-			c.amount, c.priced, c.unpriced = i.paid(i.steps, p.from, p.to)
 			sum := out[[2]string{i.Type, i.Zone}]
-			sum.add(c)
+			sum.add(i.charged(p))
 			out[[2]string{i.Type, i.Zone}] = sum
 		}
 	}
@@ -126,8 +153,7 @@ func (p *period) spotMeans() map[[2]string]charge {
 }
 
 func (p *period) boughtOf(i *instance, spotMeans map[[2]string]charge) bought {
-	b := bought{instances: 1}
-	b.paid.amount, b.paid.priced, b.paid.unpriced = i.paid(i.steps, p.from, p.to)
+	b := bought{instances: 1, paid: i.charged(p)}
 	if !i.launched.Before(p.from) && i.launched.Before(p.to) {
 		b.launched = 1
 	}
@@ -137,7 +163,12 @@ func (p *period) boughtOf(i *instance, spotMeans map[[2]string]charge) bought {
 	if i.Base {
 		b.base = b.paid
 	}
-	if i.Prepaid {
+	switch {
+	case !i.Prepaid:
+		b.payable = b.paid
+	case i.Base:
+		b.prepaid, b.basePrepaid = b.paid, b.paid
+	default:
 		b.prepaid = b.paid
 	}
 	if i.Market == spot {

@@ -42,6 +42,8 @@ type BalloonRow struct {
 	HeldPodHours float64 `json:"heldPodHours"`
 	// Cost of that headroom; null is unknown.
 	Cost *Money `json:"headroomCost"`
+	// LowerBound says that Cost is less than what was paid, by an unknown sum.
+	LowerBound bool `json:"lowerBound"`
 	// MissCost is what the Balloon says that a pod without a place costs a minute; null where it does not say.
 	MissCost *float64 `json:"missCostPerPodMinute"`
 	// AvoidedCost is the avoided misses at that cost.
@@ -90,29 +92,44 @@ func (a accuracy) known() Accuracy {
 	return out
 }
 
-// history is one Balloon's entries.
-type history []sizing
+// history is one Balloon's entries, and when knowledge ends: what is said of later is not judged.
+type history struct {
+	entries []sizing
+	known   time.Time
+}
 
 // standing is the entry in force at a time; nil where none is, or its own time is too long ago.
 func (h history) standing(t time.Time) *sizing {
-	n, found := slices.BinarySearchFunc(h, t, func(s sizing, t time.Time) int { return s.at.Compare(t) })
+	n, found := slices.BinarySearchFunc(h.entries, t, func(s sizing, t time.Time) int { return s.at.Compare(t) })
 	if !found {
 		n--
 	}
-	if n < 0 || t.Sub(h[n].at) > mostGap {
+	if n < 0 || t.Sub(h.entries[n].at) > mostGap {
 		return nil
 	}
-	return &h[n]
+	return &h.entries[n]
+}
+
+// cameTo is the demand when the time of an entry's forecast came; nil where it has not, or nobody looked.
+func (h history) cameTo(s *sizing) *float64 {
+	at := s.at.Add(lead(s))
+	if at.After(h.known) {
+		return nil
+	}
+	if then := h.standing(at); then != nil {
+		return then.Demand
+	}
+	return nil
 }
 
 // weight is how many seconds the nth entry stands within a period.
 func (h history) weight(n int, from, to time.Time) float64 {
-	until := h[n].at.Add(mostGap)
-	if n+1 < len(h) {
-		until = earlier(until, h[n+1].at)
+	until := h.entries[n].at.Add(mostGap)
+	if n+1 < len(h.entries) {
+		until = earlier(until, h.entries[n+1].at)
 	}
 	until = earlier(until, to)
-	begin := h[n].at
+	begin := h.entries[n].at
 	if begin.Before(from) {
 		begin = from
 	}
@@ -122,18 +139,18 @@ func (h history) weight(n int, from, to time.Time) float64 {
 // judge compares each forecast of a period with the demand at its time.
 func (h history) judge(from, to time.Time, loc *time.Location, byDay map[string]*accuracy) accuracy {
 	var sum accuracy
-	for n := range h {
-		s := &h[n]
+	for n := range h.entries {
+		s := &h.entries[n]
 		seconds := h.weight(n, from, to)
 		if seconds == 0 || s.Point == nil && s.Upper == nil {
 			continue
 		}
-		then := h.standing(s.at.Add(lead(s)))
-		if then == nil || then.Demand == nil {
+		came := h.cameTo(s)
+		if came == nil {
 			continue
 		}
 		var a accuracy
-		demand := *then.Demand
+		demand := *came
 		if s.Point != nil {
 			a.missed, a.demand, a.judged = abs(demand-*s.Point)*seconds, demand*seconds, seconds
 		}
@@ -199,8 +216,8 @@ type played struct{ missed, demand, held, seconds float64 }
 // beyond the places misses one; held are the places beyond the running pods that were asked for.
 func (h history) play(from, to time.Time, ask order) played {
 	begin := from
-	if len(h) > 0 && h[0].at.After(begin.Add(-24*time.Hour)) {
-		begin = h[0].at
+	if first := h.entries; len(first) > 0 && first[0].at.After(begin.Add(-24*time.Hour)) {
+		begin = first[0].at
 	} else {
 		begin = begin.Add(-24 * time.Hour)
 	}
@@ -253,13 +270,13 @@ func (h history) play(from, to time.Time, ask order) played {
 // ratios are demand over the point that was forecast for it, sorted, in a period.
 func (h history) ratios(from, to time.Time) []float64 {
 	var out []float64
-	for n := range h {
-		s := &h[n]
+	for n := range h.entries {
+		s := &h.entries[n]
 		if h.weight(n, from, to) == 0 || s.Point == nil || *s.Point <= 0 {
 			continue
 		}
-		if then := h.standing(s.at.Add(lead(s))); then != nil && then.Demand != nil {
-			out = append(out, *then.Demand / *s.Point)
+		if came := h.cameTo(s); came != nil {
+			out = append(out, *came / *s.Point)
 		}
 	}
 	slices.Sort(out)
@@ -298,7 +315,7 @@ func (h history) others(from, to time.Time, current float64, hourly *Money) []Qu
 func (p *period) balloons(work []Row) (out []BalloonRow, sum accuracy, byDay map[string]*accuracy) {
 	out, byDay = []BalloonRow{}, map[string]*accuracy{}
 	for _, name := range slices.Sorted(maps.Keys(p.books.sizings)) {
-		h := history(p.books.sizings[name])
+		h := history{p.books.sizings[name], p.books.last}
 		last := h.lastBefore(p.to)
 		if last == nil || last.at.Before(p.from.Add(-mostGap)) {
 			continue
@@ -309,8 +326,8 @@ func (p *period) balloons(work []Row) (out []BalloonRow, sum accuracy, byDay map
 		row.Accuracy = judged.known()
 		with, without := h.play(p.from, p.to, withBalloons), h.play(p.from, p.to, demanded)
 		row.Misses = Misses{With: with.missed / 3600, Without: without.missed / 3600, Demand: with.demand / 3600, Hours: with.seconds / 3600}
-		for n := range h {
-			row.HeldPodHours += h[n].holds() * h.weight(n, p.from, p.to) / 3600
+		for n := range h.entries {
+			row.HeldPodHours += h.entries[n].holds() * h.weight(n, p.from, p.to) / 3600
 		}
 		row.price(p, work, last)
 		var hourly *Money
@@ -325,9 +342,9 @@ func (p *period) balloons(work []Row) (out []BalloonRow, sum accuracy, byDay map
 }
 
 func (h history) lastBefore(t time.Time) (out *sizing) {
-	for n := range h {
-		if h[n].at.Before(t) {
-			out = &h[n]
+	for n := range h.entries {
+		if h.entries[n].at.Before(t) {
+			out = &h.entries[n]
 		}
 	}
 	return out
@@ -340,8 +357,8 @@ func (r *BalloonRow) price(p *period, work []Row, last *sizing) {
 		if last.Output != "" && last.Output != "Pods" {
 			break // what holds the room is no pod, so that no sample has it
 		}
-		if w.Namespace == namespace && w.Workload == last.Workload && w.Cost.UnpricedNodeHours == 0 {
-			r.Cost = w.Cost.Headroom
+		if w.Namespace == namespace && w.Workload == last.Workload && w.Cost.UnpricedNodeHours == 0 && !w.Cost.bare {
+			r.Cost, r.LowerBound = w.Cost.Headroom, w.Cost.LowerBound
 		}
 	}
 	var spec struct {

@@ -84,15 +84,20 @@ type life struct {
 	horizon  time.Time
 }
 
+// end is when it ended, or where knowledge does.
+func (l life) end() time.Time {
+	if l.gone != nil {
+		return *l.gone
+	}
+	return l.horizon
+}
+
 // billed are the seconds that are paid up to an instant. The difference of two is what is paid between them, so that the parts
 // of a period have the period's sum.
 func (l life) billed(until time.Time) int64 {
-	end := l.horizon
-	if l.gone != nil {
-		end = *l.gone
-		if least := l.launched.Add(leastBilled); end.Before(least) {
-			end = least
-		}
+	end := l.end()
+	if least := l.launched.Add(leastBilled); l.gone != nil && end.Before(least) {
+		end = least
 	}
 	if until.Before(end) {
 		end = until

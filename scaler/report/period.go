@@ -32,12 +32,28 @@ type period struct {
 	byDayMarket                           map[[2]string]*tally
 	byHourMarket                          []map[string]*tally
 	watched                               time.Duration
+	// partly says that the ledger does not know all of it.
+	partly bool
+}
+
+// row of a tally of the whole period.
+func (p *period) row(t tally) Row {
+	r := t.row()
+	r.Cost.LowerBound = r.Cost.LowerBound || p.partly
+	return r
+}
+
+// workRow is a row of pods, of whose cost a part may be that of nodes of no pool.
+func (p *period) workRow(t tally) Row {
+	r := p.row(t)
+	r.Cost.LowerBound = r.Cost.LowerBound || t.someBare
+	return r
 }
 
 // over adds up a period of the books.
 func (b *Books) over(from, to time.Time, loc *time.Location) *period {
 	p := &period{books: b, from: from, to: to, loc: loc, byCell: make([]tally, len(b.cells)), byWork: make([]tally, len(b.works)),
-		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}, byDayMarket: map[[2]string]*tally{}}
+		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}, byDayMarket: map[[2]string]*tally{}, partly: b.partly(from, to)}
 	p.cut()
 	paid := p.pay()
 	for n := range p.slots {
@@ -86,10 +102,26 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // payment is what the instances of a cell cost in a slot.
 type payment struct {
 	amount           Money
 	priced, unpriced int64 // seconds
+}
+
+// unseen is how many nodes of a cell a sample shows that no recorded instance can be: as many had not ended much before it, or were
+// not launched when it no longer stood.
+func (p *period) unseen(s *sample, u *cellUse) int {
+	i := &p.books.lived[u.cell]
+	begun := sort.Search(len(i.launched), func(n int) bool { return !i.launched[n].Before(s.until.Add(mostGap)) })
+	ended := sort.Search(len(i.gone), func(n int) bool { return !i.gone[n].Before(s.at.Add(-mostGap)) })
+	return max(0, u.nodes-begun+ended)
 }
 
 // pay is what each cell's instances cost in each slot.
@@ -122,6 +154,11 @@ func (p *period) addSlot(n int, paid []payment) {
 	for c, pay := range paid {
 		if uses[c] == nil && pay == (payment{}) {
 			continue
+		}
+		if uses[c] != nil {
+			unseen := p.unseen(s.sample, uses[c])
+			pay.unpriced += int64(float64(unseen) * seconds)
+			paid[c] = pay
 		}
 		p.addCell(s, c, cellTally(uses[c], pay, seconds, s.sample != nil))
 	}
@@ -186,7 +223,10 @@ func (p *period) hourOf(s *slot) *tally {
 // addWork adds a workload's part of its cell.
 func (p *period) addWork(s *slot, w *workUse, uses []*cellUse, paid []payment, seconds float64) {
 	t := tally{asked: w.asked.times(seconds), held: w.held.times(seconds), pods: float64(w.pods) * seconds, pending: float64(w.pending) * seconds}
-	counts := tally{pods: t.pods, pending: t.pending}
+	if (w.pods > 0 || !w.held.isZero()) && (w.cell < 0 || uses[w.cell] == nil) {
+		t.bare, t.someBare = t.pods, true
+	}
+	counts := tally{pods: t.pods, pending: t.pending, bare: t.bare, someBare: t.someBare}
 	if w.cell >= 0 {
 		u, pay := uses[w.cell], paid[w.cell]
 		if u != nil && u.nodes > 0 {
@@ -224,10 +264,10 @@ func into[K comparable](m map[K]*tally, key K) *tally {
 }
 
 // rows are named in the order of their cost, the highest first.
-func rows(m map[string]*tally, name func(*Row, string)) []Row {
+func rows(m map[string]*tally, row func(tally) Row, name func(*Row, string)) []Row {
 	out := []Row{}
 	for key, t := range m {
-		r := t.row()
+		r := row(*t)
 		name(&r, key)
 		out = append(out, r)
 	}
@@ -254,7 +294,7 @@ func (p *period) cellRows() []Row {
 		if t.nodes == 0 && t.capacity.isZero() {
 			continue
 		}
-		r := t.row()
+		r := p.row(t)
 		r.Pool, r.Zone, r.Market = p.books.cells[c].pool, p.books.cells[c].zone, p.books.cells[c].market
 		out = append(out, r)
 	}
@@ -268,7 +308,7 @@ func (p *period) workRows() []Row {
 		if t.pods == 0 && t.pending == 0 && t.held.isZero() {
 			continue
 		}
-		r := t.row()
+		r := p.workRow(t)
 		r.Namespace, r.Workload = p.books.works[w].namespace, p.books.works[w].workload
 		out = append(out, r)
 	}
@@ -277,7 +317,12 @@ func (p *period) workRows() []Row {
 }
 
 func (p *period) dayRows() []Row {
-	out := rows(p.byDay, func(r *Row, key string) { r.Day = key })
+	out := rows(p.byDay, tally.row, func(r *Row, key string) { r.Day = key })
 	slices.SortFunc(out, func(a, b Row) int { return cmp.Compare(a.Day, b.Day) })
+	for i := range out {
+		// every row is of a day in the report's zone
+		day, _ := time.ParseInLocation(time.DateOnly, out[i].Day, p.loc)
+		out[i].Cost.LowerBound = out[i].Cost.LowerBound || p.books.partly(later(day, p.from), earlier(day.AddDate(0, 0, 1), p.to))
+	}
 	return out
 }

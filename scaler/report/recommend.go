@@ -141,27 +141,26 @@ func (p *period) adviseBuying(purchases []Purchase) (out []Recommendation) {
 	}
 	for _, one := range purchases {
 		s, haveSpot := by[one.Pool][spot]
-		if one.Market != onDemand || !haveSpot || one.Hourly == nil || s.Hourly == nil || *s.Hourly >= *one.Hourly || s.NodeHours < 24 {
+		// what is prepaid is paid for without running too: only the rest can be saved on
+		if one.Market != onDemand || !haveSpot || one.payable == nil || s.Hourly == nil || *s.Hourly >= *one.payable || s.NodeHours < 24 {
 			continue
 		}
 		var spec v1alpha1.CapacityPoolSpec
 		if json.Unmarshal(p.books.specOf("CapacityPool", one.Pool, p.to), &spec) != nil {
 			spec = v1alpha1.CapacityPoolSpec{}
 		}
-		apart := Money((rate(*one.Hourly) - rate(*s.Hourly)) * 3600)
+		apart := Money((rate(*one.payable) - rate(*s.Hourly)) * 3600)
 		expected := func(hours float64) string {
 			return fmt.Sprintf("AWS took %d of the pool's spot nodes in %s node-hours; so many more hours would have seen about %.1f more", s.LostToAWS, pods(s.NodeHours), hours*float64(s.LostToAWS)/s.NodeHours)
 		}
-		prices := fmt.Sprintf("($%.4f − $%.4f) an hour", *one.Hourly, *s.Hourly)
-		if base := int(spec.Purchase.OnDemandBase); base > 1 && one.Base.NodeHours > 0 && one.Base.Cost != nil {
-			half := base / 2
-			hours := one.Base.NodeHours * float64(base-half) / float64(base)
+		prices := fmt.Sprintf("($%.4f − $%.4f) an hour", *one.payable, *s.Hourly)
+		if base, to, hours := one.lesserBase(int(spec.Purchase.OnDemandBase)); to < base && one.Base.Cost != nil {
 			out = append(out, Recommendation{Kind: "on-demand-base", Of: "CapacityPool " + one.Pool, Field: "spec.purchase.onDemandBase", Saves: apart.share(hours),
-				Change:     fmt.Sprintf("on-demand base %d instead of %d", half, base),
-				Arithmetic: fmt.Sprintf("%s of the base's %s node-hours × %s", pods(hours), pods(one.Base.NodeHours), prices), Risk: expected(hours)})
+				Change:     fmt.Sprintf("on-demand base %d instead of %d", to, base),
+				Arithmetic: fmt.Sprintf("%s of the base's %s node-hours that are not prepaid × %s", pods(hours), pods(one.Base.NodeHours-one.BasePrepaid.NodeHours), prices), Risk: expected(hours)})
 		}
 		most, err := strconv.ParseFloat(strings.TrimSuffix(string(spec.Purchase.SpotMax), "%"), 64)
-		above := one.NodeHours - one.Base.NodeHours - one.Fallback.NodeHours - one.Prepaid.NodeHours
+		above := one.NodeHours - one.Base.NodeHours - one.Fallback.NodeHours - (one.Prepaid.NodeHours - one.BasePrepaid.NodeHours)
 		if err != nil || most >= 100 || above <= 0 {
 			continue
 		}
@@ -172,6 +171,17 @@ func (p *period) adviseBuying(purchases []Purchase) (out []Recommendation) {
 			Arithmetic: fmt.Sprintf("%s of the %s node-hours on demand above the base × %s", pods(hours), pods(above), prices), Risk: expected(hours)})
 	}
 	return out
+}
+
+// lesserBase is half of the base, but not less than what of it is prepaid, and the node-hours that would not have been bought for it.
+func (p Purchase) lesserBase(base int) (from, to int, hours float64) {
+	all, free := p.Base.NodeHours, p.Base.NodeHours-p.BasePrepaid.NodeHours
+	if base < 2 || all <= 0 {
+		return base, base, 0
+	}
+	prepaid := int(math.Ceil(float64(base)*p.BasePrepaid.NodeHours/all - 1e-9))
+	to = max(base/2, prepaid)
+	return base, to, min(free, all*float64(base-to)/float64(base))
 }
 
 // advise room for a zone's loss.

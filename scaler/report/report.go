@@ -45,7 +45,7 @@ type Report struct {
 	Recommended  []Recommendation `json:"recommendations"`
 	// Bill is null without one.
 	Bill *Reconciliation `json:"bill"`
-	// NoEntry are instances that launches gave and that have no entry of their own.
+	// NoEntry are instances that launches gave and that have no entry of their own, and those whose ends were lost.
 	NoEntry []Unexplained `json:"unexplained"`
 	// NotBySwell are instances that no call of swell's asked for.
 	NotBySwell []Foreign `json:"notLaunchedBySwell"`
@@ -61,6 +61,8 @@ type Source struct {
 	Entries int       `json:"entries"`
 	Torn    int       `json:"tornLines"`
 	Samples int       `json:"samples"`
+	// Gaps are those of the period and of the day before it.
+	Gaps []Gap `json:"gaps"`
 }
 
 // BalloonTotal is of all Balloons.
@@ -134,20 +136,21 @@ func (b *Books) Report(o Options) (*Report, error) {
 	loc := o.location()
 	b.price(listOf(o.Prices))
 	p := b.over(from, to, loc)
-	r := &Report{Schema: Schema, From: from.In(loc), To: to.In(loc), TimeZone: loc.String(), Ledger: Source{b.first.UTC(), b.last.UTC(), b.entries, o.Torn, len(b.samples)},
-		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.total.row(), Limits: limits}
+	r := &Report{Schema: Schema, From: from.In(loc), To: to.In(loc), TimeZone: loc.String(), Ledger: Source{b.first.UTC(), b.last.UTC(), b.entries, o.Torn, len(b.samples), b.gapsIn(from, to)},
+		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.row(p.total), Limits: limits}
 	if before := from.Add(from.Sub(to)); !before.Before(b.first) {
-		row := b.over(before, from, loc).total.row()
+		earlier := b.over(before, from, loc)
+		row := earlier.row(earlier.total)
 		r.Before = &row
 	}
 	r.Cells, r.Workloads = p.cellRows(), p.workRows()
-	r.Pools = rows(p.byPool, func(r *Row, k string) { r.Pool = k })
-	r.Zones = rows(p.byZone, func(r *Row, k string) { r.Zone = k })
-	r.Markets = rows(p.byMarket, func(r *Row, k string) { r.Market = k })
-	r.Namespaces = rows(p.byNamespace, func(r *Row, k string) { r.Namespace = k })
+	r.Pools = rows(p.byPool, p.row, func(r *Row, k string) { r.Pool = k })
+	r.Zones = rows(p.byZone, p.row, func(r *Row, k string) { r.Zone = k })
+	r.Markets = rows(p.byMarket, p.row, func(r *Row, k string) { r.Market = k })
+	r.Namespaces = rows(p.byNamespace, p.workRow, func(r *Row, k string) { r.Namespace = k })
 	r.Purchases, r.Buys = p.purchases()
 	r.fill(p)
-	r.NotBySwell, r.NoEntry = p.foreign(), p.noEntry()
+	r.NotBySwell, r.NoEntry = p.foreign(), append(p.lostEnds(), p.noEntry()...)
 	if o.Bill != nil {
 		r.Bill = p.reconcile(o.Bill)
 	}
@@ -221,9 +224,7 @@ func (p *period) foreign() []Foreign {
 		if i.Token != "" {
 			continue
 		}
-		var c charge
-		c.amount, c.priced, c.unpriced = i.paid(i.steps, p.from, p.to)
-		if c.priced+c.unpriced > 0 {
+		if c := i.charged(p); c.priced+c.unpriced > 0 {
 			out = append(out, Foreign{i.ID, i.Group, i.Pool, i.Zone, i.Market, i.Type, i.launched, i.gone, i.Seen, c.cost()})
 		}
 	}
@@ -238,5 +239,6 @@ var limits = []string{
 	"Avoided misses come from a replay of the recorded demand in whole Balloons: places that were asked for serve after the lead time and stay ten minutes longer than they are asked for. It knows no nodes, zones or interruptions, no room that was idle by chance, and takes demand to be the same without balloons.",
 	"Other quantiles are played with the period's own forecast errors, known only afterwards: the future may err otherwise.",
 	"The loss of a zone is added up in cores and memory of a whole pool; whether each pod fits one node, its volumes and its affinities are not looked at, and the nodes' boot is taken for the whole wait.",
+	"Amounts are of the pools' nodes. What nodes of no pool cost is in no ledger: a workload that runs there has no known cost, or only a part of it.",
 	"The expected interruptions of more spot are the period's own rate.",
 }

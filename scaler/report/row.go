@@ -4,7 +4,7 @@ import (
 	"swell/scaler/ledger"
 )
 
-// Cost of a row. Amounts are null where nothing of it has a known price; where UnpricedNodeHours is above 0 they are a lower bound.
+// Cost of a row. Amounts are null where nothing of it has a known price.
 type Cost struct {
 	Total *Money `json:"total"`
 	// Asked, Headroom, Idle, Booting and NotSampled are the parts of Total.
@@ -15,11 +15,18 @@ type Cost struct {
 	NotSampled *Money `json:"notSampled"`
 	// UnpricedNodeHours are in no amount.
 	UnpricedNodeHours float64 `json:"unpricedNodeHours"`
+	// UnpricedPodHours are of pods on nodes of no pool: what those cost is in no ledger, and in no amount.
+	UnpricedPodHours float64 `json:"unpricedPodHours"`
+	// LowerBound says that the amounts are less than what was paid, by an unknown sum.
+	LowerBound bool `json:"lowerBound"`
+
+	// bare says that a part is of nodes of no pool.
+	bare bool
 }
 
 // Hours are sums over the time that samples stand for; resources are core-hours and GiB-hours.
 type Hours struct {
-	// Node is from the instances' own times, at the second as they are paid.
+	// Node is from the instances' own times, at the second as they are paid, and of nodes of no recorded instance from samples.
 	Node     float64          `json:"nodeHours"`
 	Capacity ledger.Resources `json:"capacity"`
 	Asked    ledger.Resources `json:"asked"`
@@ -61,6 +68,9 @@ type tally struct {
 	used                        res
 	sampled, usedKnown          float64 // capacity-seconds, as shares of nodes, with a sample and with a known use
 	pods, pending               float64
+	// bare are pod-seconds on nodes of no pool; someBare says that there were pods or balloons on such.
+	bare     float64
+	someBare bool
 }
 
 func (t *tally) add(o tally) {
@@ -69,11 +79,13 @@ func (t *tally) add(o tally) {
 	t.capacity, t.asked, t.held, t.idle, t.used = t.capacity.plus(o.capacity), t.asked.plus(o.asked), t.held.plus(o.held), t.idle.plus(o.idle), t.used.plus(o.used)
 	t.sampled, t.usedKnown = t.sampled+o.sampled, t.usedKnown+o.usedKnown
 	t.pods, t.pending = t.pods+o.pods, t.pending+o.pending
+	t.bare, t.someBare = t.bare+o.bare, t.someBare || o.someBare
 }
 
 func (t tally) cost() Cost {
-	c := Cost{UnpricedNodeHours: t.unpriced / 3600}
-	if t.priced == 0 && t.unpriced > 0 {
+	c := Cost{UnpricedNodeHours: t.unpriced / 3600, UnpricedPodHours: t.bare / 3600, LowerBound: t.unpriced > 0, bare: t.someBare}
+	if t.priced == 0 && (t.unpriced > 0 || t.someBare) {
+		c.LowerBound = true
 		return c
 	}
 	c.Total, c.Asked, c.Headroom, c.Idle, c.Booting, c.NotSampled = &t.total, &t.split.asked, &t.split.held, &t.split.idle, &t.booting, &t.dark

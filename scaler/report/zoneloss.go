@@ -96,9 +96,7 @@ func (p *period) lose(zone string, s *sample) ZoneLoss {
 	}
 	for _, i := range p.books.instances {
 		if l := pools[i.Pool]; l != nil && i.Zone != zone {
-			var c charge
-			c.amount, c.priced, c.unpriced = i.paid(i.steps, p.from, p.to)
-			l.paid.add(c)
+			l.paid.add(i.charged(p))
 		}
 	}
 	total, known := Money(0), true

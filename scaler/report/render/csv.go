@@ -40,6 +40,14 @@ func (w *csvWriter) maybe(k csvRow, measure, unit string, v *float64) {
 	w.number(k, measure, unit, *v)
 }
 
+func (w *csvWriter) flag(k csvRow, measure string, is bool) {
+	if is {
+		w.put(k, measure, "", "1")
+		return
+	}
+	w.put(k, measure, "", "0")
+}
+
 func (w *csvWriter) money(k csvRow, measure string, m *report.Money) {
 	if m == nil {
 		w.put(k, measure, "currency", "")
@@ -52,6 +60,13 @@ func (w *csvWriter) money(k csvRow, measure string, m *report.Money) {
 func CSV(out io.Writer, r *report.Report) error {
 	w := &csvWriter{Writer: csv.NewWriter(out), from: r.From.Format(time.RFC3339), to: r.To.Format(time.RFC3339)}
 	w.err = w.Write(CSVHeader)
+	w.number(csvRow{by: "ledger"}, "entries", "", float64(r.Ledger.Entries))
+	w.number(csvRow{by: "ledger"}, "torn_lines", "", float64(r.Ledger.Torn))
+	for _, g := range r.Ledger.Gaps {
+		k := csvRow{by: "gap", day: g.From.In(r.From.Location()).Format(time.RFC3339)}
+		w.number(k, "lost_entries", "", float64(g.Entries))
+		w.number(k, "gap", "s", g.To.Sub(g.From).Seconds())
+	}
 	w.row("total", r.Total)
 	if r.Before != nil {
 		w.row("before", *r.Before)
@@ -81,6 +96,7 @@ func CSV(out io.Writer, r *report.Report) error {
 		k := csvRow{by: "balloon", namespace: namespaceOf(b.Balloon), workload: b.Workload}
 		w.headroom(k, b.Accuracy, b.Misses, b.HeldPodHours)
 		w.money(k, "cost_headroom", b.Cost)
+		w.flag(k, "cost_is_lower_bound", b.LowerBound)
 		w.money(k, "cost_avoided", b.AvoidedCost)
 	}
 	for _, b := range r.BootsByDay {
@@ -134,7 +150,9 @@ func (w *csvWriter) row(by string, r report.Row) {
 		w.money(k, "cost_not_sampled", r.Cost.NotSampled)
 	}
 	h := r.Hours
+	w.flag(k, "cost_is_lower_bound", r.Cost.LowerBound)
 	w.number(k, "unpriced_node_hours", "h", r.Cost.UnpricedNodeHours)
+	w.number(k, "unpriced_pod_hours", "h", r.Cost.UnpricedPodHours)
 	w.number(k, "node_hours", "h", h.Node)
 	w.number(k, "asked_core_hours", "core-h", h.Asked.Cores)
 	w.number(k, "asked_gib_hours", "GiB-h", h.Asked.Memory)
@@ -172,6 +190,7 @@ func (w *csvWriter) bought(k csvRow, p report.Purchase) {
 	w.number(k, "interrupted", "", float64(p.LostToAWS))
 	w.number(k, "bought_node_hours", "h", p.NodeHours)
 	w.money(k, "bought", p.Cost)
+	w.flag(k, "bought_is_lower_bound", p.LowerBound)
 	w.money(k, "bought_on_demand_base", p.Base.Cost)
 	w.money(k, "bought_fallback", p.Fallback.Cost)
 	w.money(k, "bought_prepaid", p.Prepaid.Cost)

@@ -109,7 +109,7 @@ func plots(r *report.Report) plot.Plots {
 	for _, h := range r.Hours() {
 		hours = append(hours, h.At)
 	}
-	out := plot.Plots{Axes: []plot.Axis{plot.AxisOf(hours, false), plot.AxisOf(days, true)}, Charts: []plot.Chart{}, Bands: []plot.Band{}}
+	out := plot.Plots{Axes: []plot.Axis{plot.AxisOf(hours, false), plot.AxisOf(days, true)}, Charts: []plot.Chart{}, Bands: lost(r, hours)}
 	out.Charts = append(out.Charts, costs(r)...)
 	hour := func(value func(report.Row) *float64) []*float64 {
 		var list []*float64
@@ -137,6 +137,17 @@ func plots(r *report.Report) plot.Plots {
 	}
 	out.Charts = append(out.Charts, daily(r)...)
 	return withSomething(out)
+}
+
+// lost are the gaps of the ledger beside the hours.
+func lost(r *report.Report, hours []time.Time) []plot.Band {
+	out := []plot.Band{}
+	for _, g := range r.Ledger.Gaps {
+		if len(hours) > 0 && g.To.After(r.From) && g.From.Before(r.To) {
+			out = append(out, plot.Band{From: max(0, g.From.Sub(hours[0]).Seconds()), To: g.To.Sub(hours[0]).Seconds(), Label: fmt.Sprintf("%d entries of the ledger were lost", g.Entries)})
+		}
+	}
+	return out
 }
 
 // sampled is a value of an hour, unknown where no sample stands.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"swell/scaler/report"
 )
@@ -36,9 +38,6 @@ type table struct {
 func tiles(r *report.Report) []tile {
 	t, b := r.Total, r.BalloonTotal
 	total := tile{Name: "Total", Value: money(t.Cost.Total), Other: "no period before to compare with"}
-	if t.Cost.Total != nil && t.Cost.UnpricedNodeHours > 0 {
-		total.Name = "Total, at least"
-	}
 	if text, ok := change(r); ok {
 		total.Other = text + " on the " + duration(r) + " before"
 	}
@@ -57,6 +56,14 @@ func tiles(r *report.Report) []tile {
 		could.Value, could.Other = sum.String(), "by the best change of each pool and Balloon below"
 	} else {
 		could.Value, could.Other = "nothing", "that a change with a known price would"
+	}
+	if h := r.Buys.NoSaving; h > 0 {
+		saved.Other += fmt.Sprintf("; %s spot node-hours could not be compared", number(h))
+	}
+	for _, one := range []*tile{&total, &headroom, &idle, &saved} {
+		if t.Cost.LowerBound && one.Value != unknown {
+			one.Name += ", at least"
+		}
 	}
 	return []tile{total, headroom, bought, idle, saved, could}
 }
@@ -79,21 +86,58 @@ func warnings(r *report.Report) []string {
 	if h := r.Total.Cost.UnpricedNodeHours; h > 0 {
 		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", number(h), number(r.Total.Hours.Node)))
 	}
+	out = append(out, gaps(r)...)
+	if h := r.Total.Cost.UnpricedPodHours; h > 0 {
+		out = append(out, fmt.Sprintf("%s of %s pod-hours were on nodes of no pool. What those nodes cost is not in the ledger, and in no amount.", number(h), number(r.Total.Hours.Pods)))
+	}
 	if r.From.Before(r.Ledger.First) {
-		out = append(out, "The ledger begins at "+r.Ledger.First.In(r.From.Location()).Format("2 January 2006 15:04")+": what was before is not known.")
+		out = append(out, "The ledger begins at "+r.Ledger.First.In(r.From.Location()).Format("2 January 2006 15:04")+": what was before is not known, and totals are a lower bound.")
 	} else if r.Watched < 0.99 {
 		out = append(out, fmt.Sprintf("Samples stand for %s of the period: the scaler was away for the rest.", share(r.Watched)))
 	}
 	if r.Ledger.Torn > 0 {
-		out = append(out, fmt.Sprintf("Lines of the ledger that could not be read: %d.", r.Ledger.Torn))
+		out = append(out, fmt.Sprintf("Lines of the ledger that a crash cut short and that could not be read: %d.", r.Ledger.Torn))
 	}
 	if b := r.Bill; b != nil && len(b.Unexplained) > 0 {
 		out = append(out, fmt.Sprintf("The bill is %s and the ledger says %s. Instances that they do not agree on: %d.", b.Bill, b.Ledger, len(b.Unexplained)))
 	}
-	if n := len(r.NoEntry); n > 0 {
+	count := map[string]int{}
+	for _, u := range r.NoEntry {
+		count[u.Why]++
+	}
+	if n := count["no-entry"]; n > 0 {
 		out = append(out, fmt.Sprintf("Instances that a launch gave and of which nothing more is recorded: %d.", n))
 	}
+	if n := count["end-lost"]; n > 0 {
+		out = append(out, fmt.Sprintf("Instances whose end was lost with other entries: %d. They are counted as far as they are known to have run.", n))
+	}
 	return out
+}
+
+// mostGaps are told one by one.
+const mostGaps = 3
+
+// gaps of the ledger, which make the totals less than what was paid.
+func gaps(r *report.Report) []string {
+	if len(r.Ledger.Gaps) == 0 {
+		return nil
+	}
+	lost, when := 0, []string{}
+	for i, g := range r.Ledger.Gaps {
+		if lost += g.Entries; i < mostGaps {
+			from, to := g.From.In(r.From.Location()), g.To.In(r.From.Location())
+			end := to.Format("2 January 15:04")
+			if from.Format(time.DateOnly) == to.Format(time.DateOnly) {
+				end = to.Format("15:04")
+			}
+			when = append(when, from.Format("2 January 15:04")+" to "+end)
+		}
+	}
+	if more := len(r.Ledger.Gaps) - mostGaps; more > 0 {
+		when = append(when, fmt.Sprintf("%d times more", more))
+	}
+	return []string{fmt.Sprintf("Entries of the ledger that could not be written and are lost: %s (%s). What was launched then or in the day after may be in no entry: totals are a lower bound.",
+		number(float64(lost)), strings.Join(when, ", "))}
 }
 
 func tables(r *report.Report) []table {
@@ -107,7 +151,7 @@ func tables(r *report.Report) []table {
 		add(billTable(r.Bill))
 	}
 	add(unexplainedTable(unexplained(r)))
-	add(rowTable("pools", "Pools", r.Pools, "Pool", func(r report.Row) string { return r.Pool }, true))
+	add(rowTable("pools", "Pools", r.Pools, "Pool", func(r report.Row) string { return orNone(r.Pool) }, true))
 	add(purchaseTable(r))
 	add(rowTable("zones", "Zones", r.Zones, "Zone", func(r report.Row) string { return r.Zone }, true))
 	add(rowTable("groups", "Pools by zone and market", r.Cells, "Pool, zone, market", func(r report.Row) string { return r.Pool + ", " + r.Zone + ", " + r.Market }, false))
@@ -142,6 +186,31 @@ func amount(m *report.Money) cell {
 	return cell{m.String(), m.Decimal()}
 }
 
+// lower is an amount that may be a lower bound.
+func lower(m *report.Money, is bool) cell {
+	c := amount(m)
+	c.Text = atLeast(m, is)
+	return c
+}
+
+// lowerNote says what ≥ is, where a table has one.
+func (t table) lowerNote() table {
+	if slices.ContainsFunc(t.Rows, func(r []cell) bool {
+		return slices.ContainsFunc(r, func(c cell) bool { return strings.HasPrefix(c.Text, "≥") })
+	}) {
+		t.Note += " ≥: at least, since a part of it is not known; so are the parts beside it."
+	}
+	return t
+}
+
+// orNone names the nodes that are of no pool.
+func orNone(pool string) string {
+	if pool == "" {
+		return "no pool"
+	}
+	return pool
+}
+
 func names(list ...string) []column {
 	var out []column
 	for i, n := range list {
@@ -159,12 +228,10 @@ func rowTable(id, title string, rows []report.Row, first string, name func(repor
 		if r.Hours.Used != nil && r.Hours.Capacity.Cores > 0 {
 			used = figure(r.Hours.Used.Cores)
 		}
-		c := amount(r.Cost.Total)
-		c.Text = atLeast(r.Cost.Total, r.Cost.UnpricedNodeHours)
-		t.Rows = append(t.Rows, []cell{text(name(r)), c, amount(r.Cost.Asked), amount(r.Cost.Headroom), amount(r.Cost.Idle), amount(r.Cost.Booting), figure(r.Hours.Node),
+		t.Rows = append(t.Rows, []cell{text(name(r)), lower(r.Cost.Total, r.Cost.LowerBound), amount(r.Cost.Asked), amount(r.Cost.Headroom), amount(r.Cost.Idle), amount(r.Cost.Booting), figure(r.Hours.Node),
 			figure(r.Hours.Asked.Cores), used, figure(r.Hours.Held.Cores), figure(r.Hours.Idle.Cores)})
 	}
-	return t
+	return t.lowerNote()
 }
 
 // workTable is of whatever has pods.
@@ -176,30 +243,26 @@ func workTable(id, title string, rows []report.Row, first string, name func(repo
 		if r.Hours.Used != nil {
 			used = figure(r.Hours.Used.Cores)
 		}
-		c := amount(r.Cost.Total)
-		c.Text = atLeast(r.Cost.Total, r.Cost.UnpricedNodeHours)
-		t.Rows = append(t.Rows, []cell{text(name(r)), c, amount(r.Cost.Asked), amount(r.Cost.Headroom), figure(r.Hours.Pods), figure(r.Hours.Pending),
+		t.Rows = append(t.Rows, []cell{text(name(r)), lower(r.Cost.Total, r.Cost.LowerBound), amount(r.Cost.Asked), amount(r.Cost.Headroom), figure(r.Hours.Pods), figure(r.Hours.Pending),
 			figure(r.Hours.Asked.Cores), used, figure(r.Hours.Held.Cores), figure(r.Hours.Asked.Memory)})
 	}
-	return t
+	return t.lowerNote()
 }
 
 func purchaseTable(r *report.Report) table {
 	t := table{ID: "purchases", Title: "What was bought", Summary: true, Columns: names("Pool, market", "Cost", "Node-h", "Mean $/h", "Base", "Fallback", "Fallback extra", "Prepaid", "Saved by spot", "Taken by AWS"),
 		Note: "Saved by spot: against the same instances on demand. Fallback extra: against spot of the same type and zone in the period. Prepaid is in the cost at its list price and would be paid without running too."}
 	row := func(name string, p report.Purchase) []cell {
-		c := amount(p.Cost)
-		c.Text = atLeast(p.Cost, p.Unpriced)
-		return []cell{text(name), c, figure(p.NodeHours), maybe(p.Hourly, func(v *float64) string { return strconv.FormatFloat(*v, 'f', 4, 64) }), amount(p.Base.Cost), amount(p.Fallback.Cost),
+		return []cell{text(name), lower(p.Cost, p.LowerBound), figure(p.NodeHours), maybe(p.Hourly, func(v *float64) string { return strconv.FormatFloat(*v, 'f', 4, 64) }), amount(p.Base.Cost), amount(p.Fallback.Cost),
 			amount(p.Extra), amount(p.Prepaid.Cost), amount(p.Saved), figure(float64(p.LostToAWS))}
 	}
 	for _, p := range r.Purchases {
-		t.Rows = append(t.Rows, row(p.Pool+", "+p.Market, p))
+		t.Rows = append(t.Rows, row(orNone(p.Pool)+", "+p.Market, p))
 	}
 	if len(t.Rows) > 0 {
 		t.Rows = append(t.Rows, row("all", r.Buys))
 	}
-	return t.withoutNothing()
+	return t.withoutNothing().lowerNote()
 }
 
 // withoutNothing leaves out columns of amounts that are zero in every row.
@@ -220,7 +283,7 @@ func balloonTable(rows []report.BalloonRow) table {
 	t := table{ID: "balloons", Title: "Headroom and forecasts", Summary: true, Columns: names("Balloon", "Headroom cost", "Held pod-h", "Missed pod-h", "Without it", "Avoided, worth", "WAPE", "Coverage", "Promised"),
 		Note: "Missed: pod-hours of demand without a place, by a replay of the recorded demand with and without the Balloon. Coverage: share of the time in which demand was at most the upper forecast."}
 	for _, b := range rows {
-		t.Rows = append(t.Rows, []cell{text(b.Balloon), amount(b.Cost), figure(b.HeldPodHours), figure(b.Misses.With), figure(b.Misses.Without), amount(b.AvoidedCost),
+		t.Rows = append(t.Rows, []cell{text(b.Balloon), lower(b.Cost, b.LowerBound), figure(b.HeldPodHours), figure(b.Misses.With), figure(b.Misses.Without), amount(b.AvoidedCost),
 			maybe(b.Accuracy.WAPE, percent), maybe(b.Accuracy.Coverage, percent), maybe(b.Accuracy.Promised, percent)})
 	}
 	return t

@@ -52,9 +52,9 @@ func money(m *report.Money) string {
 	return m.String()
 }
 
-// atLeast marks an amount that leaves out hours without a price.
-func atLeast(m *report.Money, unpriced float64) string {
-	if m != nil && unpriced > 0 {
+// atLeast marks an amount that is a lower bound.
+func atLeast(m *report.Money, lower bool) string {
+	if m != nil && lower {
 		return "≥ " + m.String()
 	}
 	return money(m)
@@ -98,6 +98,9 @@ func change(r *report.Report) (text string, known bool) {
 	text = sign + (now - before).String()
 	if before > 0 {
 		text += " (" + sign + share(float64(now-before)/float64(before)) + ")"
+	}
+	if r.Before.Cost.LowerBound || r.Total.Cost.LowerBound {
+		text += ", of lower bounds,"
 	}
 	return text, true
 }
