@@ -7,3 +7,6 @@ func (c *Client) Age(d time.Duration) {
 	was := c.now
 	c.now = func() time.Time { return was().Add(d) }
 }
+
+// PriceOf is for the tests of what the price list says.
+var PriceOf = priceOf

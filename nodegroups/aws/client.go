@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/logging"
@@ -108,6 +109,7 @@ type Client struct {
 	ec2         *ec2.Client
 	sqs         *sqs.Client
 	savings     *savingsplans.Client
+	pricing     *pricing.Client
 	budget      *budget
 	config      awssdk.Config
 
@@ -186,6 +188,8 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.sqs = sqs.NewFromConfig(cfg)
 	c.savings = savingsplans.NewFromConfig(cfg, func(o *savingsplans.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
+	prices := newBudget(5, 5) // of its own: a throttle of the price list is none of the calls that launch
+	c.pricing = pricing.NewFromConfig(cfg, func(o *pricing.Options) { o.APIOptions = append(o.APIOptions, prices.install, c.bound) })
 	return c, nil
 }
 

@@ -135,7 +135,7 @@ func (b *Books) Report(o Options) (*Report, error) {
 	b.price(listOf(o.Prices))
 	p := b.over(from, to, loc)
 	r := &Report{Schema: Schema, From: from.In(loc), To: to.In(loc), TimeZone: loc.String(), Ledger: Source{b.first.UTC(), b.last.UTC(), b.entries, o.Torn, len(b.samples)},
-		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.total.row(), Limits: limits}
+		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.total.row(), Limits: slices.Concat(limits, o.Notes)}
 	if before := from.Add(from.Sub(to)); !before.Before(b.first) {
 		row := b.over(before, from, loc).total.row()
 		r.Before = &row
