@@ -51,8 +51,10 @@ type Options struct {
 	CallTimeout time.Duration
 	// ClusterName is noted on groups of which a process is suspended, so that it is known whose that is; empty notes none.
 	ClusterName string
-	// Prices by instance type, an hour. A spot price that is missing is read, an on-demand price is then unknown.
-	Prices map[string]Price
+	// Prices by instance type, an hour. A spot price that is missing is read, an on-demand price only with ReadOnDemandPrices and
+	// is else unknown.
+	Prices             map[string]Price
+	ReadOnDemandPrices bool
 	// Clock that times are told in.
 	Clock config.Clock
 	// HTTPClient carries the requests; nil is the SDK's own.
@@ -121,6 +123,10 @@ type Client struct {
 	usable    map[string]usable     // by Auto Scaling group
 	spot      map[string]spotPrices // by instance type
 	spotError string                // why they could not be read last; empty is that they could
+	listed    map[string]listedPrice
+	listError string // as spotError
+	listing   bool
+	listings  sync.WaitGroup
 	reserved  reservations
 	plans     plans
 	short     map[string]shortfall            // by Auto Scaling group
@@ -151,7 +157,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, subnets: map[string]subnet{}, usable: map[string]usable{}, spot: map[string]spotPrices{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, subnets: map[string]subnet{}, usable: map[string]usable{}, spot: map[string]spotPrices{}, listed: map[string]listedPrice{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithAppID("swell-" + version.Get().Version), // stands in CloudTrail's userAgent

@@ -33,7 +33,7 @@ type spotPrices struct {
 }
 
 // prices fills in what one more instance of each group costs. A configured price goes before one that was read. What spot costs
-// is read by zone, for Linux, every 5 minutes by one call for 100 types.
+// is read by zone, for Linux, every 5 minutes by one call for 100 types; what is on demand, if at all, twice a day.
 func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Problem {
 	wanted := map[string]bool{}
 	for _, g := range groups {
@@ -44,15 +44,16 @@ func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Proble
 		}
 	}
 	c.readSpotPrices(ctx, slices.Sorted(maps.Keys(wanted)))
+	problems := c.readListed(ctx, groups)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range groups {
 		groups[i].HourlyPrice = c.price(groups[i])
 	}
 	if len(wanted) > 0 && c.spotError != "" {
-		return []Problem{{"", "spot prices cannot be read: " + c.spotError, "allow ec2:DescribeSpotPriceHistory, or give each type's in prices of the scaler's configuration"}}
+		problems = append(problems, Problem{"", "spot prices cannot be read: " + c.spotError, "allow ec2:DescribeSpotPriceHistory, or give each type's in prices of the scaler's configuration"})
 	}
-	return nil
+	return problems
 }
 
 // readsSpotPrices says whether any group that was read needs them.
@@ -67,7 +68,7 @@ func (c *Client) readsSpotPrices() bool {
 func (c *Client) price(g nodegroups.Group) float64 {
 	highest := 0.0
 	for _, t := range g.InstanceTypes {
-		p := c.options.Prices[t].OnDemand
+		p := c.onDemand(t)
 		if g.Market == nodegroups.Spot {
 			if p = c.options.Prices[t].Spot; p == 0 && c.now().Sub(c.spot[t].read) < spotPriceKept {
 				p = c.spot[t].byZone[g.Zone]
