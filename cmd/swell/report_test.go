@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,8 +142,9 @@ prices: {m6i.xlarge: {onDemand: 0.248, spot: 0.0921}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	e, err := emulator.New(emulator.Options{Fleet: fleet, Dir: t.TempDir(), Now: func() time.Time { return began }, Manual: true})
+	var now atomic.Int64
+	now.Store(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix())
+	e, err := emulator.New(emulator.Options{Fleet: fleet, Dir: t.TempDir(), Now: func() time.Time { return time.Unix(now.Load(), 0) }, Manual: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +165,13 @@ prices: {m6i.xlarge: {onDemand: 0.248, spot: 0.0921}}
 	}
 	if n := len(with.Limits) - len(without.Limits); n != 4 {
 		t.Errorf("the report has %d more limits, want one for each type that is not listed", n)
+	}
+	// a month later the list has a later day
+	now.Store(time.Date(2026, 12, 5, 0, 0, 0, 0, time.UTC).Unix())
+	later := reported(t, "--ledger", dir, "--prices", "aws")
+	note := "AWS's price list has on-demand prices from 2026-12-01 on, of m6i.xlarge. Before that day the ledger's own count, and where it has none, the listed ones are taken to have held already."
+	if *later.Total.Cost.Total != *byHand.Total.Cost.Total || !slices.Contains(later.Limits, note) || slices.Contains(with.Limits, note) {
+		t.Errorf("a month later the total is %s, want %s; limits %q", later.Total.Cost.Total, byHand.Total.Cost.Total, later.Limits)
 	}
 	if _, err := e.Control("deny", emulator.Order{Fault: emulator.Fault{Action: "GetProducts"}}); err != nil {
 		t.Fatal(err)

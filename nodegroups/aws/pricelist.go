@@ -16,7 +16,7 @@ import (
 // OnDemandPrice is what an instance type costs on demand an hour in USD, as AWS's price list has it: for Linux, with shared tenancy.
 type OnDemandPrice struct {
 	Type string
-	// From is since when the list has it. AWS lists prices anew each month, so that it may have been the same before.
+	// From is since when the list has it, which need not be when it changed: in AWS's example it is the first of a month.
 	From   time.Time
 	Hourly float64 // above 0
 }

@@ -17,8 +17,8 @@ type LaterPrice struct {
 	OnDemand float64   `yaml:"onDemand"`
 }
 
-// onDemand price of a type at a time, and since when the price list has it: no earlier than the month's first day, as AWS lists
-// all prices anew each month.
+// onDemand price of a type at a time, and since when the price list has it: no earlier than the month's first day, as in
+// AWS's example of the list.
 func (f Fleet) onDemand(instanceType string, at time.Time) (hourly float64, since time.Time) {
 	at = at.UTC()
 	hourly, since = f.Prices[instanceType].OnDemand, time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
