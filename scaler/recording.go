@@ -52,7 +52,7 @@ type noticeKey struct {
 // newRecorder knows nothing of before; now is model time.
 func (l *Loop) newRecorder(now time.Time) *recorder {
 	return &recorder{began: now, sizes: map[string]writtenSize{}, failed: map[string]time.Time{}, noticed: map[noticeKey]time.Time{},
-		lives: record.NewLives(now, record.Options{ModelTime: l.clock.At, OnDemand: func(t string) float64 { return l.options.Config.Prices[t].OnDemand }})}
+		lives: record.NewLives(now, record.Options{ModelTime: l.clock.At, OnDemand: l.onDemandPrice})}
 }
 
 // both has the end of an instance noted, and tells who else is to know of it.
@@ -127,6 +127,19 @@ func (l *Loop) writeAll(entries []ledger.Entry) {
 		e.Tick = l.tick
 		l.write(e)
 	}
+}
+
+// lister is a Cloud that knows on-demand prices, those of the configuration among them.
+type lister interface {
+	OnDemandPrice(instanceType string) float64
+}
+
+// onDemandPrice of a type an hour; zero is unknown.
+func (l *Loop) onDemandPrice(instanceType string) float64 {
+	if cloud, ok := l.cloud.(lister); ok {
+		return cloud.OnDemandPrice(instanceType)
+	}
+	return l.options.Config.Prices[instanceType].OnDemand
 }
 
 // ender is a Cloud that knows when instances ended.

@@ -16,7 +16,8 @@ import (
 // Scaler is the configuration file of swell-scaler. Durations are model time unless said otherwise.
 type Scaler struct {
 	AWS AWS `json:"aws"`
-	// Prices of an instance an hour, by type. A spot price that is left out is read of EC2; an on-demand price is then not known.
+	// Prices of an instance an hour, by type. A spot price that is left out is read of EC2; an on-demand price is then not known,
+	// except by aws.readOnDemandPrices.
 	Prices map[string]Price `json:"prices,omitempty"`
 	// ClusterName is the cluster's, as in its groups' tags kubernetes.io/cluster/NAME or swell/cluster: groups of another are
 	// only observed. Empty is that this is not looked at.
@@ -53,6 +54,9 @@ type AWS struct {
 	// LifecycleHooks are the names of the termination hooks that are made for swell, which drains and completes their actions; none
 	// is every hook whose name begins with swell. Those of others are left to complete theirs.
 	LifecycleHooks []string `json:"lifecycleHooks,omitempty"`
+	// ReadOnDemandPrices takes an on-demand price that is left out of prices from AWS's price list, twice a day: that of Linux, in
+	// USD. It needs pricing:GetProducts.
+	ReadOnDemandPrices bool `json:"readOnDemandPrices,omitempty"`
 }
 
 // Price of one instance an hour, in one currency throughout.

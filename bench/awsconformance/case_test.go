@@ -47,6 +47,8 @@ const (
 	stsDocs   = "https://docs.aws.amazon.com/STS/latest/APIReference/API_"
 	iamDocs   = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_"
 	planDocs  = "https://docs.aws.amazon.com/savingsplans/latest/APIReference/API_"
+	priceDocs = "https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_"
+	priceList = "https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/reading-service-price-list-file-for-services.html"
 	quotaDocs = "https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_"
 )
 

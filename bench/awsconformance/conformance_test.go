@@ -11,7 +11,7 @@ import (
 )
 
 func cases() []conformanceCase {
-	return slices.Concat(groupCases, tagCases, changeCases, updateCases, launchCases, hookCases, warmCases, ec2Cases, templateCases, sqsCases, accountCases)
+	return slices.Concat(groupCases, tagCases, changeCases, updateCases, launchCases, hookCases, warmCases, ec2Cases, templateCases, sqsCases, accountCases, pricingCases)
 }
 
 func TestEveryOperationHasACase(t *testing.T) {

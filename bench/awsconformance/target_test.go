@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -51,6 +52,7 @@ type target struct {
 	iam    *iam.Client
 	quotas *servicequotas.Client
 	plans  *savingsplans.Client
+	prices *pricing.Client
 
 	mu    sync.Mutex
 	clock time.Time // of the emulator
@@ -81,6 +83,7 @@ func (t *target) connect() {
 	c := awssdk.Config{Region: region, BaseEndpoint: &t.url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), HTTPClient: t.seen,
 		Retryer: func() awssdk.Retryer { return awssdk.NopRetryer{} }}
 	t.as, t.ec2, t.sqs, t.sts, t.iam, t.quotas, t.plans = autoscaling.NewFromConfig(c), ec2.NewFromConfig(c), sqs.NewFromConfig(c), sts.NewFromConfig(c), iam.NewFromConfig(c), servicequotas.NewFromConfig(c), savingsplans.NewFromConfig(c)
+	t.prices = pricing.NewFromConfig(c)
 }
 
 func newEmulator(t *testing.T, change ...func(*emulator.Fleet)) *target {

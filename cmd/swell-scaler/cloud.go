@@ -22,7 +22,7 @@ func newCloud(ctx context.Context, c config.Scaler) (cloud, error) {
 	}
 	client, err := aws.New(ctx, aws.Options{
 		Region: c.AWS.Region, Endpoint: c.AWS.Endpoint, QueueURL: c.AWS.QueueURL, Prices: prices, Clock: c.Clock,
-		ClusterName: c.ClusterName, LifecycleHooks: c.AWS.LifecycleHooks,
+		ClusterName: c.ClusterName, LifecycleHooks: c.AWS.LifecycleHooks, ReadOnDemandPrices: c.AWS.ReadOnDemandPrices,
 	})
 	if err != nil {
 		return cloud{}, fmt.Errorf("connecting to AWS: %w", err)

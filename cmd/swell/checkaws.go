@@ -76,7 +76,7 @@ func runCheckAWS(cmd *cobra.Command, o awsFlags) error {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
 	client, err := aws.New(ctx, aws.Options{Region: conf.AWS.Region, Endpoint: conf.AWS.Endpoint, QueueURL: conf.AWS.QueueURL, ClusterName: conf.ClusterName, LifecycleHooks: conf.AWS.LifecycleHooks,
-		Prices: pricesOf(conf), Log: slog.New(slog.DiscardHandler)})
+		Prices: pricesOf(conf), ReadOnDemandPrices: conf.AWS.ReadOnDemandPrices, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return bad(err)
 	}

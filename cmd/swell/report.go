@@ -44,8 +44,8 @@ line a name and measure, .json is what --json prints, .md is a summary. Without 
 what it has of the running one. Without --period, --from and --to it is the whole ledger.
 
 Prices are those that the scaler knew. --prices FILE has others, as the section prices of swell-scaler's configuration;
---prices aws reads the history of spot prices of EC2 (ec2:DescribeSpotPriceHistory, 90 days back). An unknown price stays unknown:
-its hours are counted apart.
+--prices aws reads AWS's own: the history of EC2's spot prices (ec2:DescribeSpotPriceHistory, 90 days back) and the on-demand prices
+that are listed now (pricing:GetProducts). An unknown price stays unknown: its hours are counted apart.
 
 --bill FILE compares with a bill, instance by instance: CSV with the columns id,type,zone,market,start,end,hourly, or JSON lines of
 these fields.`,
@@ -86,11 +86,9 @@ func runReport(cmd *cobra.Command, o reportFlags) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if slices.Contains(o.prices, "aws") {
-		history, err := spotHistory(ctx, o.region, books)
-		if err != nil {
+		if err := awsPrices(ctx, o.region, books, &options, cmd.ErrOrStderr()); err != nil {
 			return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 		}
-		options.Prices = withoutPriced(history, options.Prices)
 	}
 	r, err := books.Report(options)
 	if err != nil {

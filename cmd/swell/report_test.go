@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,8 +131,8 @@ func TestReportTakesPricesOfAFile(t *testing.T) {
 	}
 }
 
-// The emulator's spot prices are in force since before the ledger began; what is on demand stays unknown.
-func TestReportTakesPricesOfEC2(t *testing.T) {
+// The emulator's prices are in force since before the ledger began; it lists one of the ledger's five types.
+func TestReportTakesPricesOfAWS(t *testing.T) {
 	fleet, err := emulator.ReadFleet(write(t, "fleet.yaml", `
 region: ap-northeast-1
 groups: [{name: a, zone: ap-northeast-1a, market: spot, max: 1, instanceTypes: [m6i.xlarge]}, {name: c, zone: ap-northeast-1c, market: spot, max: 1, instanceTypes: [m6i.xlarge]}, {name: d, zone: ap-northeast-1d, market: spot, max: 1, instanceTypes: [m6i.xlarge]}]
@@ -140,8 +142,9 @@ prices: {m6i.xlarge: {onDemand: 0.248, spot: 0.0921}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	e, err := emulator.New(emulator.Options{Fleet: fleet, Dir: t.TempDir(), Now: func() time.Time { return began }, Manual: true})
+	var now atomic.Int64
+	now.Store(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Unix())
+	e, err := emulator.New(emulator.Options{Fleet: fleet, Dir: t.TempDir(), Now: func() time.Time { return time.Unix(now.Load(), 0) }, Manual: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,10 +155,29 @@ prices: {m6i.xlarge: {onDemand: 0.248, spot: 0.0921}}
 		t.Setenv(name, value)
 	}
 	dir := written(t, 2)
-	without, with := reported(t, "--ledger", dir).Total.Cost.UnpricedNodeHours, reported(t, "--ledger", dir, "--prices", "aws").Total.Cost.UnpricedNodeHours
-	onDemand := reported(t, "--ledger", dir, "--prices", write(t, "prices.yaml", "prices:\n  m6i.xlarge: {spot: 1}\n")).Total.Cost.UnpricedNodeHours
-	if with >= without || with != onDemand {
-		t.Errorf("unpriced node-hours are %g without and %g with EC2's prices, want the %g that are on demand", without, with, onDemand)
+	without, with := reported(t, "--ledger", dir), reported(t, "--ledger", dir, "--prices", "aws")
+	byHand := reported(t, "--ledger", dir, "--prices", write(t, "prices.yaml", "prices:\n  m6i.xlarge: {onDemand: 0.248, spot: 0.0921}\n"))
+	if without.Total.Cost.UnpricedNodeHours == 0 || with.Total.Cost.UnpricedNodeHours != 0 || *with.Total.Cost.Total != *byHand.Total.Cost.Total {
+		t.Errorf("%g node-hours are unpriced without AWS's prices and %g with them, of %s; by hand %s", without.Total.Cost.UnpricedNodeHours, with.Total.Cost.UnpricedNodeHours, with.Total.Cost.Total, byHand.Total.Cost.Total)
+	}
+	if code, _, stderr := swell(t, "report", "--ledger", dir, "--prices", "aws"); code != 0 || strings.Count(stderr, "AWS's price list has none for Linux") != 4 {
+		t.Errorf("exit %d: %s, want the four types that are not listed named", code, stderr)
+	}
+	if n := len(with.Limits) - len(without.Limits); n != 4 {
+		t.Errorf("the report has %d more limits, want one for each type that is not listed", n)
+	}
+	// a month later the list has a later day
+	now.Store(time.Date(2026, 12, 5, 0, 0, 0, 0, time.UTC).Unix())
+	later := reported(t, "--ledger", dir, "--prices", "aws")
+	note := "AWS's price list has on-demand prices from 2026-12-01 on, of m6i.xlarge. Before that day the ledger's own count, and where it has none, the listed ones are taken to have held already."
+	if *later.Total.Cost.Total != *byHand.Total.Cost.Total || !slices.Contains(later.Limits, note) || slices.Contains(with.Limits, note) {
+		t.Errorf("a month later the total is %s, want %s; limits %q", later.Total.Cost.Total, byHand.Total.Cost.Total, later.Limits)
+	}
+	if _, err := e.Control("deny", emulator.Order{Fault: emulator.Fault{Action: "GetProducts"}}); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := swell(t, "report", "--ledger", dir, "--prices", "aws"); code != exitFailed || !strings.Contains(stderr, "; allow pricing:GetProducts, or give on-demand prices by hand") {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 	server.Close()
 	if code, _, stderr := swell(t, "report", "--ledger", dir, "--prices", "aws"); code != exitFailed || !strings.Contains(stderr, "reading the history of the spot prices of 5 instance types") {

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
+	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	sigsyaml "sigs.k8s.io/yaml"
@@ -60,12 +64,59 @@ func readPrices(path string) ([]report.Price, error) {
 	return out, nil
 }
 
-// spotHistory reads what spot cost in the time of the ledger, of the types that are in it.
-func spotHistory(ctx context.Context, region string, books *report.Books) ([]report.Price, error) {
-	types := books.Types()
-	if len(types) == 0 {
-		return nil, nil
+// awsPrices adds AWS's own prices of the ledger's types to those of files, which go first: what spot cost in the time of the ledger,
+// and what is listed on demand now. What the list does not say is told in the options' notes and in words.
+func awsPrices(ctx context.Context, region string, books *report.Books, o *report.Options, notes io.Writer) error {
+	has := map[[2]string]bool{}
+	for _, p := range o.Prices {
+		has[[2]string{p.Type, p.Market}] = true
 	}
+	lacking := func(market string) []string {
+		return slices.DeleteFunc(books.Types(), func(t string) bool { return has[[2]string{t, market}] })
+	}
+	spot, listed := lacking("spot"), lacking("on-demand")
+	if len(spot)+len(listed) == 0 {
+		return nil
+	}
+	client, err := awsClient(ctx, region)
+	if err != nil {
+		return err
+	}
+	from, to := books.Span()
+	if len(spot) > 0 {
+		history, err := client.SpotPriceHistory(ctx, spot, from, to)
+		if err != nil {
+			return err
+		}
+		for _, p := range history {
+			o.Prices = append(o.Prices, report.Price{Type: p.Type, Market: "spot", Zone: p.Zone, From: p.From, Hourly: p.Hourly})
+		}
+	}
+	prices, missing, err := client.OnDemandPrices(ctx, listed)
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		fmt.Fprintf(notes, "not known: %s; its hours are told as unpriced where the ledger does not know it either; --prices FILE may give it\n", m)
+		o.Notes = append(o.Notes, fmt.Sprintf("AWS's price list gives no price: %s.", m))
+	}
+	early := map[string][]string{}
+	for n, p := range prices {
+		first := n == 0 || prices[n-1].Type != p.Type
+		o.Prices = append(o.Prices, report.Price{Type: p.Type, Market: "on-demand", From: p.From, Hourly: p.Hourly, Before: first})
+		if day := p.From.Format(time.DateOnly); first && from.Before(p.From) {
+			early[day] = append(early[day], p.Type)
+		}
+	}
+	for _, day := range slices.Sorted(maps.Keys(early)) {
+		o.Notes = append(o.Notes, fmt.Sprintf("AWS's price list has on-demand prices from %s on, of %s. Before that day the ledger's own count, and where it has none, the listed ones are taken to have held already.",
+			day, strings.Join(early[day], ", ")))
+	}
+	return nil
+}
+
+// awsClient of a region, by default the environment's.
+func awsClient(ctx context.Context, region string) (*aws.Client, error) {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if region == "" {
 			region = os.Getenv(name)
@@ -74,28 +125,5 @@ func spotHistory(ctx context.Context, region string, books *report.Books) ([]rep
 	if region == "" {
 		return nil, usageError{errors.New("--region is missing; give the region of --prices aws, such as ap-northeast-1")}
 	}
-	client, err := aws.New(ctx, aws.Options{Region: region, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, err
-	}
-	from, to := books.Span()
-	history, err := client.SpotPriceHistory(ctx, types, from, to)
-	if err != nil {
-		return nil, err
-	}
-	var out []report.Price
-	for _, p := range history {
-		out = append(out, report.Price{Type: p.Type, Market: "spot", Zone: p.Zone, From: p.From, Hourly: p.Hourly})
-	}
-	return out, nil
-}
-
-// withoutPriced are a file's prices, and of a history those that the file does not have.
-func withoutPriced(history, file []report.Price) []report.Price {
-	has := map[[2]string]bool{}
-	for _, p := range file {
-		has[[2]string{p.Type, p.Market}] = true
-	}
-	history = slices.DeleteFunc(history, func(p report.Price) bool { return has[[2]string{p.Type, p.Market}] })
-	return append(file, history...)
+	return aws.New(ctx, aws.Options{Region: region, Log: slog.New(slog.DiscardHandler)})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -45,6 +46,9 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 			return err
 		}
 	}
+	if k.options.ReadOnDemandPrices {
+		reads["pricing:GetProducts"] = k.readsPriceList(ctx)
+	}
 	if slices.ContainsFunc(pools, func(p Checked) bool { return p.Prepaid }) {
 		reads["ec2:DescribeReservedInstances"] = func() error {
 			_, err := k.ec2.DescribeReservedInstances(ctx, &ec2.DescribeReservedInstancesInput{DryRun: dry})
@@ -66,6 +70,18 @@ func (k *checker) permissions(ctx context.Context, pools []Checked) {
 		}
 	}
 	k.simulated(ctx, pools)
+}
+
+// readsPriceList is a call that asks for one item of the price list.
+func (k *checker) readsPriceList(ctx context.Context) func() error {
+	return func() error {
+		from, err := pricingRegion(k.options.Region)
+		if err != nil {
+			return err
+		}
+		_, err = k.pricing.GetProducts(ctx, &pricing.GetProductsInput{ServiceCode: awssdk.String("AmazonEC2"), MaxResults: awssdk.Int32(1)}, func(o *pricing.Options) { o.Region = from })
+		return err
+	}
 }
 
 // simulated asks IAM whether the actions on groups that the scaler makes are allowed; what swell uninstall alone makes is its own

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	"github.com/aws/aws-sdk-go-v2/service/savingsplans"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/logging"
@@ -50,8 +51,10 @@ type Options struct {
 	CallTimeout time.Duration
 	// ClusterName is noted on groups of which a process is suspended, so that it is known whose that is; empty notes none.
 	ClusterName string
-	// Prices by instance type, an hour. A spot price that is missing is read, an on-demand price is then unknown.
-	Prices map[string]Price
+	// Prices by instance type, an hour. A spot price that is missing is read, an on-demand price only with ReadOnDemandPrices and
+	// is else unknown.
+	Prices             map[string]Price
+	ReadOnDemandPrices bool
 	// Clock that times are told in.
 	Clock config.Clock
 	// HTTPClient carries the requests; nil is the SDK's own.
@@ -108,6 +111,7 @@ type Client struct {
 	ec2         *ec2.Client
 	sqs         *sqs.Client
 	savings     *savingsplans.Client
+	pricing     *pricing.Client
 	budget      *budget
 	config      awssdk.Config
 
@@ -119,6 +123,10 @@ type Client struct {
 	usable    map[string]usable     // by Auto Scaling group
 	spot      map[string]spotPrices // by instance type
 	spotError string                // why they could not be read last; empty is that they could
+	listed    map[string]listedPrice
+	listError string // as spotError
+	listing   bool
+	listings  sync.WaitGroup
 	reserved  reservations
 	plans     plans
 	short     map[string]shortfall            // by Auto Scaling group
@@ -149,7 +157,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("setting up the AWS client: %w", err)
 	}
 	c := &Client{options: o, budget: newBudget(o.Rate, o.Burst), launched: map[string]launch{}, types: map[string]ec2types.InstanceTypeInfo{},
-		templates: map[string]template{}, subnets: map[string]subnet{}, usable: map[string]usable{}, spot: map[string]spotPrices{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
+		templates: map[string]template{}, subnets: map[string]subnet{}, usable: map[string]usable{}, spot: map[string]spotPrices{}, listed: map[string]listedPrice{}, places: map[string]place{}, tokenless: map[string]time.Time{}, unlisted: map[string]map[string]time.Time{}, short: map[string]shortfall{}, now: time.Now, pollTimeout: longPoll + 5*time.Second}
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(o.Region),
 		awsconfig.WithAppID("swell-" + version.Get().Version), // stands in CloudTrail's userAgent
@@ -186,6 +194,8 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	c.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
 	c.sqs = sqs.NewFromConfig(cfg)
 	c.savings = savingsplans.NewFromConfig(cfg, func(o *savingsplans.Options) { o.APIOptions = append(o.APIOptions, c.budget.install, c.bound) })
+	prices := newBudget(5, 5) // of its own: a throttle of the price list is none of the calls that launch
+	c.pricing = pricing.NewFromConfig(cfg, func(o *pricing.Options) { o.APIOptions = append(o.APIOptions, prices.install, c.bound) })
 	return c, nil
 }
 

@@ -81,6 +81,9 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/DescribeSavings") {
 		action = r.URL.Path[1:]
 	}
+	if _, target, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "AWSPriceListService."); ok {
+		action = target
+	}
 	if _, rest, ok := strings.Cut(body.String(), "Action="); ok {
 		action, _, _ = strings.Cut(rest, "&")
 	}

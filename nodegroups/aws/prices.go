@@ -33,8 +33,9 @@ type spotPrices struct {
 	read, asked time.Time
 }
 
-// prices fills in what one more instance of each group costs, and what each of its instances does. A configured price goes before one that was read. What spot costs
-// is read by zone, for Linux, every 5 minutes by one call for 100 types.
+// prices fills in what one more instance of each group costs, and what each of its instances does. A configured price goes before
+// one that was read. What spot costs is read by zone, for Linux, every 5 minutes by one call for 100 types; what is on demand, if
+// at all, twice a day.
 func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Problem {
 	wanted := map[string]bool{}
 	for _, g := range groups {
@@ -45,6 +46,7 @@ func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Proble
 		}
 	}
 	c.readSpotPrices(ctx, slices.Sorted(maps.Keys(wanted)))
+	problems := c.readListed(ctx, groups)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range groups {
@@ -55,9 +57,9 @@ func (c *Client) prices(ctx context.Context, groups []nodegroups.Group) []Proble
 		}
 	}
 	if len(wanted) > 0 && c.spotError != "" {
-		return []Problem{{"", "spot prices cannot be read: " + c.spotError, "allow ec2:DescribeSpotPriceHistory, or give each type's in prices of the scaler's configuration"}}
+		problems = append(problems, Problem{"", "spot prices cannot be read: " + c.spotError, "allow ec2:DescribeSpotPriceHistory, or give each type's in prices of the scaler's configuration"})
 	}
-	return nil
+	return problems
 }
 
 // pricedTypes of a group: those that it launches, and those of its instances, which it may have launched under another policy.
@@ -97,7 +99,7 @@ func (c *Client) priceOf(instanceType string, market nodegroups.Market, zone str
 	configured := c.options.Prices[instanceType]
 	switch {
 	case market != nodegroups.Spot:
-		return configured.OnDemand
+		return c.onDemand(instanceType)
 	case configured.Spot == 0 && c.now().Sub(c.spot[instanceType].read) < spotPriceKept:
 		return c.spot[instanceType].byZone[zone]
 	}

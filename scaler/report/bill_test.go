@@ -66,7 +66,9 @@ type account struct {
 	unrecorded map[string]bool
 }
 
-func newAccount(t *testing.T) *account {
+func newAccount(t *testing.T) *account { t.Helper(); return newAccountOf(t, fleet) }
+
+func newAccountOf(t *testing.T, fleet string) *account {
 	t.Helper()
 	a := &account{t: t, dir: t.TempDir(), now: time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC), tokens: map[string]string{}, unrecorded: map[string]bool{}}
 	path := filepath.Join(a.dir, "fleet.yaml")

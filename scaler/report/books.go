@@ -89,7 +89,7 @@ func priced(steps []step, now time.Time, hourly *float64) []step {
 	if hourly == nil || *hourly <= 0 {
 		return steps
 	}
-	next := step{now, rate(*hourly), true}
+	next := step{from: now, rate: rate(*hourly), known: true}
 	if len(steps) == 0 {
 		next.from = time.Time{}
 	} else if steps[len(steps)-1].rate == next.rate {

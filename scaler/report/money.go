@@ -108,11 +108,13 @@ func (l life) billed(until time.Time) int64 {
 	return int64((end.Sub(l.launched) + time.Second - 1) / time.Second)
 }
 
-// step is a price from a time on, in millionths an hour; known false is that it is not known.
+// step is a price from a time on, in millionths an hour; known false is that it is not known, before that it counts earlier too
+// where nothing else is known.
 type step struct {
-	from  time.Time
-	rate  int64
-	known bool
+	from   time.Time
+	rate   int64
+	known  bool
+	before bool
 }
 
 // paid between two instants by the prices in force: the amount, the seconds that it pays, and those whose price is not known.

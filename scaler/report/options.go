@@ -19,6 +19,8 @@ type Options struct {
 	Prices []Price
 	// Bill is what was paid by another's account; nil is that there is none.
 	Bill []BillLine
+	// Notes are what the prices cannot say; they stand among the report's limits.
+	Notes []string
 	// Torn is how many lines of the ledger could not be read.
 	Torn int
 }
@@ -30,6 +32,8 @@ type Price struct {
 	Zone   string // empty is any
 	From   time.Time
 	Hourly float64 // above 0
+	// Before is that nothing is known of the time before From: where the ledger has no price of then, this one counts.
+	Before bool
 }
 
 // Validate says what cannot be used, with the mend.
@@ -66,7 +70,7 @@ func listOf(prices []Price) priceList {
 	out := priceList{}
 	for _, p := range prices {
 		k := priceKey{p.Type, p.Market, p.Zone}
-		out[k] = append(out[k], step{p.From, rate(p.Hourly), true})
+		out[k] = append(out[k], step{from: p.From, rate: rate(p.Hourly), known: true, before: p.Before})
 	}
 	for _, steps := range out {
 		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.from.UnixNano(), b.from.UnixNano()) })
@@ -98,6 +102,9 @@ func over(steps, own []step) []step {
 	}
 	if len(out) == 0 && !steps[0].from.IsZero() {
 		out = []step{{}}
+		if first := steps[0]; first.before {
+			out[0].rate, out[0].known = first.rate, true
+		}
 	}
 	return append(out, steps...)
 }

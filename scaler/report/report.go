@@ -137,7 +137,7 @@ func (b *Books) Report(o Options) (*Report, error) {
 	b.price(listOf(o.Prices))
 	p := b.over(from, to, loc)
 	r := &Report{Schema: Schema, From: from.In(loc), To: to.In(loc), TimeZone: loc.String(), Ledger: Source{b.first.UTC(), b.last.UTC(), b.entries, o.Torn, len(b.samples), b.gapsIn(from, to)},
-		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.row(p.total), Limits: limits}
+		Watched: p.watched.Seconds() / to.Sub(from).Seconds(), Total: p.row(p.total), Limits: slices.Concat(limits, o.Notes)}
 	if before := from.Add(from.Sub(to)); !before.Before(b.first) {
 		earlier := b.over(before, from, loc)
 		row := earlier.row(earlier.total)

@@ -120,7 +120,7 @@ func (e *Emulator) describePolicies(r *request) (any, *apiError) {
 	}{found, next}, bad
 }
 
-var stsService, iamService, quotasService, savingsService service
+var stsService, iamService, quotasService, savingsService, pricingService service
 
 func init() {
 	stsService = service{
@@ -143,6 +143,13 @@ func init() {
 			"ListServiceQuotas": (*Emulator).listQuotas, "GetServiceQuota": (*Emulator).getQuota,
 		},
 		throttle: apiError{Status: http.StatusBadRequest, Code: "TooManyRequestsException", Message: "Rate exceeded"},
+		denied:   apiError{Status: http.StatusBadRequest, Code: "AccessDeniedException"},
+		write:    writeJSON11, fail: failJSON11,
+	}
+	pricingService = service{
+		name:     "pricing",
+		actions:  map[string]func(*Emulator, *request) (any, *apiError){"GetProducts": (*Emulator).getProducts},
+		throttle: apiError{Status: http.StatusBadRequest, Code: "ThrottlingException", Message: "Rate exceeded"},
 		denied:   apiError{Status: http.StatusBadRequest, Code: "AccessDeniedException"},
 		write:    writeJSON11, fail: failJSON11,
 	}

@@ -101,6 +101,8 @@ type Price struct {
 	Spot     float64 `yaml:"spot"`
 	// SpotIn is the spot price by zone, where it is not Spot.
 	SpotIn map[string]float64 `yaml:"spotIn"`
+	// Later are on-demand prices that come into force one after the other.
+	Later []LaterPrice `yaml:"later,omitempty"`
 }
 
 // Boot is the lognormal distribution of the time from launch to Ready.
@@ -236,6 +238,9 @@ func (f Fleet) Validate() error {
 			return fmt.Errorf("boot.%s has p50 %s and p95 %s: p50 must be at least 1s and p95 no less; durations need a unit, as in 50s", zone, b.P50, b.P95)
 		}
 	}
+	if err := f.laterPrices(); err != nil {
+		return err
+	}
 	names := map[string]bool{}
 	for i, g := range f.Groups {
 		if names[g.Name] {
@@ -355,11 +360,12 @@ func (f Fleet) imageOf(image string) string {
 	return image
 }
 
-func (f Fleet) price(market, instanceType string) float64 {
+func (f Fleet) price(market, instanceType string, at time.Time) float64 {
 	if market == "spot" {
 		return f.Prices[instanceType].Spot
 	}
-	return f.Prices[instanceType].OnDemand
+	hourly, _ := f.onDemand(instanceType, at)
+	return hourly
 }
 
 // shorten a duration of the services to the machine's time.

@@ -160,7 +160,7 @@ func (e *Emulator) newInstance(g *group, zone, subnet, market, instanceType stri
 	i := &instance{
 		ID: fmt.Sprintf("i-0%016x", e.hash("instance", uint64(n))), Group: g.Name, Zone: zone, Market: market, Type: instanceType,
 		Image: e.fleet.imageOf(version.Image), Version: version.Number, Subnet: subnet, IP: fmt.Sprintf("10.%d.%d.%d", n/60000, n/240%250, n%240+10),
-		Price: e.fleet.price(market, instanceType), State: statePending, LaunchedAt: now,
+		Price: e.fleet.price(market, instanceType, now), State: statePending, LaunchedAt: now,
 	}
 	boot := e.bootTime(zone, uint64(e.state.perZone[zone]))
 	if f := e.state.faultOf(FaultSlow, now, zone, market, instanceType); f != nil {

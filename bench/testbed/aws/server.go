@@ -132,6 +132,9 @@ func (r *request) read() (*service, string, *apiError) {
 		if name == "ServiceQuotasV20190624" {
 			return &quotasService, action, signed(r.http)
 		}
+		if name == "AWSPriceListService" {
+			return &pricingService, action, signed(r.http)
+		}
 		if name != "AmazonSQS" {
 			return &sqsService, action, refuse(http.StatusBadRequest, "UnknownOperationException", "The target %s is not known.", target)
 		}
@@ -245,7 +248,7 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, body any) 
 // Operations of every service that the emulator answers, sorted.
 func Operations() map[string][]string {
 	out := map[string][]string{}
-	for _, s := range []*service{&autoscalingService, &ec2Service, &sqsService, &stsService, &iamService, &quotasService, &savingsService} {
+	for _, s := range []*service{&autoscalingService, &ec2Service, &sqsService, &stsService, &iamService, &quotasService, &savingsService, &pricingService} {
 		out[s.name] = slices.Sorted(maps.Keys(s.actions))
 	}
 	return out
