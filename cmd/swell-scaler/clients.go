@@ -3,6 +3,8 @@ package main
 import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"swell/scaler/ui"
 )
 
 // Calls a second to the API server. Each client has a budget of its own, with twice of it as the burst: drains of a zone want
@@ -11,7 +13,7 @@ const (
 	usualRate  = 100
 	drainsRate = 50
 	fenceRate  = 20
-	pageRate   = 10 // who a reader is and what he may
+	pageRate   = ui.KubeRate // who a reader is and what he may
 )
 
 type clients struct{ usual, drains, fence, page kubernetes.Interface }

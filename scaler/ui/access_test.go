@@ -62,6 +62,7 @@ func serve(t *testing.T, elected <-chan struct{}) served {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own.QPS, own.Burst = ui.KubeRate, 2*ui.KubeRate // as the program has it
 	kube, err := kubernetes.NewForConfig(own)
 	if err != nil {
 		t.Fatal(err)
