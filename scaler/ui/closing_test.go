@@ -2,6 +2,7 @@ package ui_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/rest"
 
 	"swell/scaler/ui"
 )
@@ -24,7 +27,7 @@ func bigState(tick int64) ui.State {
 }
 
 // When the scaler ends, or leads no more, which ends it, every line to a reader is closed at once: streams that are read, streams that
-// nobody reads, and connections that have not asked for anything; and nobody is served any more.
+// nobody reads, connections that had an answer, and those that have not asked for anything; and nobody is served any more.
 func TestTheEndClosesEveryConnection(t *testing.T) {
 	s := serve(t, nil)
 	s.Show(ui.State{At: time.Now(), Leader: "scaler-0", Mode: "Enforce"})
@@ -52,6 +55,11 @@ func TestTheEndClosesEveryConnection(t *testing.T) {
 		for range 2 {
 			s.deaf(t, who)
 		}
+		idle := s.idle(t, who)
+		held.Go(func() {
+			defer idle.Close()
+			_, _ = io.Copy(io.Discard, idle)
+		})
 	}
 	for range 300 { // more than are accepted at once
 		c, err := net.Dial("tcp", s.url.Host)
@@ -85,6 +93,27 @@ func TestTheEndClosesEveryConnection(t *testing.T) {
 		c.Close()
 		t.Error("the port is open still")
 	}
+}
+
+// idle is a connection that had an answer and stays.
+func (s served) idle(t *testing.T, who *rest.Config) net.Conn {
+	t.Helper()
+	secure, err := rest.TLSConfigFor(who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := tls.Dial("tcp", s.url.Host, secure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(c, "GET /icon.svg HTTP/1.1\r\nHost: %s\r\n\r\n", s.url.Host); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || answer.StatusCode != 200 || answer.Close {
+		t.Fatalf("%v %v: want 200, and the connection kept", answer, err)
+	}
+	return c
 }
 
 // Readers that do not read are dropped, and their places given to others.
