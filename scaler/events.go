@@ -32,7 +32,7 @@ type told struct {
 
 // startEvents makes Events go to the API server until stop.
 func (l *Loop) startEvents(ctx context.Context) (stop func(), err error) {
-	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: l.kube.EventsV1()})
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: l.options.Events.EventsV1()})
 	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
 		return nil, fmt.Errorf("starting Events: %w", err)
 	}

@@ -38,6 +38,11 @@ func problemFacts(p plan.Plan) []notify.Fact {
 	return facts
 }
 
+// tellable says whether an entry may be worth telling, or has the reason of one that is.
+func tellable(e ledger.Entry) bool {
+	return e.Action == "launch" || e.Action == "terminate" || e.Action == "start" || e.Shortfall != nil || e.Notice != nil || e.Policy != nil
+}
+
 // factOf says whether an entry of the ledger is worth telling, and the reason of its Event; empty is none.
 func (t *telling) factOf(e ledger.Entry, about about) (f notify.Fact, reason string, worth bool) {
 	doing := e.Action + " " + cmp.Or(e.Token, e.Object)

@@ -45,9 +45,9 @@ type Options struct {
 	// Self is the pod that this process runs in, as namespace/name, whose node is never returned; empty is none of the cluster's.
 	Self string
 	// Drains and Fence are clients with rate limits of their own: for drains, and for the fence of launches and the probe of the API
-	// server, which must not wait behind other calls. nil is New's.
-	Drains, Fence kubernetes.Interface
-	Log           *slog.Logger
+	// server, which must not wait behind other calls; and for Events, for which nothing is to wait. nil is New's.
+	Drains, Fence, Events kubernetes.Interface
+	Log                   *slog.Logger
 	// Page is shown what each plan left, by this Replica; nil is none.
 	Page    Page
 	Replica string
@@ -145,7 +145,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, l *ledger.Ledg
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	for _, own := range []*kubernetes.Interface{&o.Drains, &o.Fence} {
+	for _, own := range []*kubernetes.Interface{&o.Drains, &o.Fence, &o.Events} {
 		if *own == nil {
 			*own = kube
 		}

@@ -2,10 +2,10 @@ package scaler
 
 import (
 	"math"
-	"runtime/debug"
 	"time"
 
 	"swell/api/v1alpha1"
+	"swell/api/version"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
 	"swell/scaler/ui"
@@ -40,7 +40,7 @@ func (l *Loop) publish(now time.Time, world observe.World, sizes []size, p plan.
 		return
 	}
 	s := ui.State{
-		At: now, Tick: l.tick, Every: l.options.Config.Observe.TickEvery.Seconds(), Leader: l.options.Replica, Version: Version(),
+		At: now, Tick: l.tick, Every: l.options.Config.Observe.TickEvery.Seconds(), Leader: l.options.Replica, Version: version.Get().Version,
 		Cluster: l.options.Config.ClusterName, Mode: string(modeOf(l.options.Config.Mode)), Clock: max(l.options.Config.Clock.Speed, 1),
 		Readings: ui.Readings{Cluster: world.Snapshot.PodsAt, AWS: world.Snapshot.GroupsAt, MaxAge: policy.MaxAge.Seconds()},
 	}
@@ -57,14 +57,6 @@ func modeOf(m v1alpha1.Mode) v1alpha1.Mode {
 		return v1alpha1.Enforce
 	}
 	return m
-}
-
-// Version of this program, as it was built.
-func Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 // showBalloons puts each Balloon's decision and what is foreseen of it into s.

@@ -35,7 +35,7 @@ func TestPendingPodsSayWhatIsForThem(t *testing.T) {
 	balloon.Labels = map[string]string{plan.BalloonLabel: "web"}
 	world.Snapshot.Pods = append(world.Snapshot.Pods, balloon)
 	p := plan.Plan{Placed: map[string]string{"shop/web-0": "new-spot-a-2", "shop/web-1": "new-spot-a-3", "shop/web-2": "booting-i-0a", "shop/web-3": "ip-10-0-0-1"},
-		Unplaced: []plan.Unplaced{{Pod: "shop/web-4", Reasons: []plan.Alternative{{Group: "spot-a", Reason: "is full"}}}}}
+		Unplaced: []plan.Unplaced{{Pod: "shop/web-4", Reasons: []plan.Alternative{{Group: "spot-a", Reason: "is full"}, {Group: "od-a", Reason: "costs too much"}, {Group: "spot-c", Reason: "is full"}}}}}
 	var s ui.State
 	showPending(&s, world, p, config.Clock{})
 	got := map[string]ui.Pending{}
@@ -49,7 +49,7 @@ func TestPendingPodsSayWhatIsForThem(t *testing.T) {
 		"a launch in spot-a":         {"shop/web-1", "0/3 nodes are available", 2},
 		"instance i-0a, which boots": {"shop/web-2", "0/3 nodes are available", 1},
 		"node ip-10-0-0-1":           {"shop/web-3", "0/3 nodes are available", 1},
-		"":                           {"shop/web-4", "is full", 1},
+		"":                           {"shop/web-4", "can take it: spot-a, spot-c: is full; od-a: costs too much", 1},
 	} {
 		if x := got[place]; x.Pod != want.pod || x.Count != want.n || !strings.Contains(x.Why, want.why) {
 			t.Errorf("for %q: %+v, want %d of %s, since %s", place, x, want.n, want.pod, want.why)

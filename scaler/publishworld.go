@@ -177,7 +177,7 @@ func showPending(s *ui.State, world observe.World, p plan.Plan, clock config.Clo
 	}
 	why := map[string]string{}
 	for _, x := range p.Unplaced {
-		why[x.Pod] = "no node and no group can take it: " + plan.Listed(x.Reasons)
+		why[x.Pod] = "no node and no group can take it: " + byReason(x.Reasons)
 	}
 	found := map[string]*ui.Pending{}
 	var order []*ui.Pending
@@ -210,6 +210,22 @@ func showPending(s *ui.State, world observe.World, p plan.Plan, clock config.Clo
 		}
 		s.Pending = append(s.Pending, *x)
 	}
+}
+
+// byReason lists reasons with the groups that they hold for: twenty groups are often full for one.
+func byReason(all []plan.Alternative) string {
+	var reasons []string
+	groups := map[string][]string{}
+	for _, a := range all {
+		if groups[a.Reason] == nil {
+			reasons = append(reasons, a.Reason)
+		}
+		groups[a.Reason] = append(groups[a.Reason], a.Group)
+	}
+	for i, r := range reasons {
+		reasons[i] = strings.Join(groups[r], ", ") + ": " + r
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // waitsFor is what the scheduler says of a pod.

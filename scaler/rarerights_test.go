@@ -74,7 +74,7 @@ func useIsAskedFor(t *testing.T, self kubernetes.Interface) {
 
 func anEventIsCounted(t *testing.T, self, admin kubernetes.Interface) {
 	t.Helper()
-	l := &Loop{kube: self}
+	l := &Loop{options: Options{Events: self}}
 	stop, err := l.startEvents(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -32,10 +32,10 @@ const (
 
 var (
 	noticesTold = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "swell_notices_total",
-		Help: "Messages to the webhook, by what became of them: sent, retried (calls), refused or dropped; and event, those to the API server."}, []string{"outcome"})
+		Help: "Messages to the webhook, by what became of them: sent, retried (calls), refused or dropped; event, those to the API server; and unheard, what was done and told nobody, as too much was done between two plans."}, []string{"outcome"})
 	registerNotices = sync.OnceFunc(func() {
 		metrics.Registry.MustRegister(noticesTold)
-		for _, outcome := range []string{"sent", "retried", "refused", "dropped", "event"} {
+		for _, outcome := range []string{"sent", "retried", "refused", "dropped", "event", "unheard"} {
 			noticesTold.WithLabelValues(outcome)
 		}
 	})
@@ -52,6 +52,8 @@ type telling struct {
 
 	mu    sync.Mutex
 	heard []ledger.Entry
+	// unheard counts by action what was too much.
+	unheard map[string]int
 }
 
 func newTelling(c config.Scaler, l *Loop) *telling {
@@ -84,21 +86,31 @@ func webhookAddress(n config.Notify) (string, error) {
 	return string(raw), nil
 }
 
-// hear takes an entry of the ledger, for the next plan. It may be called beside the loop.
+// hear takes an entry of the ledger, for the next plan. It may be called beside the loop. What nobody is told of takes no place.
 func (t *telling) hear(e ledger.Entry) {
+	if !tellable(e) {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.heard) < mostHeard {
 		t.heard = append(t.heard, e)
+		return
 	}
+	if t.unheard == nil {
+		t.unheard = map[string]int{}
+	}
+	t.unheard[e.Action]++
+	noticesTold.WithLabelValues("unheard").Inc()
 }
 
-func (t *telling) takeHeard() []ledger.Entry {
+// takeHeard gives what was heard, and how much was not, by action.
+func (t *telling) takeHeard() (heard []ledger.Entry, unheard map[string]int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	heard := t.heard
-	t.heard = nil
-	return heard
+	heard, unheard = t.heard, t.unheard
+	t.heard, t.unheard = nil, nil
+	return heard, unheard
 }
 
 // startTelling takes over what a predecessor told, and delivers beside the loop.
@@ -142,7 +154,14 @@ func (l *Loop) tellPeople(ctx context.Context, now time.Time, world *observe.Wor
 	for _, f := range t.teller.See(now, problemFacts(p)) {
 		l.event(about, f, "Problem", "Planning")
 	}
-	for _, e := range t.takeHeard() {
+	heard, unheard := t.takeHeard()
+	if len(unheard) > 0 {
+		l.options.Log.Warn("more was done between two plans than people are told of; the ledger has it all", "told", len(heard), "not told", unheard)
+	}
+	for _, n := range unheard {
+		t.teller.Missed(n)
+	}
+	for _, e := range heard {
 		f, reason, worth := t.factOf(e, about)
 		if !worth {
 			continue

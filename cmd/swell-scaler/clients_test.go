@@ -15,7 +15,7 @@ func TestEachClientHasABudgetOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	limiters := map[flowcontrol.RateLimiter]string{}
-	for name, kube := range map[string]kubernetes.Interface{"usual": c.usual, "drains": c.drains, "fence": c.fence, "page": c.page} {
+	for name, kube := range map[string]kubernetes.Interface{"usual": c.usual, "drains": c.drains, "fence": c.fence, "events": c.events, "page": c.page} {
 		limiter := kube.CoreV1().RESTClient().GetRateLimiter()
 		if with, taken := limiters[limiter]; taken {
 			t.Errorf("%s shares the budget of %s", name, with)
@@ -24,7 +24,7 @@ func TestEachClientHasABudgetOfItsOwn(t *testing.T) {
 		if probe := kube.Discovery().RESTClient().GetRateLimiter(); probe != limiter {
 			t.Errorf("%s has another budget for the probe", name)
 		}
-		if want := map[string]float32{"usual": usualRate, "drains": drainsRate, "fence": fenceRate, "page": pageRate}[name]; limiter.QPS() != want {
+		if want := map[string]float32{"usual": usualRate, "drains": drainsRate, "fence": fenceRate, "events": eventsRate, "page": pageRate}[name]; limiter.QPS() != want {
 			t.Errorf("%s may call %g times a second: want %g", name, limiter.QPS(), want)
 		}
 	}

@@ -89,7 +89,7 @@ func run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	options := scaler.Options{Config: c, Identity: identity(), Self: self(rest), Drains: kube.drains, Fence: kube.fence, Log: log}
+	options := scaler.Options{Config: c, Identity: identity(), Self: self(rest), Drains: kube.drains, Fence: kube.fence, Events: kube.events, Log: log}
 	if err := addPage(manager, kube.page, book, &options); err != nil {
 		return err
 	}

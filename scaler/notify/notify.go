@@ -89,7 +89,7 @@ type Teller struct {
 	options Options
 	open    map[string]*Open
 	done    map[string]*done
-	missed  int // things done beyond mostDone
+	missed  int // things done beyond mostDone, or not heard of
 	sentAt  time.Time
 }
 
@@ -155,6 +155,9 @@ func (t *Teller) Happened(now time.Time, f Fact) {
 	}
 	d.fact, d.count = f, d.count+1
 }
+
+// Missed takes the number of things that were done and not heard of.
+func (t *Teller) Missed(n int) { t.missed += n }
 
 // Due is the message that is to be sent now; false is none.
 func (t *Teller) Due(now time.Time) (Message, bool) {

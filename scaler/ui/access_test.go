@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ type served struct {
 	cluster *controlplane.Cluster
 	admin   kubernetes.Interface
 	url     *url.URL
+	// stop ends it, and gives what Start returned.
+	stop func() error
 }
 
 // serve starts a control plane and the page, with the rights of the scaler's own RBAC.
@@ -62,6 +65,7 @@ func serve(t *testing.T, elected <-chan struct{}) served {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own.QPS, own.Burst = ui.KubeRate, 2*ui.KubeRate // as the program has it
 	kube, err := kubernetes.NewForConfig(own)
 	if err != nil {
 		t.Fatal(err)
@@ -80,9 +84,9 @@ func serve(t *testing.T, elected <-chan struct{}) served {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Start(ctx) }()
+	s.stop = sync.OnceValue(func() error { stop(); return <-done })
 	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
+		if err := s.stop(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -27,7 +27,12 @@ type Band struct {
 	Times []time.Time
 	// Says is the same in words.
 	Says string
+	// From is since when the past is known, where that is less than what is drawn.
+	From time.Time
 }
+
+// unseenPast is the least past without a reading that is worth a word: readings are a minute apart.
+const unseenPast = 3 * time.Minute
 
 // drawBand draws a Balloon's plot as of now. Without a forecast there is none.
 func drawBand(now time.Time, b Balloon) *Band {
@@ -49,6 +54,11 @@ func drawBand(now time.Time, b Balloon) *Band {
 	c := canvas{now: now, top: top}
 	var out strings.Builder
 	fmt.Fprintf(&out, `<svg viewBox="0 0 %g %g" preserveAspectRatio="none" aria-hidden="true" focusable="false">`, bandWidth, bandHeight)
+	var from time.Time
+	if known := pastFrom(now, b); known.Sub(now.Add(-bandPast)) > unseenPast {
+		from = known
+		fmt.Fprintf(&out, `<rect class="before" x="0" y="0" width="%g" height="%g"/>`, c.x(from), bandHeight)
+	}
 	for _, share := range []float64{0, 0.5} {
 		c.line(&out, "grid", 0, bandHeight*share, bandWidth, bandHeight*share)
 	}
@@ -85,11 +95,19 @@ func drawBand(now time.Time, b Balloon) *Band {
 		c.line(&out, "lead", x, 0, x, bandHeight)
 	}
 	out.WriteString(`</svg>`)
-	band := &Band{SVG: template.HTML(out.String()), Ticks: []string{number(top), number(top / 2), "0"}, Says: says(b, room)}
+	band := &Band{SVG: template.HTML(out.String()), Ticks: []string{number(top), number(top / 2), "0"}, Says: says(b, room), From: from}
 	for at := -bandPast; at <= bandAhead; at += time.Hour {
 		band.Times = append(band.Times, now.Add(at))
 	}
 	return band
+}
+
+// pastFrom is when the past that is known begins.
+func pastFrom(now time.Time, b Balloon) time.Time {
+	if len(b.Past) == 0 {
+		return now
+	}
+	return b.Past[0].At
 }
 
 // room is how many of the workload's pods run or find a place held by balloons.
@@ -109,10 +127,10 @@ func says(b Balloon, room float64) string {
 			most = p
 		}
 	}
-	text := fmt.Sprintf("%d pods run, and there is room for %s. Likely in two hours: %s; the %s %% quantile is %s then", b.Running, number(room),
-		number(last.Point), number(100*b.Quantile), number(last.Upper))
+	text := fmt.Sprintf("%d pods run, and there is room for %s. In two hours it is likely %s, and in %s %% of cases no more than %s", b.Running, number(room),
+		whole(last.Point), number(100*b.Quantile), whole(last.Upper))
 	if !most.At.Equal(last.At) {
-		text += fmt.Sprintf(" and %s at the most before", number(most.Upper))
+		text += fmt.Sprintf("; before that up to %s", whole(most.Upper))
 	}
 	return text + "."
 }

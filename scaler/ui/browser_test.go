@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"swell/bench/testbed/controlplane"
+	"swell/scaler/ui"
 	"swell/scaler/ui/local"
 )
 
@@ -98,6 +99,86 @@ func TestThePageInABrowser(t *testing.T) {
 	seen.check(t, "http://"+strings.Split(server.Address, "/")[2]+"/")
 }
 
+// The page while little is known: a replica that stands by, one that has made no plan yet, one that could read nothing of AWS, and one
+// with a pool that is broken among others.
+func TestThePageWhileLittleIsKnown(t *testing.T) {
+	binary := chromium(t)
+	elected := make(chan struct{})
+	s := serve(t, elected)
+	root := user(t, s.cluster, "reader", "system:masters")
+	until(t, "the page answers", 40*time.Second, func() (bool, string) {
+		code, text := s.get(t, root, "/")
+		return code == 200, text
+	})
+	server, err := local.New(t.Context(), s.url, as(t, s.cluster, root), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(t.Context()) }()
+	var seen witness
+	ctx, cancel := browser(t, binary, seen.listen)
+	defer cancel()
+	if err := chromedp.Do(ctx, watchNetwork, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.Address), chromedp.WaitVisible(chromedp.CSS("#now"))); err != nil {
+		t.Fatal(err)
+	}
+	says := func(id, text string) {
+		t.Helper()
+		until(t, "it says "+text, 20*time.Second, func() (bool, string) {
+			got := read[string](ctx, t, fmt.Sprintf(`document.getElementById(%q).innerText`, id))
+			return strings.Contains(got, text), got
+		})
+	}
+	says("now", "Not known here: this replica stands by")
+	pictures(ctx, t, "standby")
+	close(elected)
+	s.Show(unread())
+	says("stale", "AWS was never read")
+	says("now", "unknown")
+	pictures(ctx, t, "unread")
+	s.Show(broken())
+	says("stale", "the groups of pool batch were never read")
+	says("groups", "unavailable until")
+	pictures(ctx, t, "broken")
+	for _, scheme := range []string{"light", "dark"} {
+		if err := chromedp.Do(ctx, prefers(scheme)); err != nil {
+			t.Fatal(err)
+		}
+		if bad := read[string](ctx, t, audit); bad != "" {
+			t.Errorf("%s:\n%s", scheme, bad)
+		}
+	}
+	seen.check(t, "http://"+strings.Split(server.Address, "/")[2]+"/")
+}
+
+// unread is what the first plan leaves where AWS cannot be reached.
+func unread() ui.State {
+	now := time.Now()
+	return ui.State{At: now, Tick: 1, Every: 10, Leader: "scaler-0", Version: "v0.1.0", Cluster: "green", Mode: "Enforce", Clock: 1, Readings: ui.Readings{Cluster: now, MaxAge: 60},
+		Pods: ui.Pods{Running: 120, Pending: 3}, Cost: ui.Cost{Hourly: new(float64)}, Pools: []ui.Pool{{Name: "general", Mode: "Enforce", NoSale: "the groups were never read"}},
+		Zones:    []ui.Zone{{Zone: "ap-northeast-1a", Pods: 60}, {Zone: "ap-northeast-1c", Pods: 60}},
+		Pending:  []ui.Pending{{Pod: "shop/web-7b969589b8-2tnnr", Count: 3, Since: now.Add(-time.Minute), Why: "0/4 nodes are available: 4 Insufficient cpu."}},
+		Problems: []ui.Problem{{Object: "AWS", What: "reading the groups: operation error Auto Scaling: DescribeAutoScalingGroups, https response error StatusCode: 403, AccessDenied", Mend: "give the role of the scaler autoscaling:DescribeAutoScalingGroups"}}}
+}
+
+// broken has one pool of two that was never read, a group that was refused, and a Balloon without a forecast.
+func broken() ui.State {
+	now := time.Now()
+	s := unread()
+	price, until := 0.35, now.Add(7*time.Minute)
+	s.At, s.Tick, s.Readings.AWS, s.Cost.Hourly = now, 2, now, &price
+	s.Cost.Unpriced = 1
+	s.Pools = []ui.Pool{{Name: "general", Mode: "Enforce", ReadAt: now, Freeze: &ui.Freeze{What: "All", Until: now.Add(time.Hour), Reason: "a release"}},
+		{Name: "batch", Mode: "Observe", ObserveWhy: "its groups have two owners", NoSale: "its groups were never read"}}
+	s.Zones = []ui.Zone{{Zone: "ap-northeast-1a", Spot: 1, OnDemand: 1, Booting: 1, Pods: 60}, {Zone: "ap-northeast-1c", Pods: 60}}
+	s.Groups = []ui.Group{{Name: "general-spot-a-with-a-name-as-long-as-eksctl-makes-them-NodeGroup-1A2B3C4D5E6F", Pool: "general", Zone: "ap-northeast-1a", Market: "spot", Max: 10, Desired: 2, Nodes: 1, Booting: 1,
+		Hourly: &price, UnavailableUntil: &until, Why: "InsufficientInstanceCapacity: there is no Spot capacity that matches your request"},
+		{Name: "general-ondemand-a", Pool: "general", Zone: "ap-northeast-1a", Market: "on-demand", Max: 10, Desired: 1, Nodes: 1}}
+	s.Balloons = []ui.Balloon{{Namespace: "shop", Name: "web", Workload: "Deployment/web", Mode: "Observe", Output: "Virtual", Running: 120, Quantile: 0.95, Chunk: 2.5, Lead: 185,
+		Zones: []ui.BalloonZone{{Zone: "ap-northeast-1a", Wanted: 3, Held: 1}}, Why: "demand unknown, no forecast, min is 3", NoForecast: "its history is 40 min long and a day is needed"}}
+	s.Suppressed = []ui.Problem{{Object: "launch 2 in general-spot-a", What: "pool general is frozen until 13:00"}}
+	return s
+}
+
 // forTheDocs is docs/page.png: the first screen of a desktop.
 func forTheDocs(ctx context.Context, t *testing.T) {
 	t.Helper()
@@ -134,7 +215,7 @@ func pictures(ctx context.Context, t *testing.T, name string) {
 	for _, screen := range []struct {
 		name          string
 		width, height int64
-	}{{"phone", 360, 780}, {"desktop", 1280, 900}} {
+	}{{"small", 360, 780}, {"phone", 390, 844}, {"desktop", 1280, 900}} {
 		for _, scheme := range []string{"light", "dark"} {
 			if err := chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, screen.height), prefers(scheme)); err != nil {
 				t.Fatal(err)

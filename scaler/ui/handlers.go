@@ -36,7 +36,7 @@ func (s *Server) Handler() http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, 0)
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeWithin + reviewWithin))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(askWithin))
 		guarded.ServeHTTP(w, r)
 	})
 }

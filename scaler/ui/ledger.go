@@ -19,7 +19,9 @@ func (s *Server) ledger(w http.ResponseWriter, r *http.Request) {
 	defer s.copying.Unlock()
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Swell-Replica", s.options.Replica)
-	if err := s.options.Archive(&patient{w, http.NewResponseController(w)}); err != nil {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // what the whole server allows for one request is not meant for this one
+	if err := s.options.Archive(&patient{w, control}); err != nil {
 		if r.Context().Err() == nil {
 			s.options.Log.Error("a copy of the ledger broke off", "error", err)
 		}

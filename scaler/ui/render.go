@@ -16,7 +16,7 @@ var files embed.FS
 var parts = []string{"head", "stale", "now", "ahead", "pending", "balloons", "groups", "limits"}
 
 var templates = template.Must(template.New("page.html").Funcs(template.FuncMap{
-	"number": number, "maybe": maybe,
+	"number": number, "maybe": maybe, "whole": whole,
 	"clock":   func(t time.Time) template.HTML { return stamp(t, "15:04", "hm") },
 	"second":  func(t time.Time) template.HTML { return stamp(t, "15:04:05", "hms") },
 	"full":    func(t time.Time) template.HTML { return stamp(t, "2006-01-02 15:04:05", "full") },

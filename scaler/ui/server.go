@@ -27,8 +27,6 @@ import (
 const LeaseName = "swell-scaler"
 
 const (
-	// mostConnections at once; more wait to be accepted.
-	mostConnections = 256
 	// leaderEvery is how often a replica that does not lead looks who does; machine time.
 	leaderEvery = 5 * time.Second
 	// renderEvery is how long one rendering of the same state serves all readers; machine time.
@@ -127,7 +125,7 @@ func (s *Server) serve(ctx context.Context) (err error) {
 	}
 	server := &http.Server{
 		Handler: s.Handler(), TLSConfig: secure, ErrorLog: slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: askWithin, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	// a connection carries one request at a time, so that bounding connections bounds all
@@ -137,7 +135,7 @@ func (s *Server) serve(ctx context.Context) (err error) {
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	s.options.Log.Info("the page is served", "address", listener.Addr().String())
-	if err := server.ServeTLS(bounded(listener, mostConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.ServeTLS(bounded(listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the page: %w", err)
 	}
 	return nil
@@ -241,34 +239,4 @@ func (s *Server) page() (*rendered, error) {
 	r.at = at
 	s.last = r
 	return r, nil
-}
-
-// bounded accepts at most n connections at once.
-func bounded(l net.Listener, n int) net.Listener {
-	return &boundedListener{Listener: l, free: make(chan struct{}, n)}
-}
-
-type boundedListener struct {
-	net.Listener
-	free chan struct{}
-}
-
-func (l *boundedListener) Accept() (net.Conn, error) {
-	l.free <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.free
-		return nil, err
-	}
-	return &boundedConn{Conn: c, done: sync.OnceFunc(func() { <-l.free })}, nil
-}
-
-type boundedConn struct {
-	net.Conn
-	done func()
-}
-
-func (c *boundedConn) Close() error {
-	defer c.done()
-	return c.Conn.Close()
 }

@@ -26,17 +26,23 @@ type View struct {
 	*State
 	// Standby says that this replica does not lead, Waiting that it leads and has made no plan yet.
 	Standby, Waiting bool
-	Leader, Replica  string
+	// Unknown is either.
+	Unknown         bool
+	Leader, Replica string
 	// Stale says what is too old; empty is nothing.
 	Stale string
 	// Age of the plan and of the readings, in words.
 	Age, ClusterAge, AWSAge string
-	Nodes, Spot, OnDemand   int
-	Booting, Leaving        int
-	Hourly, Unpriced        string
-	Bands                   []BandView
-	Recent                  []Decision // newest first
-	Freezes, Held           int
+	// Nodes, Booting and Hourly may be unknown; Without says which pools' are not in them.
+	Nodes, Booting, Hourly  string
+	Without                 string
+	Spot, OnDemand, Leaving int
+	Unpriced                string
+	// ForPending says whether there is something on its way for pods that wait.
+	ForPending    string
+	Bands         []BandView
+	Recent        []Decision // newest first
+	Freezes, Held int
 }
 
 // BandView is a Balloon with its plot.
@@ -57,22 +63,28 @@ func NewView(now time.Time, s Shown) View {
 	}
 	if s.State == nil {
 		v.State = &State{}
-		v.Standby, v.Waiting = !s.Leads, s.Leads
+		v.Standby, v.Waiting, v.Unknown = !s.Leads, s.Leads, true
 		return v
 	}
 	v.Leader = s.State.Leader
 	v.Age = age(now, s.State.At)
 	v.ClusterAge, v.AWSAge = age(now, s.State.Readings.Cluster), age(now, s.State.Readings.AWS)
 	v.Stale = stale(now, s.State)
+	booting := 0
 	for _, z := range s.State.Zones {
 		v.Spot, v.OnDemand = v.Spot+z.Spot, v.OnDemand+z.OnDemand
-		v.Booting, v.Leaving = v.Booting+z.Booting, v.Leaving+z.Leaving
+		booting, v.Leaving = booting+z.Booting, v.Leaving+z.Leaving
 	}
-	v.Nodes = v.Spot + v.OnDemand
-	v.Hourly = "unknown"
+	v.Nodes, v.Booting, v.Hourly = strconv.Itoa(v.Spot+v.OnDemand), strconv.Itoa(booting), "unknown"
 	if h := s.State.Cost.Hourly; h != nil {
 		v.Hourly = money(*h)
 	}
+	if unread := neverRead(s.State); len(unread) > 0 {
+		if v.Without = "without " + strings.Join(unread, ", ") + ", never read"; len(s.State.Groups) == 0 {
+			v.Nodes, v.Booting, v.Hourly = "unknown", "unknown", "unknown"
+		}
+	}
+	v.ForPending = forPending(s.State)
 	if n := s.State.Cost.Unpriced; n > 0 && s.State.Cost.Hourly != nil {
 		v.Unpriced = fmt.Sprintf("without %d whose price is unknown", n)
 	}
@@ -88,6 +100,37 @@ func NewView(now time.Time, s Shown) View {
 	return v
 }
 
+// neverRead are the pools whose groups nobody knows.
+func neverRead(s *State) (names []string) {
+	for _, p := range s.Pools {
+		if p.ReadAt.IsZero() {
+			names = append(names, "pool "+p.Name)
+		}
+	}
+	return names
+}
+
+// forPending says of the pods that wait how many have nothing on its way.
+func forPending(s *State) string {
+	nothing, more := 0, s.More["pending"] > 0
+	for _, p := range s.Pending {
+		if p.For == "" {
+			nothing += p.Count
+		}
+	}
+	switch {
+	case s.Pods.Pending == 0:
+		return "none waits"
+	case nothing == 0 && more:
+		return "of those listed room is on its way for all"
+	case nothing == 0:
+		return "room is on its way for all"
+	case more:
+		return fmt.Sprintf("nothing is on its way for %d or more", nothing)
+	}
+	return fmt.Sprintf("nothing is on its way for %d", nothing)
+}
+
 // stale says what of a state is too old to go by.
 func stale(now time.Time, s *State) string {
 	var parts []string
@@ -101,13 +144,16 @@ func stale(now time.Time, s *State) string {
 		at time.Time
 	}{{"Kubernetes", s.Readings.Cluster}, {"AWS", s.Readings.AWS}} {
 		switch {
-		case r.at.IsZero() && (r.of != "AWS" || len(s.Groups) > 0):
+		case r.at.IsZero() && (r.of != "AWS" || len(s.Groups)+len(s.Pools) > 0):
 			parts = append(parts, r.of+" was never read")
 		case !r.at.IsZero() && oldest > 0 && now.Sub(r.at) > oldest:
 			parts = append(parts, r.of+" was last read "+age(now, r.at))
 		}
 	}
 	for _, p := range s.Pools {
+		if p.ReadAt.IsZero() && !s.Readings.AWS.IsZero() {
+			parts = append(parts, "the groups of pool "+p.Name+" were never read")
+		}
 		if oldest > 0 && !p.ReadAt.IsZero() && now.Sub(p.ReadAt) > oldest && p.ReadAt.Before(s.Readings.AWS) {
 			parts = append(parts, "the groups of pool "+p.Name+" were last read "+age(now, p.ReadAt))
 		}
@@ -149,6 +195,9 @@ func number(v float64) string {
 	}
 	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
 }
+
+// whole is v without decimals.
+func whole(v float64) string { return number(math.Round(v)) }
 
 // money is an amount of the prices' currency.
 func money(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }

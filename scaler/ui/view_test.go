@@ -37,6 +37,8 @@ func TestOldFiguresSaySo(t *testing.T) {
 		"no group, no AWS":   {func(s *State) { s.Readings.AWS, s.Groups = time.Time{}, nil }, nil},
 		"both":               {func(s *State) { s.At, s.Readings.Cluster = noon.Add(-time.Hour), noon.Add(-2*time.Hour) }, []string{"60 min ago", "Kubernetes was last read 2 h ago"}},
 		"a pool alone":       {func(s *State) { s.Pools = []Pool{{Name: "general", ReadAt: noon.Add(-5 * time.Minute)}} }, []string{"the groups of pool general were last read 5 min ago"}},
+		"a pool never read":  {func(s *State) { s.Pools = []Pool{{Name: "general", ReadAt: noon}, {Name: "lost"}} }, []string{"the groups of pool lost were never read"}},
+		"no pool ever read":  {func(s *State) { s.Readings.AWS, s.Groups, s.Pools = time.Time{}, nil, []Pool{{Name: "lost"}} }, []string{"AWS was never read"}},
 		"a slow clock is ok": {func(s *State) { s.At = noon.Add(-29 * time.Second) }, nil},
 	} {
 		s := fresh()
@@ -68,6 +70,66 @@ func TestWhatIsUnknownIsNotZero(t *testing.T) {
 	}
 	if strings.Contains(r.parts["ahead"], "<svg") {
 		t.Error("a plot is drawn of nothing")
+	}
+}
+
+// Before the first plan, and on a replica that stands by, no part says that there is nothing.
+func TestNothingIsSaidOfWhatIsNotKnown(t *testing.T) {
+	for name, shown := range map[string]Shown{"waiting": {Leads: true, Replica: "scaler-1"}, "standing by": {Leader: "scaler-0", Replica: "scaler-1"}} {
+		r, err := render(noon, shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"now", "ahead", "pending", "balloons", "groups", "limits"} {
+			text := r.parts[part]
+			if !strings.Contains(text, "Not known") || strings.Contains(text, ">0<") || strings.Contains(text, "no ") || strings.Contains(text, "Nothing") {
+				t.Errorf("%s: %s says what nobody knows: %s", name, part, text)
+			}
+		}
+	}
+}
+
+// What belongs to groups that were never read is not counted as nothing.
+func TestGroupsThatWereNeverReadAreNotNothing(t *testing.T) {
+	now := func(change func(*State)) string {
+		s := fresh()
+		change(s)
+		r, err := render(noon, Shown{State: s, Leads: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.parts["now"]
+	}
+	if text := now(func(s *State) { s.Pools = []Pool{{Name: "general", ReadAt: noon}, {Name: "lost"}} }); !strings.Contains(text, "<dd>6</dd>") || strings.Count(text, "without pool lost") != 3 {
+		t.Errorf("with one of two pools: %s", text)
+	}
+	text := now(func(s *State) {
+		s.Readings.AWS, s.Groups, s.Zones, s.Cost, s.Pools = time.Time{}, nil, nil, Cost{Hourly: price(0)}, []Pool{{Name: "lost"}}
+	})
+	if strings.Count(text, "<dd>unknown</dd>") != 3 || strings.Contains(text, "0.00") {
+		t.Errorf("with none: %s", text)
+	}
+}
+
+// Of pods that wait it is said how many have nothing on its way, which is what a person may have to look at.
+func TestPendingPodsWithNothingForThemAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		pending []Pending
+		more    map[string]int
+		n       int
+		want    string
+	}{
+		{nil, nil, 0, "none waits"},
+		{[]Pending{{Count: 3, For: "node a"}}, nil, 3, "room is on its way for all"},
+		{[]Pending{{Count: 3, For: "node a"}, {Count: 2}}, nil, 5, "nothing is on its way for 2"},
+		{[]Pending{{Count: 3, For: "node a"}, {Count: 2}}, map[string]int{"pending": 9}, 14, "nothing is on its way for 2 or more"},
+		{[]Pending{{Count: 3, For: "node a"}}, map[string]int{"pending": 9}, 12, "of those listed room is on its way for all"},
+	} {
+		s := fresh()
+		s.Pending, s.More, s.Pods.Pending = c.pending, c.more, c.n
+		if got := NewView(noon, Shown{State: s, Leads: true}).ForPending; got != c.want {
+			t.Errorf("%v: %q, want %q", c.pending, got, c.want)
+		}
 	}
 }
 
@@ -106,11 +168,24 @@ func TestTheBandIsWhereItsNumbersAre(t *testing.T) {
 			t.Errorf("there is no %s in\n%s", want, b.SVG)
 		}
 	}
-	if want := "20 pods run, and there is room for 25. Likely in two hours: 30; the 99 % quantile is 41 then and 55 at the most before."; b.Says != want {
+	if want := "20 pods run, and there is room for 25. In two hours it is likely 30, and in 99 % of cases no more than 41; before that up to 55."; b.Says != want {
 		t.Errorf("it says %q, want %q", b.Says, want)
 	}
 	if got := fmt.Sprint(b.Ticks); got != "[60 30 0]" {
 		t.Errorf("the ticks are %s", got)
+	}
+}
+
+// Where the past is not known the plot says so, instead of standing empty.
+func TestAPastThatIsNotKnownIsMarked(t *testing.T) {
+	balloon := fresh().Balloons[0]
+	balloon.Past = []Past{{At: noon.Add(-15 * time.Minute), Running: 10}}
+	if b := drawBand(noon, balloon); !b.From.Equal(noon.Add(-15*time.Minute)) || !strings.Contains(string(b.SVG), `class="before" x="0" y="0" width="225"`) {
+		t.Errorf("from %s: %s", b.From, b.SVG)
+	}
+	balloon.Past[0].At = noon.Add(-59 * time.Minute)
+	if b := drawBand(noon, balloon); !b.From.IsZero() || strings.Contains(string(b.SVG), "before") {
+		t.Errorf("an hour of past: from %s: %s", b.From, b.SVG)
 	}
 }
 
