@@ -243,7 +243,7 @@ func (s *sources) story(ctx context.Context, o explain.Object) (*explain.Story, 
 	}
 	if live != nil {
 		story.Answer = append(live.answer, story.Answer...)
-		story.Add(live.events...)
+		story.Merge(live.events...)
 		story.Notes = append(story.Notes, live.notes...)
 	}
 	if story.Empty() {

@@ -143,6 +143,7 @@ func (r *lineReader) read(from io.Reader) error {
 		err := json.Unmarshal(line, &e)
 		switch at := fmt.Sprintf("%s:%d", r.of, n); {
 		case err == nil && e.Action != "" && e.Phase != "" && !e.Model.IsZero():
+			e.Ledger = r.of
 			r.entries = append(r.entries, e)
 		case r.mixed:
 			r.skipped++

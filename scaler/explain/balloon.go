@@ -21,18 +21,18 @@ func (b *Book) balloon(s *Story) {
 		d := &b.deeds[i]
 		switch {
 		case d.Sizing != nil && d.Sizing.Balloon == s.Name:
-			size = &d.Entry
+			size = d.Entry
 			if before == nil || changes(before.Sizing, d.Sizing) {
-				s.Add(sized(&d.Entry, before))
-				before = &d.Entry
+				s.Add(sized(d.Entry, before))
+				before = d.Entry
 			}
 		case d.Policy != nil && d.Policy.Kind == "Balloon" && d.Policy.Name == s.Name:
-			s.Add(changed(&d.Entry, policy))
+			s.Add(changed(d.Entry, policy))
 			policy = d.Policy
 		case d.Action == "create-balloons" && d.Object == s.Name:
 			s.Add(b.event(d, ""))
 		case d.Action == "problem" && isProblemOf(d.Object, Balloon, s.Name):
-			problem = &d.Entry
+			problem = d.Entry
 			s.Add(b.event(d, ""))
 		case (d.Action == "pop" || d.Action == "delete-balloon") && pods.MatchString(d.Object):
 			popped++

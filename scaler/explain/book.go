@@ -1,76 +1,142 @@
 package explain
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"swell/scaler/ledger"
 )
 
-// deed is an entry with the one that says what came of it.
-type deed struct {
-	ledger.Entry
-	outcome *ledger.Entry
+// Reading says what of a ledger is taken in.
+type Reading struct {
+	// Until leaves out what is later; zero is nothing.
+	Until time.Time
+	// Balloons are those, by namespace/name, whose sizes are to be told; of others the name alone is kept. nil is all.
+	Balloons []string
 }
 
 // Book is a ledger's entries put together: intents with their outcomes, instances with their nodes and launches.
 type Book struct {
-	deeds []deed
-	// instances by id, as they were known last; history has each change, oldest first.
+	reading Reading
+	taken   []placed
+	runs    map[string]*run
+	sizes   map[string][]int // in taken, the last two by Balloon
+	deeds   []deed
+	// instances by id, as they were known last.
 	instances map[string]*ledger.Instance
-	history   map[string][]*ledger.Entry
 	byNode    map[string]string // instance by the name of its node
 	byToken   map[string]int    // launches in deeds
 	launchOf  map[string]int    // launches in deeds, by instance
+	names     map[Object]bool
+	setBack   []setBack
 	from, to  time.Time
 }
 
-// NewBook puts entries together; they need no order. Those after until are left out, unless it is zero.
+// placed is an entry with the time that it is sorted by: its own, or where its ledger's clock was put back, the latest before it.
+type placed struct {
+	*ledger.Entry
+	by time.Time
+}
+
+// run is how far one ledger was read.
+type run struct {
+	seq int64
+	to  time.Time
+}
+
+// setBack is a clock that was.
+type setBack struct{ from, to time.Time }
+
+// slack is how much earlier than the entry before it an entry may be whose clock was not put back: several are written at once.
+const slack = time.Minute
+
+// Begin is a Book that takes entries in.
+func Begin(r Reading) *Book {
+	return &Book{reading: r, runs: map[string]*run{}, sizes: map[string][]int{}, instances: map[string]*ledger.Instance{}, byNode: map[string]string{}, byToken: map[string]int{}, launchOf: map[string]int{}, names: map[Object]bool{}}
+}
+
+// NewBook puts entries together; they need no order but that of each ledger's lines. Those after until are left out, unless it is zero.
 func NewBook(entries []ledger.Entry, until time.Time) *Book {
-	b := &Book{instances: map[string]*ledger.Instance{}, history: map[string][]*ledger.Entry{}, byNode: map[string]string{}, byToken: map[string]int{}, launchOf: map[string]int{}}
-	sorted := make([]ledger.Entry, 0, len(entries))
-	for _, e := range entries {
-		if until.IsZero() || !e.Model.After(until) {
-			sorted = append(sorted, e)
-		}
+	b := Begin(Reading{Until: until})
+	for i := range entries {
+		b.Add(entries[i])
 	}
-	slices.SortStableFunc(sorted, func(x, y ledger.Entry) int { return x.Model.Compare(y.Model) })
-	if len(sorted) > 0 {
-		b.from, b.to = sorted[0].Model, sorted[len(sorted)-1].Model
-	}
-	open := map[string][]int{}
-	for i := range sorted {
-		b.take(&sorted[i], open)
-	}
+	b.End()
 	return b
 }
 
-// take adds one entry, or ties it to its intent.
-func (b *Book) take(e *ledger.Entry, open map[string][]int) {
-	key := cmp.Or(e.Token, e.Action+" "+e.Object)
-	if e.Phase == ledger.Done || e.Phase == ledger.Failed {
-		b.note(e)
-		if waiting := open[key]; len(waiting) > 0 {
-			b.deeds[waiting[0]].outcome = e
-			b.ofLaunch(waiting[0], e)
-			open[key] = waiting[1:]
+// Add takes one entry in.
+func (b *Book) Add(e ledger.Entry) {
+	if !b.reading.Until.IsZero() && e.Model.After(b.reading.Until) {
+		return
+	}
+	if b.from.IsZero() || e.Model.Before(b.from) {
+		b.from = e.Model
+	}
+	if e.Model.After(b.to) {
+		b.to = e.Model
+	}
+	by := b.place(&e)
+	b.nameAll(&e)
+	if e.Sample != nil || e.Sizing != nil && b.reading.Balloons != nil && !slices.Contains(b.reading.Balloons, e.Sizing.Balloon) {
+		return
+	}
+	kept := e
+	if e.Sizing != nil {
+		z := *e.Sizing
+		z.Horizons = nil
+		kept.Sizing = &z
+		if b.repeats(placed{&kept, by}) {
 			return
 		}
+		b.sizes[z.Balloon] = append(b.sizes[z.Balloon], len(b.taken))
 	}
-	b.deeds = append(b.deeds, deed{Entry: *e})
-	n := len(b.deeds) - 1
-	if e.Phase == ledger.Intent {
-		open[key] = append(open[key], n)
-		if e.Action == "launch" && e.Token != "" {
-			b.byToken[e.Token] = n
+	b.taken = append(b.taken, placed{&kept, by})
+}
+
+// place is the time that an entry is sorted by. The lines of one ledger stand in the order in which they were written, whatever its clock did.
+func (b *Book) place(e *ledger.Entry) time.Time {
+	r := b.runs[e.Ledger]
+	if r == nil || e.Seq <= r.seq { // lines without a chain, or another's
+		b.runs[e.Ledger] = &run{e.Seq, e.Model}
+		return e.Model
+	}
+	if e.Model.Before(r.to.Add(-slack)) {
+		if n := len(b.setBack); n == 0 || !b.setBack[n-1].from.Equal(r.to) {
+			b.setBack = append(b.setBack, setBack{r.to, e.Model})
 		}
-	} else {
-		b.ofLaunch(n, e)
 	}
-	b.note(e)
+	r.seq = e.Seq
+	if e.Model.After(r.to) {
+		r.to = e.Model
+	}
+	return r.to
+}
+
+// repeats says that a size is what it was in the two entries before it, and puts it in the place of the second: the first says since when
+// it is so, and the last how it stands.
+func (b *Book) repeats(x placed) bool {
+	last := b.sizes[x.Sizing.Balloon]
+	if len(last) < 2 {
+		return false
+	}
+	first, second := b.taken[last[len(last)-2]], b.taken[last[len(last)-1]]
+	if changes(first.Sizing, second.Sizing) || changes(second.Sizing, x.Sizing) || second.by.Before(first.by) || x.by.Before(second.by) || second.Ledger != x.Ledger {
+		return false
+	}
+	b.taken[last[len(last)-1]] = x
+	return true
+}
+
+// End puts together what was taken in; nothing is added after it.
+func (b *Book) End() {
+	slices.SortStableFunc(b.taken, func(x, y placed) int { return x.by.Compare(y.by) })
+	t := tying{Book: b, byToken: map[string]int{}, open: map[string]int{}}
+	for _, x := range b.taken {
+		t.take(x.Entry)
+	}
+	b.taken, b.sizes, b.runs = nil, nil, nil
 }
 
 // ofLaunch notes whose launch gave the instances.
@@ -91,7 +157,6 @@ func (b *Book) note(e *ledger.Entry) {
 			in = &merged
 		}
 		b.instances[in.ID] = in
-		b.history[in.ID] = append(b.history[in.ID], e)
 		if in.Node != "" {
 			b.byNode[in.Node] = in.ID
 		}
@@ -142,121 +207,6 @@ func (b *Book) gave(d *deed) []string {
 	return slices.Compact(all)
 }
 
-// Find are the objects of a name, sorted by kind: those that the ledger knows as one.
-func (b *Book) Find(name string) []Object {
-	found := map[Object]bool{}
-	add := func(kind, of string) {
-		if of == name {
-			found[Object{kind, of}] = true
-		}
-	}
-	for i := range b.deeds {
-		e := &b.deeds[i]
-		switch e.Action {
-		case "unplaced", "pop", "delete-balloon":
-			add(Pod, e.Object)
-		case "launch":
-			add(Group, e.Object)
-			b.findPods(&e.Entry, add)
-		case "awaited":
-			add(Instance, e.Object)
-			b.findPods(&e.Entry, add)
-		case "placed":
-			add(Node, e.Object)
-			b.findPods(&e.Entry, add)
-		case "kept", "drain":
-			add(Node, e.Object)
-		case "terminate", "complete-lifecycle":
-			add(Instance, e.Object)
-		case "create-balloons":
-			add(Balloon, e.Object)
-		}
-		if kind, of, ok := problemOf(e.Object); ok && e.Action == "problem" {
-			add(kind, of)
-		}
-		b.findParts(&e.Entry, add)
-	}
-	var out []Object
-	for o := range found {
-		out = append(out, o)
-	}
-	slices.SortFunc(out, func(x, y Object) int { return cmp.Compare(x.Kind, y.Kind) })
-	return out
-}
-
-func (b *Book) findPods(e *ledger.Entry, add func(kind, of string)) {
-	for _, p := range slices.Concat(e.Pods, podsOf(e)) {
-		add(Pod, p)
-	}
-	for _, p := range e.Placed {
-		add(Pod, p.Pod)
-	}
-}
-
-func (b *Book) findParts(e *ledger.Entry, add func(kind, of string)) {
-	add(Pool, e.Pool)
-	if in := e.Instance; in != nil {
-		add(Instance, in.ID)
-		add(Node, in.Node)
-		add(Group, in.Group)
-		add(Pool, in.Pool)
-	}
-	if s := e.Sizing; s != nil {
-		add(Balloon, s.Balloon)
-	}
-	if s := e.Shortfall; s != nil {
-		add(Group, s.Group)
-		add(Pool, s.Pool)
-	}
-	if n := e.Notice; n != nil {
-		add(Instance, n.Instance)
-		add(Node, n.Node)
-	}
-	if p := e.Policy; p != nil {
-		if kind, ok := kinds[strings.ToLower(p.Kind)]; ok {
-			add(kind, p.Name)
-		}
-	}
-}
-
-// problemOf is whom a problem is of, by its object in the ledger such as "pool general".
-func problemOf(object string) (kind, name string, ok bool) {
-	word, name, found := strings.Cut(object, " ")
-	kind, ok = kinds[strings.ToLower(word)]
-	return kind, name, found && ok
-}
-
-// Known are the names of a kind that the ledger has, sorted.
-func (b *Book) Known(kind string) []string {
-	all := map[string]bool{}
-	add := func(k, of string) {
-		if k == kind && of != "" {
-			all[of] = true
-		}
-	}
-	for i := range b.deeds {
-		e := &b.deeds[i].Entry
-		b.findParts(e, add)
-		b.findPods(e, add)
-		switch e.Action {
-		case "launch":
-			add(Group, e.Object)
-		case "unplaced":
-			add(Pod, e.Object)
-		case "drain", "kept", "placed":
-			add(Node, e.Object)
-		case "terminate":
-			add(Instance, e.Object)
-		}
-	}
-	var out []string
-	for name := range all {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // Span is of the first and the last entry; model time.
 func (b *Book) Span() (from, to time.Time) { return b.from, b.to }
 
@@ -277,7 +227,10 @@ func (b *Book) Story(o Object) *Story {
 	case Consumer:
 		b.consumer(s)
 	}
-	s.Add()
+	s.sort()
+	for _, c := range b.setBack {
+		s.Notes = append(s.Notes, fmt.Sprintf("the scaler's clock was put back, from %s to %s: events around these times may stand in another order than they came", clock(c.from), clock(c.to)))
+	}
 	if !b.from.IsZero() && len(s.Events) > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("the ledger that was read goes from %s to %s", clock(b.from), clock(b.to)))
 	}

@@ -11,7 +11,7 @@ const ledgerSource = "ledger"
 
 // event is a deed in words; of says of what, where that is not the object of the story.
 func (b *Book) event(d *deed, of string) Event {
-	e := Event{At: d.Model, What: what(&d.Entry), Of: of, Rejected: d.Rejected, Activities: d.Activities, Source: ledgerSource, Decision: d.Phase == ledger.Intent, Outcome: b.outcome(d)}
+	e := Event{At: d.Model, What: what(d.Entry), Of: of, Rejected: d.Rejected, Activities: d.Activities, Source: ledgerSource, Decision: d.Phase == ledger.Intent, Outcome: b.outcome(d)}
 	if d.outcome != nil {
 		e.Activities = append(e.Activities, d.outcome.Activities...)
 	}
@@ -66,37 +66,6 @@ func what(e *ledger.Entry) string {
 		text += ": " + e.Reason
 	}
 	return text
-}
-
-// outcome of what was begun.
-func (b *Book) outcome(d *deed) string {
-	if d.Phase != ledger.Intent {
-		if d.Error != "" {
-			return "failed: " + d.Error
-		}
-		return ""
-	}
-	o := d.outcome
-	if o == nil {
-		return "none is recorded: it goes on, or was cut short"
-	}
-	after := "after " + brief(o.Model.Sub(d.Model))
-	var parts []string
-	if n := len(o.Instances); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d: %s", n, d.Count, listed(o.Instances, 5)))
-	}
-	if d.Action == "create-balloons" && o.Count != d.Count {
-		parts = append(parts, fmt.Sprintf("%d of %d", o.Count, d.Count))
-	}
-	switch {
-	case o.Phase == ledger.Failed && len(parts) > 0:
-		return "failed in part " + after + ", " + strings.Join(parts, ", ") + "; " + o.Error
-	case o.Phase == ledger.Failed:
-		return "failed " + after + ": " + o.Error
-	case len(parts) > 0:
-		return "done " + after + ", " + strings.Join(parts, ", ")
-	}
-	return "done " + after
 }
 
 // listed names the first of many.

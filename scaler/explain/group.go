@@ -23,8 +23,8 @@ func (b *Book) group(s *Story) {
 			}
 			s.Add(b.event(d, ""))
 		case d.Shortfall != nil && d.Shortfall.Group == s.Name:
-			shortfalls = append(shortfalls, &d.Entry)
-			s.Add(refusal(&d.Entry))
+			shortfalls = append(shortfalls, d.Entry)
+			s.Add(refusal(d.Entry))
 		case d.Action == "problem" && isProblemOf(d.Object, Group, s.Name):
 			s.Add(b.event(d, ""))
 		case d.Action == "suppressed" && about(d.Object, s.Name):
@@ -38,7 +38,7 @@ func (b *Book) group(s *Story) {
 			}
 			s.Add(e)
 		case d.Notice != nil && d.Notice.Group == s.Name:
-			e := noticed(&d.Entry)
+			e := noticed(d.Entry)
 			e.Of = "instance " + d.Notice.Instance
 			s.Add(e)
 		case d.Action == "launch" && d.Phase == ledger.Intent:
@@ -143,15 +143,15 @@ func (b *Book) pool(s *Story) {
 		d := &b.deeds[i]
 		switch {
 		case d.Policy != nil && d.Policy.Kind == "CapacityPool" && d.Policy.Name == s.Name:
-			s.Add(changed(&d.Entry, policy))
+			s.Add(changed(d.Entry, policy))
 			policy = d.Policy
 		case d.Shortfall != nil && d.Shortfall.Pool == s.Name:
 			shortfalls++
-			e := refusal(&d.Entry)
+			e := refusal(d.Entry)
 			e.Of = "group " + d.Shortfall.Group
 			s.Add(e)
 		case d.Action == "problem" && (isProblemOf(d.Object, Pool, s.Name) || groups[strings.TrimPrefix(d.Object, "group ")]):
-			problem = &d.Entry
+			problem = d.Entry
 			e := b.event(d, "")
 			if kind, name, _ := problemOf(d.Object); kind == Group {
 				e.Of = "group " + name
@@ -204,7 +204,7 @@ func (b *Book) consumer(s *Story) {
 		d := &b.deeds[i]
 		switch {
 		case d.Policy != nil && d.Policy.Kind == "QueueConsumer" && d.Policy.Name == s.Name:
-			s.Add(changed(&d.Entry, policy))
+			s.Add(changed(d.Entry, policy))
 			policy = d.Policy
 		case d.Action == "problem" && isProblemOf(d.Object, Consumer, s.Name):
 			s.Add(b.event(d, ""))

@@ -38,7 +38,7 @@ func (b *Book) node(s *Story) {
 		case d.Action == "awaited" && onInstance:
 			s.Add(Event{At: d.Model, What: "waited for by " + counted(max(d.Count, len(d.Pods)), "pod") + ": " + listed(d.Pods, 3), Source: ledgerSource})
 		case d.Notice != nil && (id != "" && d.Notice.Instance == id || node != "" && d.Notice.Node == node):
-			s.Add(noticed(&d.Entry))
+			s.Add(noticed(d.Entry))
 		case d.Action == "suppressed" && (id != "" && about(d.Object, id) || node != "" && about(d.Object, node)):
 			s.Add(b.event(d, ""))
 		case onInstance || onNode:
@@ -103,6 +103,10 @@ func (b *Book) answerNode(s *Story, in *ledger.Instance, launch, kept, drained, 
 	case returned != nil:
 		say("It was returned at %s%s; %s.", clock(returned.Model), reasonOf(returned), b.outcome(returned))
 	case drained != nil && (kept == nil || drained.Model.After(kept.Model)):
+		if drained.outcome != nil || drained.ended {
+			say("A drain was begun at %s: %s; %s.", clock(drained.Model), drained.Reason, b.outcome(drained))
+			break
+		}
 		say("It is being drained since %s: %s.", clock(drained.Model), drained.Reason)
 	case kept != nil:
 		say("It stays, as was last noted at %s: %s.", clock(kept.Model), kept.Reason)

@@ -20,10 +20,10 @@ func (b *Book) pod(s *Story) {
 	for i := range b.deeds {
 		d := &b.deeds[i]
 		switch {
-		case d.Action == "launch" && slices.Contains(podsOf(&d.Entry), s.Name):
+		case d.Action == "launch" && slices.Contains(podsOf(d.Entry), s.Name):
 			launches = append(launches, d)
 			s.Add(b.event(d, "group "+d.Object))
-		case d.Action == "launch" && podCount(&d.Entry) > len(podsOf(&d.Entry)):
+		case d.Action == "launch" && podCount(d.Entry) > len(podsOf(d.Entry)):
 			named++
 		case d.Action == "awaited" && slices.Contains(d.Pods, s.Name):
 			on = d.Object
@@ -37,7 +37,7 @@ func (b *Book) pod(s *Story) {
 			}
 		case d.Object == s.Name && (d.Action == "unplaced" || d.Action == "pop" || d.Action == "delete-balloon"):
 			if d.Action == "unplaced" {
-				unplaced = &d.Entry
+				unplaced = d.Entry
 			}
 			s.Add(b.event(d, ""))
 		case d.Action == "pop" && about(d.Reason, s.Name):
@@ -91,11 +91,14 @@ func (b *Book) answerPod(s *Story, launches []*deed, unplaced *ledger.Entry, pla
 	}
 	for _, l := range launches {
 		what := fmt.Sprintf("The launch of %s in group %s at %s was for it", counted(l.Count, "instance"), l.Object, clock(l.Model))
-		if n := podCount(&l.Entry) - 1; n > 0 {
+		if n := podCount(l.Entry) - 1; n > 0 {
 			what += fmt.Sprintf(" and %s more", counted(n, "pod"))
 		}
-		if l.outcome != nil && l.outcome.Phase == ledger.Failed {
+		switch {
+		case l.outcome != nil && l.outcome.Phase == ledger.Failed:
 			what += ", and failed: " + l.outcome.Error
+		case l.outcome == nil && l.Phase == ledger.Intent:
+			what += "; " + b.outcome(l)
 		}
 		s.Answer = append(s.Answer, what+b.came(l, node)+".")
 	}

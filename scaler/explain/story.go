@@ -103,9 +103,16 @@ type Story struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Add takes in events from elsewhere.
-func (s *Story) Add(events ...Event) {
-	s.Events = append(s.Events, events...)
+// Add takes in events; they are sorted when all are there.
+func (s *Story) Add(events ...Event) { s.Events = append(s.Events, events...) }
+
+// Merge takes in events from elsewhere, at their times.
+func (s *Story) Merge(events ...Event) {
+	s.Add(events...)
+	s.sort()
+}
+
+func (s *Story) sort() {
 	slices.SortStableFunc(s.Events, func(a, b Event) int { return a.At.Compare(b.At) })
 }
 
@@ -196,7 +203,7 @@ func (e *Event) write(b *strings.Builder) {
 		line("rejected", r)
 	}
 	if e.Outcome != "" {
-		line("outcome", e.Outcome)
+		line("outcome", strings.TrimPrefix(e.Outcome, "outcome "))
 	}
 	if len(e.Activities) > 0 {
 		line("AWS", strings.Join(e.Activities, ", "))

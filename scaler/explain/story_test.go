@@ -172,7 +172,7 @@ func TestTheOrderOfFilesDoesNotMatter(t *testing.T) {
 func TestWhatWasKnownAtATime(t *testing.T) {
 	book := NewBook(morning(), at("08:41:33"))
 	text := book.Story(Object{Pod, "shop/web-abc"}).Timeline()
-	if strings.Contains(text, "ip-10-0-0-2") || strings.Contains(text, "08:42") || !strings.Contains(text, "No record says that it found a place") || !strings.Contains(text, "none is recorded: it goes on, or was cut short") {
+	if strings.Contains(text, "ip-10-0-0-2") || strings.Contains(text, "08:42") || !strings.Contains(text, "No record says that it found a place") || !strings.Contains(text, "outcome unknown: no entry says what came of it; it goes on, or was cut short") {
 		t.Error(text)
 	}
 	group := strings.Join(book.Story(Object{Group, "spot-a"}).Answer, "\n")

@@ -227,6 +227,7 @@ func (s *source) entries(do func(Entry) error) (torn int, err error) {
 		if e.Schema > Schema {
 			return fmt.Errorf("line %d: it is of schema %d, and this swell reads up to %d; use the swell that goes with the scaler", x.number, e.Schema, Schema)
 		}
+		e.Ledger = filepath.Dir(s.path)
 		own = do(e.Entry)
 		return own
 	})
