@@ -40,7 +40,7 @@ func (c *Client) readListed(ctx context.Context, groups []nodegroups.Group) []Pr
 	old := false     // whether any is not as it should be
 	var problems []Problem
 	for _, g := range groups {
-		for _, t := range g.InstanceTypes {
+		for _, t := range pricedTypes(g) {
 			if c.options.Prices[t].OnDemand > 0 || slices.Contains(due, t) {
 				continue
 			}
