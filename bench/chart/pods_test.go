@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // templateOf is the pod template of a program.
@@ -88,6 +90,11 @@ func TestTheMetricsServerMayBeOnTheNodesNetwork(t *testing.T) {
 			t.Errorf("port %s is %d, want %d", p.Name, p.ContainerPort, want)
 		}
 	}
+	var d appsv1.Deployment
+	into(t, find(all, "Deployment", "swell-metrics"), &d)
+	if by := d.Spec.Strategy.RollingUpdate; by.MaxSurge.IntValue() != 0 || by.MaxUnavailable.IntValue() != 1 {
+		t.Errorf("a new pod wants the ports of the old one's node: %v", by)
+	}
 	if pod := templateOf(t, all, "swell-scaler").Spec; pod.HostNetwork {
 		t.Error("the scaler is there too, which nobody dials")
 	}
@@ -112,6 +119,32 @@ func TestMoreVolumesAreMounted(t *testing.T) {
 		}
 		if found != 2 {
 			t.Errorf("%s: %v, %v", program, pod.Volumes, pod.Containers[0].VolumeMounts)
+		}
+	}
+}
+
+// A Secret's name may have dots and 253 characters, a volume's may not.
+func TestASecretsNameIsNoVolumes(t *testing.T) {
+	long := strings.Repeat("kafka.", 20) + "login"
+	for _, program := range []string{"scaler", "metrics"} {
+		pod := templateOf(t, render(t, "observe", "1.36", "--set", program+".secrets={kafka.login,"+long+"}"), "swell-"+program).Spec
+		at := map[string]string{}
+		for _, v := range pod.Volumes {
+			if wrong := validation.IsDNS1123Label(v.Name); len(wrong) > 0 {
+				t.Errorf("%s: volume %q: %v", program, v.Name, wrong)
+			}
+			if v.Secret != nil {
+				at[v.Name] = v.Secret.SecretName
+			}
+		}
+		mounted := 0
+		for _, m := range pod.Containers[0].VolumeMounts {
+			if name := at[m.Name]; name != "" && m.MountPath == "/etc/swell-secrets/"+name {
+				mounted++
+			}
+		}
+		if mounted != 2 {
+			t.Errorf("%s: %d Secrets are mounted by their names", program, mounted)
 		}
 	}
 }
