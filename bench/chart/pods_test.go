@@ -13,6 +13,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"swell/api/config"
 )
 
 // templateOf is the pod template of a program.
@@ -182,20 +184,7 @@ func TestTheNotesAreOfWhatIsInstalled(t *testing.T) {
 
 // What docs/install.md lets out is DNS by both protocols, and the chart makes policies of it for both programs.
 func TestThePagesEgressIsTaken(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root(t), "docs", "install.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, found := strings.Cut(string(page), "```yaml\nnetworkPolicy:")
-	text, _, closed := strings.Cut(text, "```")
-	if !found || !closed {
-		t.Fatal("the page has no values")
-	}
-	path := filepath.Join(t.TempDir(), "values.yaml")
-	if err := os.WriteFile(path, []byte("networkPolicy:"+text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	all := render(t, "observe", "1.36", "--values", path)
+	all := render(t, "observe", "1.36", "--values", pagesValues(t, "networkPolicy:"))
 	for _, program := range []string{"swell-scaler", "swell-metrics"} {
 		var p networkingv1.NetworkPolicy
 		into(t, find(all, "NetworkPolicy", program), &p)
@@ -211,4 +200,42 @@ func TestThePagesEgressIsTaken(t *testing.T) {
 			t.Errorf("%s: %v, %v", program, p.Spec.PolicyTypes, p.Spec.Egress)
 		}
 	}
+}
+
+// The files that the page's Kafka login names are where its values mount them, and the program takes the configuration.
+func TestThePagesKafkaLoginIsMounted(t *testing.T) {
+	all := render(t, "observe", "1.36", "--values", pagesValues(t, "metrics:"))
+	path := filepath.Join(t.TempDir(), "metrics.yaml")
+	if err := os.WriteFile(path, []byte(data(t, all, "swell-metrics", "metrics.yaml")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.LoadMetrics(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.Clusters[0]
+	for _, file := range []string{k.TLS.CAFile, k.SASL.PasswordFile} {
+		if !slices.ContainsFunc(templateOf(t, all, "swell-metrics").Spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == filepath.Dir(file) }) {
+			t.Errorf("%s is mounted nowhere", file)
+		}
+	}
+}
+
+// pagesValues writes the values of docs/install.md that begin with a field to a file.
+func pagesValues(t *testing.T, field string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(root(t), "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "```yaml\n"+field)
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatalf("the page has no values that begin with %s", field)
+	}
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte(field+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
