@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -238,4 +239,19 @@ func pagesValues(t *testing.T, field string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// A node with the only replica can be drained: no budget asks for more than there is.
+func TestTheOnlyReplicaCanBeEvicted(t *testing.T) {
+	all := render(t, "enforce", "1.36", "--set", "scaler.replicas=1,metrics.replicas=1")
+	for _, program := range []string{"swell-scaler", "swell-metrics"} {
+		var b policyv1.PodDisruptionBudget
+		into(t, find(all, "PodDisruptionBudget", program), &b)
+		if b.Spec.MinAvailable != nil || b.Spec.MaxUnavailable.IntValue() < 1 {
+			t.Errorf("%s: %+v", program, b.Spec)
+		}
+		if got, want := fmt.Sprint(b.Spec.Selector.MatchLabels), templateOf(t, all, program).Labels; want["app.kubernetes.io/name"] != program || !strings.Contains(got, program) {
+			t.Errorf("%s: the budget is for %s, the pods have %v", program, got, want)
+		}
+	}
 }
