@@ -141,6 +141,8 @@ func (b *bed) boundedPods(t *testing.T, self kubernetes.Interface) {
 		{"serviceAccountName:", "hostPID: true\n  serviceAccountName:"}:                                            true,
 		{"serviceAccountName:", "hostIPC: true\n  serviceAccountName:"}:                                            true,
 		{"image: a,", "image: a, securityContext: {privileged: true},"}:                                            true,
+		{"image: a,", "image: a, securityContext: {capabilities: {add: [SYS_ADMIN]}},"}:                            true,
+		{"image: a,", "image: a, securityContext: {capabilities: {add: [NET_ADMIN]}},"}:                            false,
 		{"value: a", "valueFrom: {secretKeyRef: {name: s, key: k}}"}:                                               true,
 		{"value: a", "valueFrom: {fieldRef: {fieldPath: metadata.name}}"}:                                          false,
 		{"image: a,", "image: a, envFrom: [{secretRef: {name: s}}],"}:                                              true,

@@ -8,9 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"swell/api/config"
 )
 
 // templateOf is the pod template of a program.
@@ -88,6 +93,11 @@ func TestTheMetricsServerMayBeOnTheNodesNetwork(t *testing.T) {
 			t.Errorf("port %s is %d, want %d", p.Name, p.ContainerPort, want)
 		}
 	}
+	var d appsv1.Deployment
+	into(t, find(all, "Deployment", "swell-metrics"), &d)
+	if by := d.Spec.Strategy.RollingUpdate; by.MaxSurge.IntValue() != 0 || by.MaxUnavailable.IntValue() != 1 {
+		t.Errorf("a new pod wants the ports of the old one's node: %v", by)
+	}
 	if pod := templateOf(t, all, "swell-scaler").Spec; pod.HostNetwork {
 		t.Error("the scaler is there too, which nobody dials")
 	}
@@ -112,6 +122,32 @@ func TestMoreVolumesAreMounted(t *testing.T) {
 		}
 		if found != 2 {
 			t.Errorf("%s: %v, %v", program, pod.Volumes, pod.Containers[0].VolumeMounts)
+		}
+	}
+}
+
+// A Secret's name may have dots and 253 characters, a volume's may not.
+func TestASecretsNameIsNoVolumes(t *testing.T) {
+	long := strings.Repeat("kafka.", 20) + "login"
+	for _, program := range []string{"scaler", "metrics"} {
+		pod := templateOf(t, render(t, "observe", "1.36", "--set", program+".secrets={kafka.login,"+long+"}"), "swell-"+program).Spec
+		at := map[string]string{}
+		for _, v := range pod.Volumes {
+			if wrong := validation.IsDNS1123Label(v.Name); len(wrong) > 0 {
+				t.Errorf("%s: volume %q: %v", program, v.Name, wrong)
+			}
+			if v.Secret != nil {
+				at[v.Name] = v.Secret.SecretName
+			}
+		}
+		mounted := 0
+		for _, m := range pod.Containers[0].VolumeMounts {
+			if name := at[m.Name]; name != "" && m.MountPath == "/etc/swell-secrets/"+name {
+				mounted++
+			}
+		}
+		if mounted != 2 {
+			t.Errorf("%s: %d Secrets are mounted by their names", program, mounted)
 		}
 	}
 }
@@ -149,20 +185,7 @@ func TestTheNotesAreOfWhatIsInstalled(t *testing.T) {
 
 // What docs/install.md lets out is DNS by both protocols, and the chart makes policies of it for both programs.
 func TestThePagesEgressIsTaken(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root(t), "docs", "install.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, found := strings.Cut(string(page), "```yaml\nnetworkPolicy:")
-	text, _, closed := strings.Cut(text, "```")
-	if !found || !closed {
-		t.Fatal("the page has no values")
-	}
-	path := filepath.Join(t.TempDir(), "values.yaml")
-	if err := os.WriteFile(path, []byte("networkPolicy:"+text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	all := render(t, "observe", "1.36", "--values", path)
+	all := render(t, "observe", "1.36", "--values", pagesValues(t, "networkPolicy:"))
 	for _, program := range []string{"swell-scaler", "swell-metrics"} {
 		var p networkingv1.NetworkPolicy
 		into(t, find(all, "NetworkPolicy", program), &p)
@@ -176,6 +199,59 @@ func TestThePagesEgressIsTaken(t *testing.T) {
 		}
 		if !slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) || !dns[corev1.ProtocolTCP] || !dns[corev1.ProtocolUDP] || len(p.Spec.Egress) != 5 {
 			t.Errorf("%s: %v, %v", program, p.Spec.PolicyTypes, p.Spec.Egress)
+		}
+	}
+}
+
+// The files that the page's Kafka login names are where its values mount them, and the program takes the configuration.
+func TestThePagesKafkaLoginIsMounted(t *testing.T) {
+	all := render(t, "observe", "1.36", "--values", pagesValues(t, "metrics:"))
+	path := filepath.Join(t.TempDir(), "metrics.yaml")
+	if err := os.WriteFile(path, []byte(data(t, all, "swell-metrics", "metrics.yaml")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.LoadMetrics(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.Clusters[0]
+	for _, file := range []string{k.TLS.CAFile, k.SASL.PasswordFile} {
+		if !slices.ContainsFunc(templateOf(t, all, "swell-metrics").Spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == filepath.Dir(file) }) {
+			t.Errorf("%s is mounted nowhere", file)
+		}
+	}
+}
+
+// pagesValues writes the values of docs/install.md that begin with a field to a file.
+func pagesValues(t *testing.T, field string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(root(t), "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "```yaml\n"+field)
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatalf("the page has no values that begin with %s", field)
+	}
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte(field+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A node with the only replica can be drained: no budget asks for more than there is.
+func TestTheOnlyReplicaCanBeEvicted(t *testing.T) {
+	all := render(t, "enforce", "1.36", "--set", "scaler.replicas=1,metrics.replicas=1")
+	for _, program := range []string{"swell-scaler", "swell-metrics"} {
+		var b policyv1.PodDisruptionBudget
+		into(t, find(all, "PodDisruptionBudget", program), &b)
+		if b.Spec.MinAvailable != nil || b.Spec.MaxUnavailable.IntValue() < 1 {
+			t.Errorf("%s: %+v", program, b.Spec)
+		}
+		if got, want := fmt.Sprint(b.Spec.Selector.MatchLabels), templateOf(t, all, program).Labels; want["app.kubernetes.io/name"] != program || !strings.Contains(got, program) {
+			t.Errorf("%s: the budget is for %s, the pods have %v", program, got, want)
 		}
 	}
 }

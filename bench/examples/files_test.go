@@ -174,6 +174,10 @@ func TestTheValuesAreTheCharts(t *testing.T) {
 		if err != nil || !bytes.Contains(out, []byte("clusterName: "+cluster)) || !bytes.Contains(out, []byte("queueURL: https://sqs.ap-northeast-1.amazonaws.com/123456789012/swell-"+cluster)) {
 			t.Errorf("%s: %v\n%.3000s", cluster, err, out)
 		}
+		// swell's own pods are not on nodes that swell returns; eks/cluster.yaml gives the others another role
+		if n := bytes.Count(out, []byte("role: system")); n != 2 {
+			t.Errorf("%s: %d of two programs are kept to the system's nodes", cluster, n)
+		}
 	}
 }
 

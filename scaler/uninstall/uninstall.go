@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,9 @@ import (
 
 // IntentsName is the ConfigMap of the launches that are under way.
 const IntentsName = "swell-scaler-intents"
+
+// ofOneScaler are the ConfigMaps that mean nothing to a scaler that is installed later.
+var ofOneScaler = []string{IntentsName, byhand.Name, "swell-scaler-told", "swell-scaler-guard-rails"}
 
 // Options of Run.
 type Options struct {
@@ -232,5 +236,5 @@ func (r *Remover) maps(ctx context.Context) error {
 func (r *Remover) own(m *corev1.ConfigMap) bool {
 	_, demand := m.Labels[history.HistoryLabel]
 	_, known := m.Labels[learned.Label]
-	return m.Name == IntentsName || m.Name == byhand.Name || (demand || known || m.Name == ledger.AnchorName) && r.Options.Histories
+	return slices.Contains(ofOneScaler, m.Name) || (demand || known || m.Name == ledger.AnchorName) && r.Options.Histories
 }

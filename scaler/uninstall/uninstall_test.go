@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -266,6 +267,34 @@ func TestUninstallWithoutAWSSaysThatGroupsOfDeletedPoolsWereNotLookedFor(t *test
 			if err != nil || strings.Count(r.Note, "--config") != map[bool]int{true: 1}[c.says] || strings.Contains(r.Note, "deleted pools") != c.says || !strings.Contains(r.Note, "no Lease") {
 				t.Errorf("%s: %v, the note is %q", name, err, r.Note)
 			}
+		}
+	}
+}
+
+// Of what the scaler keeps, only what it learned and the ledger's head outlive it, unless they are to go too; what is another's stays.
+func TestUninstallTakesTheScalersConfigMaps(t *testing.T) {
+	kept := func(name string, labels map[string]string) runtime.Object {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}}
+	}
+	for histories, want := range map[bool]string{false: "[swell-history-shop-web-1 swell-metrics swell-scaler swell-scaler-boots swell-scaler-ledger]", true: "[swell-metrics swell-scaler]"} {
+		r := remover(client(t), kept("swell-scaler-intents", nil), kept("swell-by-hand", nil), kept("swell-scaler-told", nil), kept("swell-scaler-guard-rails", nil),
+			kept("swell-scaler-ledger", nil), kept("swell-scaler-boots", map[string]string{"capacity.swell/learned": "true"}),
+			kept("swell-history-shop-web-1", map[string]string{"capacity.swell/history": "demand"}), kept("swell-metrics", nil), kept("swell-scaler", nil))
+		r.Options.Histories = histories
+		if _, err := r.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		list, err := r.Kube.CoreV1().ConfigMaps(namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for _, m := range list.Items {
+			left = append(left, m.Name)
+		}
+		slices.Sort(left)
+		if fmt.Sprint(left) != want {
+			t.Errorf("histories %v: left are %v, want %s", histories, left, want)
 		}
 	}
 }
