@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -87,6 +88,30 @@ func TestRollBacksHangBesideTheLoop(t *testing.T) {
 	}
 	if len(held.patches) > 0 {
 		t.Error("one was patched twice")
+	}
+}
+
+// A ConfigMap that cannot be written is a problem, and no reason to leave what harms in force.
+func TestARollBackGoesOnWhereItCannotBeKept(t *testing.T) {
+	l, held := loopWithHeldUpPatches(t)
+	close(held.release)
+	immutable := true
+	if _, err := l.kube.CoreV1().ConfigMaps("default").Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: railsName}, Immutable: &immutable,
+		Data: map[string]string{"a": "b"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	taken(t, l.rails.store)
+	w := l.leavingPool(t, "pool")
+	l.rollBack(t.Context(), time.Now(), []leaving{w})
+	l.keepRails(t.Context())
+	for deadline := time.Now().Add(rollBackWithin); w.record.Watch.Back != 2 || l.rails.saveProblem == nil; time.Sleep(10 * time.Millisecond) {
+		if l.collect(); time.Now().After(deadline) {
+			t.Fatalf("%+v, %+v, %v", w.record.Watch, l.rails.tries[w.key], l.rails.saveProblem)
+		}
+	}
+	problems := l.rails.keepProblems()
+	if len(problems) != 1 || problems[0].Object != "guard rails" || !strings.Contains(problems[0].What, "field is immutable") || problems[0].Mend == "" {
+		t.Errorf("%+v", problems)
 	}
 }
 
