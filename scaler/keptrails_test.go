@@ -106,8 +106,8 @@ func TestARecordIsItsObjectsOnly(t *testing.T) {
 	}
 }
 
-// railStores gives the stores of scalers, each of which takes the lead, in an API server of their own.
-func railStores(t *testing.T) (kube kubernetes.Interface, takeLead func(holder string) *railStore) {
+// apiServer is one of its own, and takeLead gives a scaler's store of guard rails that takes the lead there, and its fence.
+func apiServer(t *testing.T) (cluster *controlplane.Cluster, kube kubernetes.Interface, takeLead func(holder string) (*railStore, *act.Intents)) {
 	t.Helper()
 	cluster, err := controlplane.Start(t.Context(), controlplane.Options{Binary: controlplane.BinaryForTest(t), Log: t.Output()})
 	if err != nil {
@@ -121,14 +121,13 @@ func railStores(t *testing.T) (kube kubernetes.Interface, takeLead func(holder s
 	if kube, err = kubernetes.NewForConfig(cluster.AdminConfig()); err != nil {
 		t.Fatal(err)
 	}
-	storeOf := func(holder string) *railStore {
+	return cluster, kube, func(holder string) (*railStore, *act.Intents) {
 		fence, _, err := act.TakeOver(t.Context(), kube, "default", "swell-scaler-intents", holder)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &railStore{kube: kube, namespace: "default", holder: holder, check: fence.Check}
+		return &railStore{kube: kube, namespace: "default", holder: holder, check: fence.Check}, fence
 	}
-	return kube, storeOf
 }
 
 func taken(t *testing.T, s *railStore) map[string]string {
@@ -143,8 +142,8 @@ func taken(t *testing.T, s *railStore) map[string]string {
 // Nothing is written over what is newer: not by an earlier turn that comes late, and not by a scaler that another has taken over from,
 // even between its look at who leads and its write. What is full is taken by the API server.
 func TestGuardRailsNeverGoBackwards(t *testing.T) {
-	kube, takeLead := railStores(t)
-	first := takeLead("first")
+	_, kube, takeLead := apiServer(t)
+	first, _ := takeLead("first")
 	var second *railStore
 	kept := func(want string) {
 		t.Helper()
@@ -175,7 +174,7 @@ func TestGuardRailsNeverGoBackwards(t *testing.T) {
 	first.check = func(ctx context.Context) error { // the last look is just in time
 		err := leads(ctx)
 		first.check = leads
-		second = takeLead("second")
+		second, _ = takeLead("second")
 		if data := taken(t, second); data["a"] != "after somebody deleted it" {
 			t.Errorf("the second scaler found %v", data)
 		}

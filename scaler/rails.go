@@ -3,6 +3,7 @@ package scaler
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -27,6 +28,8 @@ const (
 	// railsEvery is the time between two readings, and keepRailsEvery between two writes of what was read; model time.
 	railsEvery     = 10 * time.Second
 	keepRailsEvery = time.Minute
+	// longestUnseen is how long nothing may be seen of what is watched until that is a problem; model time.
+	longestUnseen = 10 * time.Minute
 )
 
 // rails are the guard rails of policies, by kind and name.
@@ -190,11 +193,21 @@ func (l *Loop) guardPolicy(ctx context.Context, now time.Time, w railed, view *r
 	if err != nil {
 		problem(err)
 	}
+	if last := latest(record.At, l.tookOver.At); record.Phase == guardrail.Watching && now.Sub(latest(last, record.Watch.Since)) > longestUnseen {
+		problem(fmt.Errorf("its change is watched, and nothing was seen of its pods since %s; let the scaler read its workload and groups: their problems say more", l.clock.RealTime(last).UTC().Format(time.RFC3339)))
+	}
 	for _, n := range told {
 		r.news = true
 		l.tellOfRails(now, about, w.key, n)
 	}
 	return record
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // whyNoRollBack is empty where a changed spec may be rolled back.

@@ -5,8 +5,11 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"swell/api/config"
 	"swell/api/v1alpha1"
+	"swell/scaler/guardrail"
 	"swell/scaler/observe"
 	"swell/scaler/plan"
 )
@@ -48,5 +51,32 @@ func TestARecordThatIsCutShortBeginsAnew(t *testing.T) {
 	record, err := r.recordOf("CapacityPool general")
 	if err == nil || !strings.Contains(err.Error(), "without what is watched") || record.Phase != "" {
 		t.Errorf("%+v, %v", record, err)
+	}
+}
+
+// A watch that nothing is seen of does not end, and that is said.
+func TestAWatchThatSeesNothingIsAProblem(t *testing.T) {
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	l := &Loop{rails: newRails(), clock: config.Clock{Speed: 1, Real: now, Model: now}}
+	l.tookOver.At = now.Add(-longestUnseen - time.Minute)
+	pool := &v1alpha1.CapacityPool{ObjectMeta: metav1.ObjectMeta{Name: "general", Generation: 2, Annotations: map[string]string{guardrail.BoundsAnnotation: "misses<=1%"}}}
+	s, err := specOf(pool, pool.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := railed{kind: "CapacityPool", key: "CapacityPool general", object: pool, spec: s}
+	for since, want := range map[time.Duration]int{0: 0, longestUnseen + time.Second: 1} {
+		l.rails.problems = nil
+		l.rails.records[w.key] = &guardrail.Record{}
+		if _, err := l.rails.records[w.key].Step(now.Add(-since), guardrail.Object{Generation: 1, Spec: []byte("{}"), Bounds: "misses<=1%"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.rails.records[w.key].Step(now.Add(-since), guardrail.Object{Generation: 2, Spec: s.policy, Bounds: "misses<=1%"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		l.guardPolicy(t.Context(), now, w, nil, about{})
+		if len(l.rails.problems) != want {
+			t.Errorf("after %s: %+v", since, l.rails.problems)
+		}
 	}
 }

@@ -67,7 +67,9 @@ func (l *Loop) beginRollBack(ctx context.Context, now time.Time, w leaving, keep
 			err = l.actor.Check(call)
 		}
 		if err == nil {
-			err = keep(call)
+			if err = keep(call); neverTaken(err) { // which is told; what harms does not wait for it
+				err = nil
+			}
 		}
 		if err == nil {
 			err = l.client.Patch(call, object, patch, client.FieldOwner("swell-scaler"))
@@ -88,6 +90,11 @@ func (l *Loop) beginRollBack(ctx context.Context, now time.Time, w leaving, keep
 			}
 		}
 	})
+}
+
+// neverTaken says that the API server does not take a write, now or again.
+func neverTaken(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsRequestEntityTooLargeError(err)
 }
 
 func mendOfRollBack(err error, kind string) string {

@@ -157,7 +157,7 @@ func (r *Record) Step(now time.Time, o Object, whyNot string) ([]News, error) {
 	if r.Phase != Settled && r.Watch.Hash == hash {
 		news = append(news, r.decide(now, o, bounds, whyNot, err)...)
 	}
-	r.due = r.Phase == RollingBack && r.Watch.Hash == hash && err == nil
+	r.due = r.Phase == RollingBack && err == nil
 	return news, err
 }
 

@@ -57,7 +57,8 @@ func TestANoteShowsARollBackWhoseAnswerWasLost(t *testing.T) {
 	if p.want(); !p.record.ToPutBack() {
 		t.Error("it is not tried again although nothing shows that it was done")
 	}
-	p.object.Generation, p.object.Note = 4, "generation 2 at noon"
+	p.record.Watch.Trying("generation 2 at one", bad.Generation)
+	p.object.Generation, p.object.Note = 4, "generation 2 at noon" // the first try came through
 	p.step()
 	p.want("GuardRolledBack", "GuardFight")
 }
@@ -105,6 +106,11 @@ func TestACacheThatLagsDecidesNothing(t *testing.T) {
 // A roll-back is of the spec that was judged, by leave that stands and annotations that can be read.
 func TestNoOtherSpecIsRolledBack(t *testing.T) {
 	p, bad := breached(t)
+	p.record.Watch.Trying("generation 2 at noon", bad.Generation)
+	p.record.PutBack("generation 1 at ten", 2) // the late answer of another
+	if p.step(); !p.record.ToPutBack() {
+		t.Error("another roll-back's answer is taken for this one's")
+	}
 	p.object.Override = "tomorrow"
 	p.step()
 	if p.wrong == nil || p.record.ToPutBack() {
@@ -126,7 +132,7 @@ func TestObserveStopsARollBackWhateverTheAnnotationSays(t *testing.T) {
 	p, _ := breached(t)
 	p.object.Bounds, p.whyNot = "miss", "guardRails.mode is Observe"
 	p.step()
-	if p.record.ToPutBack() {
+	if p.want("GuardBreach: it is not rolled back: guardRails.mode is Observe"); p.record.ToPutBack() || p.record.Phase != guardrail.Kept {
 		t.Errorf("rolled back in Observe: %+v", p.record)
 	}
 }
@@ -173,10 +179,16 @@ func TestBoundsThatGoWithAChangeEndTheWatch(t *testing.T) {
 	p := begin(t)
 	p.run(time.Hour)
 	p.change(`{"a":2}`)
+	p.reading.Hourly = 1e6
 	p.run(time.Minute)
 	p.change(`{"a":3}`)
-	p.object.Bounds = ""
+	p.object.Bounds, p.reading.Hourly = "", 10
 	p.run(time.Minute)
+	for h, s := range p.record.Past.Hours {
+		if s.Cost > 100 {
+			t.Errorf("hour %d of the past has what a spec cost that was never good: %+v", h, s)
+		}
+	}
 	p.want("GuardWatch", "GuardEnded: generation 2 is no longer watched, as generation 3 states no bounds; that counts as good")
 }
 
