@@ -151,6 +151,8 @@ func (c *checker) book(e Entry) {
 	}
 	switch p := b.Predecessor; {
 	case p == nil:
+	case p.Chain == c.Chain && p.Seq < c.Head.Seq:
+		c.find(Rewritten, c.at, c.Head.Seq, fmt.Sprintf("when the scaler started here, line %d was known elsewhere with another hash than it has: the chain was written anew up to there at least", p.Seq))
 	case p.Chain == c.Chain:
 		c.find(CutOff, c.at, c.Head.Seq, fmt.Sprintf("when the scaler started here, line %d was known elsewhere to have been written, and the file ended at line %d", p.Seq, c.Head.Seq-1))
 	default:

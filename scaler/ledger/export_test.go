@@ -12,6 +12,17 @@ func Rehash(text string) string {
 	return body + hashTag + sum([]byte(body)) + "\"}\n"
 }
 
+// Relink makes all hashes of a chain anew, as who writes the whole of it anew would.
+func Relink(lines []string) (out []string) {
+	prev := origin
+	for i, text := range lines {
+		body, _, _ := strings.Cut(text, schTag+"1"+seqTag)
+		line, hash := linked([]byte(body+"}"), int64(i+1), prev)
+		out, prev = append(out, string(line)), hash
+	}
+	return out
+}
+
 // Stall makes the writer wait, as for a disk that does not answer, until release is called.
 func Stall(l *Ledger) (release func()) {
 	begun, held := make(chan struct{}), make(chan struct{})
