@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -105,6 +106,13 @@ func TestAKilledWriterLeavesAWholeLedger(t *testing.T) {
 	if v := verified(t, dir, head.Head); v.Finding != nil || v.First == 1 {
 		t.Errorf("%+v %v: want a chain that has dropped its oldest", v, v.Finding)
 	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.tmp*"))
+	for _, path := range left { // what was half done goes when it is an hour old
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	if n := sizeOf(t, dir); n > crashing.MaxSize+2*crashing.SegmentSize {
 		t.Errorf("it takes %d bytes: want at most %d", n, crashing.MaxSize)
 	}
@@ -202,5 +210,31 @@ func TestHalfAFileIsNamed(t *testing.T) {
 	}
 	if _, err := ledger.Verify(dir); err == nil || !strings.Contains(err.Error(), paths[1]) {
 		t.Errorf("verifying: %v: want %s", err, paths[1])
+	}
+}
+
+// Replicas that share a folder may compress the same file at once: none writes into what another is about to put in its place. What a
+// replica left half done goes with the next start.
+func TestReplicasMayCompressAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	filled(t, dir, 0, 100, ledger.Options{})
+	path := filepath.Join(dir, "ledger-000000000001-20260302T120000Z.jsonl")
+	theirs := path + ".gz.tmp"
+	err := errors.Join(os.Rename(filepath.Join(dir, ledger.FileName), path), os.WriteFile(theirs, []byte("half"), 0o644))
+	if err = errors.Join(err, ledger.PackAs(path)); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := os.ReadFile(theirs); err != nil || string(raw) != "half" {
+		t.Errorf("what another was writing is %q, %v", raw, err)
+	}
+	if err := errors.Join(os.Rename(theirs, theirs+"123"), os.Chtimes(theirs+"123", time.Time{}, time.Now().Add(-2*time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	head := filled(t, dir, 100, 1, ledger.Options{})
+	if v := verified(t, dir, head.Head); v.Finding != nil {
+		t.Errorf("%+v %v", v, v.Finding)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp*")); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v are left", left, err)
 	}
 }

@@ -222,8 +222,20 @@ func (l *Ledger) say(r request, t tail, unchained *Bytes) error {
 	return nil
 }
 
-// cleanUp compresses the segments that a crash left as they were.
+// halfDone is how old a file that is being compressed becomes at most, by far; an older one was left by a crash.
+const halfDone = time.Hour
+
+// cleanUp compresses the segments that a crash left as they were, and removes what it left half done.
 func (l *Ledger) cleanUp() {
+	left, err := filepath.Glob(filepath.Join(l.dir, "ledger-*"+packedEnd+temporaryEnd+"*"))
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > halfDone {
+			os.Remove(path)
+		}
+	}
+	if err != nil {
+		l.options.Log.Warn("ledger: looking for what a crash left", "error", err)
+	}
 	list, err := segments(l.dir)
 	if err != nil {
 		return
