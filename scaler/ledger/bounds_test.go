@@ -233,6 +233,51 @@ func TestAStartOnAFolderThatWasCutOffIsRecorded(t *testing.T) {
 	}
 }
 
+// A scaler that finds its chain written anew, with its own id and as long as before, says so for good: the head that was kept is
+// overwritten soon.
+func TestAStartOnAFolderThatWasWrittenAnewIsRecorded(t *testing.T) {
+	for name, o := range map[string]ledger.Options{"in the file": {}, "in a segment": {SegmentSize: 4000}} {
+		dir := t.TempDir()
+		head := filled(t, dir, 0, 5, o)
+		filled(t, dir, 5, 20, o)
+		if v := verified(t, dir, head.Head); v.Finding != nil {
+			t.Fatal(v.Finding)
+		}
+		l := open(t, dir, o) // nothing was done to it
+		l.Follow(head)
+		if err := errors.Join(l.Append(entry(25)), l.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if f := verified(t, dir).Finding; f != nil {
+			t.Fatalf("%s: found %v in a ledger that is as it was written", name, f)
+		}
+		paths, lines := files(t, dir)
+		var all []string
+		for _, list := range lines {
+			for _, text := range list {
+				all = append(all, strings.TrimSuffix(text, "\n"))
+			}
+		}
+		all[2] = strings.Replace(all[2], "because", "by chance", 1)
+		all = ledger.Relink(all)
+		for i, path := range paths {
+			put(t, path, all[:len(lines[i])])
+			all = all[len(lines[i]):]
+		}
+		if f := verified(t, dir).Finding; f != nil {
+			t.Fatalf("%s: what was written anew does not hold in itself: %v", name, f)
+		}
+		l = open(t, dir, ledger.Options{Log: quiet})
+		l.Follow(head)
+		if err := errors.Join(l.Append(entry(26)), l.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if f := verified(t, dir).Finding; f == nil || f.Fault != ledger.Rewritten || !strings.Contains(f.What, fmt.Sprint(head.Seq)) {
+			t.Errorf("%s: found %v: want that it was written anew", name, f)
+		}
+	}
+}
+
 // What is cut off while the scaler runs shows, though it goes on writing.
 func TestAnEndThatIsCutOffWhileItIsWrittenIsFound(t *testing.T) {
 	dir := t.TempDir()

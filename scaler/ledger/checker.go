@@ -151,6 +151,8 @@ func (c *checker) book(e Entry) {
 	}
 	switch p := b.Predecessor; {
 	case p == nil:
+	case p.Chain == c.Chain && p.Seq < c.Head.Seq:
+		c.find(Rewritten, c.at, c.Head.Seq, fmt.Sprintf("when the scaler started here, line %d was known elsewhere with another hash than it has: the chain was written anew up to there at least", p.Seq))
 	case p.Chain == c.Chain:
 		c.find(CutOff, c.at, c.Head.Seq, fmt.Sprintf("when the scaler started here, line %d was known elsewhere to have been written, and the file ended at line %d", p.Seq, c.Head.Seq-1))
 	default:
@@ -211,6 +213,12 @@ func (c *checker) find(f Fault, at line, seq int64, what string) {
 	}
 }
 
+// covers says that a record of what was dropped tells why the lines before the first are missing. A crash may have left some of what was
+// to go.
+func (c *checker) covers(dropped Head) bool {
+	return dropped.Seq >= c.First || dropped == Head{c.First - 1, c.prev}
+}
+
 // end judges what nothing follows.
 func (c *checker) end() {
 	if c.suspect != nil && c.Finding == nil {
@@ -222,7 +230,7 @@ func (c *checker) end() {
 	switch {
 	case c.First == 1 && c.prev != origin:
 		c.find(Changed, c.began, 1, "the first line of a chain hangs on nothing, and it names another line")
-	case c.First > 1 && !slices.Contains(c.dropped, Head{c.First - 1, c.prev}):
+	case c.First > 1 && !slices.ContainsFunc(c.dropped, c.covers):
 		c.find(Removed, c.began, 1, fmt.Sprintf("it is line %d of the chain, and no record says that those before it were dropped", c.First))
 	}
 }

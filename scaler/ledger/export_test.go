@@ -1,6 +1,9 @@
 package ledger
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Rehash makes the hash of a line anew, as who tampers with it would.
 func Rehash(text string) string {
@@ -10,6 +13,17 @@ func Rehash(text string) string {
 	}
 	body := line[:len(line)-hashPart]
 	return body + hashTag + sum([]byte(body)) + "\"}\n"
+}
+
+// Relink makes all hashes of a chain anew, as who writes the whole of it anew would.
+func Relink(lines []string) (out []string) {
+	prev := origin
+	for i, text := range lines {
+		body, _, _ := strings.Cut(text, schTag+"1"+seqTag)
+		line, hash := linked([]byte(body+"}"), int64(i+1), prev)
+		out, prev = append(out, string(line)), hash
+	}
+	return out
 }
 
 // Stall makes the writer wait, as for a disk that does not answer, until release is called.
@@ -23,3 +37,6 @@ func Stall(l *Ledger) (release func()) {
 	<-begun
 	return func() { close(held) }
 }
+
+// PackAs compresses a segment as a replica does.
+func PackAs(path string) error { return pack(path, &sync.Mutex{}) }

@@ -188,7 +188,11 @@ func (l *Ledger) say(r request, t tail, unchained *Bytes) error {
 			return err
 		}
 	}
-	follows := follow != nil && (follow.Chain != l.chain || follow.Seq > l.seq)
+	wrong, err := l.against(follow)
+	if err != nil { // what is written now matters more
+		l.options.Log.Warn("ledger: it is not known whether it has the line that was kept outside of it", "error", err)
+	}
+	follows := follow != nil && (follow.Chain != l.chain || wrong != "")
 	if l.chain != "" && t.lines > 0 && !follows {
 		return nil
 	}
@@ -203,9 +207,8 @@ func (l *Ledger) say(r request, t tail, unchained *Bytes) error {
 	}
 	e.Book.Chain = l.chain
 	if follows {
-		if e.Book.Predecessor = follow; follow.Chain == l.chain {
-			e.Reason = fmt.Sprintf("the folder ended at line %d of the chain, and line %d was kept outside of it as written: what lies between was taken away", l.seq, follow.Seq)
-			l.options.Log.Error("ledger", "error", e.Reason)
+		if e.Book.Predecessor, e.Reason = follow, wrong; wrong != "" {
+			l.options.Log.Error("ledger", "error", wrong+"; verify it against heads that were kept elsewhere, such as the log")
 		}
 	}
 	if err := l.putEntry(e); err != nil {
@@ -219,8 +222,20 @@ func (l *Ledger) say(r request, t tail, unchained *Bytes) error {
 	return nil
 }
 
-// cleanUp compresses the segments that a crash left as they were.
+// halfDone is how old a file that is being compressed becomes at most, by far; an older one was left by a crash.
+const halfDone = time.Hour
+
+// cleanUp compresses the segments that a crash left as they were, and removes what it left half done.
 func (l *Ledger) cleanUp() {
+	left, err := filepath.Glob(filepath.Join(l.dir, "ledger-*"+packedEnd+temporaryEnd+"*"))
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > halfDone {
+			os.Remove(path)
+		}
+	}
+	if err != nil {
+		l.options.Log.Warn("ledger: looking for what a crash left", "error", err)
+	}
 	list, err := segments(l.dir)
 	if err != nil {
 		return

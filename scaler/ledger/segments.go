@@ -23,8 +23,10 @@ import (
 const FileName = "ledger.jsonl"
 
 const (
-	packedEnd  = ".gz"
-	timeLayout = "20060102T150405Z"
+	packedEnd = ".gz"
+	// temporaryEnd begins the end of what is being compressed.
+	temporaryEnd = ".tmp"
+	timeLayout   = "20060102T150405Z"
 )
 
 var segmentName = regexp.MustCompile(`^ledger-(\d{12})-(\d{8}T\d{6}Z)\.jsonl(\.gz)?$`)
@@ -175,10 +177,13 @@ func pack(path string, files sync.Locker) error {
 		return err
 	}
 	defer in.Close()
-	temporary := path + packedEnd + ".tmp"
-	out, err := os.Create(temporary)
+	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+packedEnd+temporaryEnd+"*") // another replica may write its own
 	if err != nil {
 		return err
+	}
+	temporary := out.Name()
+	if err := out.Chmod(0o644); err != nil { // as the others
+		return errors.Join(err, out.Close(), os.Remove(temporary))
 	}
 	z, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
 	if err == nil {

@@ -21,6 +21,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -36,6 +37,8 @@ const (
 	// putTimeout bounds one copy, and lastTimeout what is copied at the end; machine time.
 	putTimeout  = 2 * time.Minute
 	lastTimeout = 10 * time.Second
+	// mostRefused are the files that S3 may refuse in one turn; the others wait for the next.
+	mostRefused = 3
 	// doneFile has the names of what was copied, a line each.
 	doneFile = "shipped"
 )
@@ -87,14 +90,21 @@ func New(ctx context.Context, o Options) (*Shipper, error) {
 			c.BaseEndpoint, c.UsePathStyle = &o.To.Endpoint, true
 		}
 	})}
-	raw, err := os.ReadFile(filepath.Join(o.Dir, doneFile))
+	return s, s.readDone()
+}
+
+// readDone takes what was copied before, or by another replica with the same folder.
+func (s *Shipper) readDone() error {
+	raw, err := os.ReadFile(filepath.Join(s.options.Dir, doneFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading what of the ledger was copied: %w; let swell-scaler read it", err)
+		return fmt.Errorf("reading what of the ledger was copied: %w; let swell-scaler read it", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for name := range strings.FieldsSeq(string(raw)) {
 		s.done[name] = true
 	}
-	return s, nil
+	return nil
 }
 
 func loopback(endpoint string) bool {
@@ -145,8 +155,8 @@ func (s *Shipper) turn(ctx context.Context, l *ledger.Ledger, age time.Duration)
 // tell logs that copies fail, for another reason than before, or are made again.
 func (s *Shipper) tell(ctx context.Context, err error) {
 	switch {
-	case err != nil && ctx.Err() == nil && err.Error() != s.failing:
-		s.failing = err.Error()
+	case err != nil && ctx.Err() == nil && kind(err) != s.failing:
+		s.failing = kind(err)
 		s.options.Log.Error("ledger: it is tried again every minute, and nothing is deleted for its age until it is copied", "error", err)
 	case err == nil && s.failing != "":
 		s.failing = ""
@@ -154,22 +164,31 @@ func (s *Shipper) tell(ctx context.Context, err error) {
 	}
 }
 
-// Ship copies the closed files that are not in S3 yet, oldest first. One that fails does not hold up the others.
+// Ship copies the closed files that are not in S3 yet, oldest first. One that fails does not hold up the others, unless S3 refuses one
+// after another.
 func (s *Shipper) Ship(ctx context.Context) error {
 	list, err := ledger.ClosedIn(s.options.Dir)
 	if err != nil {
 		return err
 	}
-	var errs []error
-	there, left := map[string]bool{}, 0
+	errs := []error{s.readDone()}
+	there, left, refused := map[string]bool{}, 0, 0
 	for _, c := range list {
 		there[c.Name] = true
 		if s.Done(c.Name) {
 			continue
 		}
+		if refused >= mostRefused {
+			left++
+			continue
+		}
 		err := s.put(ctx, c)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // dropped meanwhile
+		}
+		var answer *s3Error
+		if errors.As(err, &answer) {
+			refused++
 		}
 		if err == nil {
 			err = s.note(c.Name, there)
@@ -200,9 +219,31 @@ func (s *Shipper) put(ctx context.Context, c ledger.Closed) error {
 	key := path.Join(s.options.To.Prefix, chain, c.Name+".gz")
 	_, err = s.client.PutObject(call, &s3.PutObjectInput{Bucket: &s.options.To.Bucket, Key: &key, Body: body, ContentType: awssdk.String("application/gzip")})
 	if err != nil {
-		return fmt.Errorf("copying the ledger's %s to s3://%s/%s: %w; allow s3:PutObject there, and see that the bucket is in %s", c.Name, s.options.To.Bucket, key, err, s.options.To.Region)
+		return &s3Error{of: err, told: fmt.Sprintf("copying the ledger's %s to s3://%s/%s: %v; allow s3:PutObject there, and see that the bucket is in %s", c.Name, s.options.To.Bucket, key, err, s.options.To.Region)}
 	}
 	return nil
+}
+
+// s3Error is that S3 did not take a file.
+type s3Error struct {
+	of   error
+	told string
+}
+
+func (e *s3Error) Error() string { return e.told }
+func (e *s3Error) Unwrap() error { return e.of }
+
+// kind of an error, without what is another at each call, such as the id of a request.
+func kind(err error) string {
+	var code smithy.APIError
+	if errors.As(err, &code) {
+		return code.ErrorCode()
+	}
+	var s3 *s3Error
+	if errors.As(err, &s3) {
+		return "no answer of S3"
+	}
+	return err.Error()
 }
 
 // note keeps that a file was copied, with the others that are there.
@@ -218,9 +259,15 @@ func (s *Shipper) note(name string, there map[string]bool) error {
 	}
 	slices.Sort(names)
 	file := filepath.Join(s.options.Dir, doneFile)
-	err := os.WriteFile(file+".tmp", []byte(strings.Join(names, "\n")+"\n"), 0o644)
+	temporary, err := os.CreateTemp(s.options.Dir, doneFile+"-*.tmp") // another replica may write its own
 	if err == nil {
-		err = os.Rename(file+".tmp", file)
+		_, err = temporary.WriteString(strings.Join(names, "\n") + "\n")
+		if err = errors.Join(err, temporary.Close()); err == nil {
+			err = os.Rename(temporary.Name(), file)
+		}
+		if err != nil {
+			os.Remove(temporary.Name())
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("noting what of the ledger was copied: %w; it is copied again after a restart", err)

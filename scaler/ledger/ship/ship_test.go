@@ -1,23 +1,29 @@
 package ship_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"swell/api/config"
 	"swell/bench/testbed/process"
@@ -93,6 +99,130 @@ func synced(t *testing.T, c *s3.Client) string {
 		}
 	}
 	return dir
+}
+
+// An S3 that refuses everything is asked for a few files a turn, its refusals are told once, and nothing is forgotten of what waits.
+func TestARefusalIsToldOnceAndNotAskedForEachFile(t *testing.T) {
+	var asked atomic.Int64
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := asked.Add(1)
+		w.Header().Set("x-amz-request-id", fmt.Sprint("request-", n))
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message><RequestId>request-%d</RequestId></Error>", n)
+	}))
+	defer endpoint.Close()
+	dir := t.TempDir()
+	var log bytes.Buffer
+	s, err := ship.New(t.Context(), ship.Options{Dir: dir, To: config.LedgerS3{Bucket: bucket, Prefix: "blue", Region: "us-east-1", Endpoint: endpoint.URL}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.OpenWith(dir, ledger.Options{SegmentSize: 2000, Kept: s.Done, MaxAge: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if err := l.Append(entry(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed, err := ledger.ClosedIn(dir)
+	if err != nil || len(closed) < 10 {
+		t.Fatalf("%d closed files, %v: want all, since none was copied", len(closed), err)
+	}
+	for range 5 {
+		s.Turn(t.Context(), l)
+	}
+	if n := asked.Load(); n < 5 || n > 5*3 {
+		t.Errorf("%d files were tried in 5 turns: want up to 3 in each", n)
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "AccessDenied") || !strings.Contains(log.String(), "s3:PutObject") {
+		t.Errorf("%d errors are logged: want one that names the refusal and its mend: %s", n, log.String())
+	}
+	if n := testutil.ToFloat64(ship.Waiting); int(n) < len(closed) {
+		t.Errorf("%v files wait by the metric: want all %d", n, len(closed))
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two replicas that share a folder copy each file once where they take turns, and lose none where they do it at once.
+func TestReplicasCopyASharedFolder(t *testing.T) {
+	var mu sync.Mutex
+	puts := map[string]int{}
+	endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		puts[r.URL.Path]++
+	}))
+	defer endpoint.Close()
+	dir := t.TempDir()
+	replica := func() (*ship.Shipper, *ledger.Ledger) {
+		s, err := ship.New(t.Context(), ship.Options{Dir: dir, To: config.LedgerS3{Bucket: bucket, Region: "us-east-1", Endpoint: endpoint.URL}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := ledger.OpenWith(dir, ledger.Options{SegmentSize: 2000, Kept: s.Done})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, l
+	}
+	a, la := replica()
+	b, lb := replica()
+	write := func(l *ledger.Ledger) {
+		for n := range 30 {
+			if err := l.Append(entry(n)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	write(la)
+	if err := errors.Join(a.Ship(t.Context()), b.Ship(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if len(puts) < 3 {
+		t.Fatalf("%d files were copied", len(puts))
+	}
+	for name, n := range puts {
+		if n != 1 {
+			t.Errorf("%s was copied %d times", name, n)
+		}
+	}
+	var both sync.WaitGroup
+	for s, l := range map[*ship.Shipper]*ledger.Ledger{a: la, b: lb} {
+		both.Go(func() {
+			write(l)
+			for range 5 {
+				if err := s.Ship(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			s.Last(l)
+		})
+	}
+	both.Wait()
+	if err := errors.Join(la.Close(), lb.Close()); err != nil {
+		t.Fatal(err)
+	}
+	closed, err := ledger.ClosedIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Last(la) // what the other closed as its last
+	for _, c := range closed {
+		chain, err := c.Chain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if puts["/"+bucket+"/"+chain+"/"+c.Name+".gz"] == 0 {
+			t.Errorf("%s of chain %q was not copied", c.Name, chain)
+		}
+	}
+	if all, err := ledger.Verify(dir); err != nil || len(all) != 1 || all[0].Finding != nil {
+		t.Errorf("%+v, %v", all, err)
+	}
 }
 
 func entry(n int) ledger.Entry {
