@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"swell/scaler/report"
+	"swell/scaler/report/digits"
 	"swell/scaler/report/plot"
 )
 
@@ -76,12 +77,12 @@ func HTML(w io.Writer, r *report.Report) error {
 }
 
 func lead(r *report.Report) string {
-	return fmt.Sprintf("%s in time zone %s: %s node-hours, %s pod-hours.", duration(r), r.TimeZone, number(r.Total.Hours.Node), number(r.Total.Hours.Pods))
+	return fmt.Sprintf("%s in time zone %s: %s node-hours, %s pod-hours.", duration(r), r.TimeZone, digits.Number(r.Total.Hours.Node), digits.Number(r.Total.Hours.Pods))
 }
 
 func made(r *report.Report) string {
-	return fmt.Sprintf("From %s entries of the ledger, %s to %s, with %s samples; samples stand for %s of the period.", number(float64(r.Ledger.Entries)),
-		r.Ledger.First.Format("2006-01-02 15:04"), r.Ledger.Last.Format("2006-01-02 15:04 UTC"), number(float64(r.Ledger.Samples)), share(r.Watched))
+	return fmt.Sprintf("From %s entries of the ledger, %s to %s, with %s samples; samples stand for %s of the period.", digits.Number(float64(r.Ledger.Entries)),
+		r.Ledger.First.Format("2006-01-02 15:04"), r.Ledger.Last.Format("2006-01-02 15:04 UTC"), digits.Number(float64(r.Ledger.Samples)), digits.Percent(r.Watched))
 }
 
 // Colors of the palette by what they are used for, the same in every plot.

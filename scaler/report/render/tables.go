@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"swell/scaler/report"
+	"swell/scaler/report/digits"
 )
 
 // tile is one of the figures at the top.
@@ -42,26 +43,26 @@ func tiles(r *report.Report) []tile {
 		total.Other = text + " on the " + duration(r) + " before"
 	}
 	headroom := tile{Name: "Headroom", Value: money(b.Cost), Other: part(b.Cost, t.Cost.Total) + " of the total"}
-	bought := tile{Name: "Waiting it avoided, pod-hours", Value: number(b.Misses.Avoided()), Other: fmt.Sprintf("%s left of %s without it", number(b.Misses.With), number(b.Misses.Without))}
+	bought := tile{Name: "Waiting it avoided, pod-hours", Value: digits.Number(b.Misses.Avoided()), Other: fmt.Sprintf("%s left of %s without it", digits.Number(b.Misses.With), digits.Number(b.Misses.Without))}
 	if b.Misses.Hours == 0 {
-		bought.Value, bought.Other = unknown, "no Balloon's demand is recorded"
+		bought.Value, bought.Other = digits.Unknown, "no Balloon's demand is recorded"
 	}
 	if b.AvoidedCost != nil {
 		bought.Other += "; worth " + money(b.AvoidedCost) + " where a price is stated"
 	}
 	idle := tile{Name: "Idle", Value: money(t.Cost.Idle), Other: part(t.Cost.Idle, t.Cost.Total) + " of the total"}
 	saved := tile{Name: "Saved by spot", Value: money(r.Buys.Saved), Other: "fallback cost " + money(r.Buys.Extra) + " more than spot"}
-	could := tile{Name: "Could be saved", Value: unknown, Other: "by changes of policy below"}
+	could := tile{Name: "Could be saved", Value: digits.Unknown, Other: "by changes of policy below"}
 	if sum := saving(r); sum > 0 {
 		could.Value, could.Other = sum.String(), "by the best change of each pool and Balloon below"
 	} else {
 		could.Value, could.Other = "nothing", "that a change with a known price would"
 	}
 	if h := r.Buys.NoSaving; h > 0 {
-		saved.Other += fmt.Sprintf("; %s spot node-hours could not be compared", number(h))
+		saved.Other += fmt.Sprintf("; %s spot node-hours could not be compared", digits.Number(h))
 	}
 	for _, one := range []*tile{&total, &headroom, &idle, &saved} {
-		if t.Cost.LowerBound && one.Value != unknown {
+		if t.Cost.LowerBound && one.Value != digits.Unknown {
 			one.Name += ", at least"
 		}
 	}
@@ -84,16 +85,16 @@ func saving(r *report.Report) (sum report.Money) {
 func warnings(r *report.Report) []string {
 	var out []string
 	if h := r.Total.Cost.UnpricedNodeHours; h > 0 {
-		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", number(h), number(r.Total.Hours.Node)))
+		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", digits.Number(h), digits.Number(r.Total.Hours.Node)))
 	}
 	out = append(out, gaps(r)...)
 	if h := r.Total.Cost.UnpricedPodHours; h > 0 {
-		out = append(out, fmt.Sprintf("%s of %s pod-hours were on nodes of no pool. What those nodes cost is not in the ledger, and in no amount.", number(h), number(r.Total.Hours.Pods)))
+		out = append(out, fmt.Sprintf("%s of %s pod-hours were on nodes of no pool. What those nodes cost is not in the ledger, and in no amount.", digits.Number(h), digits.Number(r.Total.Hours.Pods)))
 	}
 	if r.From.Before(r.Ledger.First) {
 		out = append(out, "The ledger begins at "+r.Ledger.First.In(r.From.Location()).Format("2 January 2006 15:04")+": what was before is not known, and totals are a lower bound.")
 	} else if r.Watched < 0.99 {
-		out = append(out, fmt.Sprintf("Samples stand for %s of the period: the scaler was away for the rest.", share(r.Watched)))
+		out = append(out, fmt.Sprintf("Samples stand for %s of the period: the scaler was away for the rest.", digits.Percent(r.Watched)))
 	}
 	if r.Ledger.Torn > 0 {
 		out = append(out, fmt.Sprintf("Lines of the ledger that a crash cut short and that could not be read: %d.", r.Ledger.Torn))
@@ -137,7 +138,7 @@ func gaps(r *report.Report) []string {
 		when = append(when, fmt.Sprintf("%d times more", more))
 	}
 	return []string{fmt.Sprintf("Entries of the ledger that could not be written and are lost: %s (%s). What was launched then or in the day after may be in no entry: totals are a lower bound.",
-		number(float64(lost)), strings.Join(when, ", "))}
+		digits.Number(float64(lost)), strings.Join(when, ", "))}
 }
 
 func tables(r *report.Report) []table {
@@ -169,19 +170,19 @@ func tables(r *report.Report) []table {
 func text(s string) cell { return cell{Text: s} }
 
 func figure(v float64) cell {
-	return cell{number(v), strconv.FormatFloat(v, 'f', -1, 64)}
+	return cell{digits.Number(v), strconv.FormatFloat(v, 'f', -1, 64)}
 }
 
 func maybe(v *float64, write func(*float64) string) cell {
 	if v == nil {
-		return cell{unknown, "-1"}
+		return cell{digits.Unknown, "-1"}
 	}
 	return cell{write(v), strconv.FormatFloat(*v, 'f', -1, 64)}
 }
 
 func amount(m *report.Money) cell {
 	if m == nil {
-		return cell{unknown, "-1"}
+		return cell{digits.Unknown, "-1"}
 	}
 	return cell{m.String(), m.Decimal()}
 }
@@ -224,7 +225,7 @@ func rowTable(id, title string, rows []report.Row, first string, name func(repor
 	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Idle", "Booting", "Node-h", "Core-h asked", "Core-h used", "Core-h headroom", "Core-h idle"),
 		Note: "Costs are divided half by cores and half by memory; hours are of cores. Used is of the cores that nodes have, where it is known."}
 	for _, r := range rows {
-		used := cell{unknown, "-1"}
+		used := cell{digits.Unknown, "-1"}
 		if r.Hours.Used != nil && r.Hours.Capacity.Cores > 0 {
 			used = figure(r.Hours.Used.Cores)
 		}
@@ -239,7 +240,7 @@ func workTable(id, title string, rows []report.Row, first string, name func(repo
 	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Pod-h", "Waiting pod-h", "Core-h asked", "Core-h used", "Core-h headroom", "GiB-h asked"),
 		Note: "A workload pays for what it asks for and for its headroom, not for idle room."}
 	for _, r := range rows {
-		used := cell{unknown, "-1"}
+		used := cell{digits.Unknown, "-1"}
 		if r.Hours.Used != nil {
 			used = figure(r.Hours.Used.Cores)
 		}
@@ -320,7 +321,7 @@ func foreignTable(rows []report.Foreign) table {
 	t := table{ID: "not-by-swell", Title: "Instances not launched by swell", Folded: true, Columns: []column{{"Instance", false}, {"Group", false}, {"Type", false}, {"From", false}, {"To", false}, {"Cost", true}},
 		Note: "No call of swell's named them: they ran before its ledger began, their group replaced one, or someone else asked for them."}
 	for _, f := range rows {
-		to := unknown
+		to := digits.Unknown
 		if f.To != nil {
 			to = f.To.UTC().Format("2006-01-02 15:04")
 		}
