@@ -62,7 +62,7 @@ func useKeyboard(ctx context.Context, t *testing.T) {
 		t.Fatal(err)
 	}
 	readout := browser.Read[string](ctx, t, `document.getElementById("readout").textContent`)
-	if !strings.HasPrefix(readout, "Sun, Nov 29: on-demand ") || !strings.HasSuffix(readout, " $") {
+	if !strings.HasPrefix(readout, "Sun, Nov 29: on-demand ") || !strings.HasSuffix(readout, " $ a day") {
 		t.Errorf("the End key reads out %q", readout)
 	}
 	before := browser.Read[string](ctx, t, `document.querySelector('[data-chart="cost"] svg[viewBox]').outerHTML`)

@@ -33,12 +33,12 @@ func percent(v *float64) string {
 	return digits.Percent(*v)
 }
 
-// part of a whole in percent, a dash where it says nothing.
-func part(of, whole *report.Money) string {
-	if of == nil || whole == nil || *whole <= 0 {
-		return digits.Unknown
+// part of the total in percent.
+func part(of, total *report.Money) string {
+	if of == nil || total == nil || *total <= 0 {
+		return "its price is not known"
 	}
-	return digits.Percent(float64(*of) / float64(*whole))
+	return digits.Percent(float64(*of)/float64(*total)) + " of the total"
 }
 
 // change against the period before: the difference and its share.
@@ -56,7 +56,7 @@ func change(r *report.Report) (text string, known bool) {
 		text += " (" + sign + digits.Percent(float64(now-before)/float64(before)) + ")"
 	}
 	if r.Before.Cost.LowerBound || r.Total.Cost.LowerBound {
-		text += ", of lower bounds,"
+		text += ", as far as it is known,"
 	}
 	return text, true
 }
