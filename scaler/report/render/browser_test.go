@@ -48,7 +48,7 @@ func TestBrowser(t *testing.T) {
 func picture(t *testing.T, name string, body []byte) {
 	t.Helper()
 	ctx, seen := browser.Open(t)
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(900, 900), chromedp.Navigate(seen.Serve(t, body)), chromedp.WaitVisible(chromedp.CSS(".plot svg"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(900, 900), chromedp.Navigate(seen.Serve(t, body)), chromedp.WaitVisible(chromedp.CSS("footer"))); err != nil {
 		t.Fatal(err)
 	}
 	browser.Keep(ctx, t, "report/"+name)

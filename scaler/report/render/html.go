@@ -266,11 +266,20 @@ func above(v *float64) *float64 {
 // leastTimes of a plot: with fewer there is nothing to see that the tables do not say.
 const leastTimes = 3
 
+// leastKnown of a line: one value alone is no course of anything.
+const leastKnown = 2
+
 // withSomething leaves out charts that know nothing, or too little.
 func withSomething(p plot.Plots) plot.Plots {
 	p.Charts = slices.DeleteFunc(p.Charts, func(c plot.Chart) bool {
 		return len(p.Axes[c.Axis].Times) < leastTimes || !slices.ContainsFunc(c.Series, func(s plot.Series) bool {
-			return slices.ContainsFunc(s.Values, func(v *float64) bool { return v != nil })
+			known := 0
+			for _, v := range s.Values {
+				if v != nil {
+					known++
+				}
+			}
+			return known >= leastKnown || known > 0 && c.Bars
 		})
 	})
 	return p

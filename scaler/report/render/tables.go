@@ -42,11 +42,14 @@ type table struct {
 func tiles(r *report.Report) []tile {
 	t, b := r.Total, r.BalloonTotal
 	total := tile{Name: "Total", Value: money(t.Cost.Total), Other: "nothing before to compare with"}
+	if t.Cost.Total == nil {
+		total.Other = "no price is known"
+	}
 	if text, ok := change(r); ok {
 		total.Other = text + " on the " + duration(r) + " before"
 	}
 	headroom := tile{Name: "Headroom", Value: money(b.Cost), Other: part(b.Cost, t.Cost.Total)}
-	bought := tile{Name: "Waiting avoided by headroom", Value: digits.Number(b.Misses.Avoided()) + " pod-hours", Other: fmt.Sprintf("%s left of %s without it", digits.Number(b.Misses.With), digits.Number(b.Misses.Without))}
+	bought := tile{Name: "Waiting avoided by headroom", Value: digits.Number(b.Misses.Avoided()) + " pod-h", Other: fmt.Sprintf("%s left of %s without it", digits.Number(b.Misses.With), digits.Number(b.Misses.Without))}
 	if b.Misses.Hours == 0 {
 		bought.Value, bought.Other = digits.Unknown, "no Balloon's demand is recorded"
 	}
@@ -90,7 +93,9 @@ func saving(r *report.Report) (sum report.Money) {
 // warnings are what makes the total less than it seems.
 func warnings(r *report.Report) []string {
 	var out []string
-	if h := r.Total.Cost.UnpricedNodeHours; h > 0 {
+	if h := r.Total.Cost.UnpricedNodeHours; h > 0 && r.Total.Cost.Total == nil {
+		out = append(out, fmt.Sprintf("None of %s node-hours has a known price: there are no amounts.", digits.Number(h)))
+	} else if h > 0 {
 		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", digits.Number(h), digits.Number(r.Total.Hours.Node)))
 	}
 	out = append(out, gaps(r)...)
