@@ -9,13 +9,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"swell/bench/browser"
 	"swell/bench/figure"
 	"swell/bench/ledgers"
 	"swell/scaler/ledger"
@@ -96,15 +96,9 @@ func measure(c ledgers.Cluster, runs int, keep string) error {
 // opening is the median time in milliseconds from the navigation's start to the load event, to the drawn plots, and to the first paint
 // with content. Each run is a browser of its own, on a profile that has seen nothing.
 func opening(dir, path string, runs int) (loaded, drawn, painted float64, err error) {
-	binary := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			binary = found
-			break
-		}
-	}
-	if binary == "" {
-		return 0, 0, 0, fmt.Errorf("opening the page: chromium is not installed; apt-get install chromium")
+	binary, err := browser.Binary()
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("opening the page: %w", err)
 	}
 	var all [3][]float64
 	for n := range runs {
@@ -123,9 +117,7 @@ func opening(dir, path string, runs int) (loaded, drawn, painted float64, err er
 }
 
 func once(binary, profile, path string) ([]float64, error) {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(binary), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.UserDataDir(profile), chromedp.Flag("disable-background-networking", true), chromedp.WSURLReadTimeout(time.Minute))
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), browser.Options(binary, profile)...)
 	defer stop()
 	ctx, cancel := chromedp.NewContext(allocator)
 	defer cancel()

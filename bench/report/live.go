@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"swell/bench/measure"
+	"swell/scaler/report/digits"
 )
 
 // Row is what one line of the live table says; NaN is unknown.
@@ -50,7 +51,7 @@ func FormatLive(r Row) string {
 		zones = append(zones, fmt.Sprintf("%6s", fmt.Sprintf("%d+%d", z.Spot, z.OnDemand)))
 	}
 	line := fmt.Sprintf("%-8s %8s %9s %6s %7s %9s %9s %5d %5d  %s %9s",
-		r.At.Format("15:04:05"), number(r.Rate), number(r.Lag), number(r.LagSeconds), number(r.WebDemand),
+		r.At.Format("15:04:05"), digits.Number(r.Rate), digits.Number(r.Lag), digits.Number(r.LagSeconds), digits.Number(r.WebDemand),
 		fmt.Sprintf("%d/%d", r.WebReady, r.WebWanted), fmt.Sprintf("%d/%d", r.OrdersReady, r.OrdersWanted),
 		r.Pending, r.Balloons, strings.Join(zones, " "), quantity(&r.Cost, "$"))
 	if r.Note != "" {
@@ -103,7 +104,7 @@ func WriteTable(w io.Writer, s measure.Summary) error {
 
 // notes say under the table what its figures rest on.
 func notes(s measure.Summary) string {
-	out := fmt.Sprintf("Seconds and hours are the trace's, %s to each of the machine's; milliseconds are the machine's.\n", number(max(1, s.Compression)))
+	out := fmt.Sprintf("Seconds and hours are the trace's, %s to each of the machine's; milliseconds are the machine's.\n", digits.Number(max(1, s.Compression)))
 	if l := limits(s); l != "" {
 		out += "Requests a second to the API server: " + l + ".\n"
 	}
@@ -114,10 +115,10 @@ func notes(s measure.Summary) string {
 func limits(s measure.Summary) string {
 	var out []string
 	if s.ControllerManagerQPS > 0 {
-		out = append(out, "controller-manager "+number(s.ControllerManagerQPS))
+		out = append(out, "controller-manager "+digits.Number(s.ControllerManagerQPS))
 	}
 	if s.SchedulerQPS > 0 {
-		out = append(out, "scheduler "+number(s.SchedulerQPS))
+		out = append(out, "scheduler "+digits.Number(s.SchedulerQPS))
 	}
 	return strings.Join(out, ", ")
 }
@@ -148,7 +149,7 @@ type figure struct {
 func figures(runs []measure.Run) []figure {
 	var out []figure
 	add := func(name, unit, meaning string, value func(measure.Run) *float64) {
-		f := figure{Name: name, Meaning: meaning, Ratio: unknown}
+		f := figure{Name: name, Meaning: meaning, Ratio: digits.Unknown}
 		for _, r := range runs {
 			f.Values = append(f.Values, quantity(value(r), unit))
 		}

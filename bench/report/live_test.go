@@ -2,15 +2,14 @@ package report
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"swell/bench/measure"
+	"swell/scaler/report/digits"
 )
 
 func TestLiveTable(t *testing.T) {
@@ -58,25 +57,10 @@ func TestTableOfRuns(t *testing.T) {
 	}
 }
 
-func TestNumber(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.0012: "0.0012", 0.256: "0.26", 3.21: "3.21", 12: "12", 45.67: "45.7", 999.4: "999", 1000: "1,000", 1234567: "1,234,567", -4321: "−4,321"} {
-		if got := number(v); got != want {
-			t.Errorf("%g is written %q, want %q", v, got, want)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.Int64Range(-1e12, 1e12).Draw(t, "n")
-		plain := strings.NewReplacer(",", "", "−", "-").Replace(thousands(n))
-		if want := strings.TrimSpace(strings.ReplaceAll(plain, "+", "")); want != strconv.FormatInt(n, 10) {
-			t.Fatalf("%d is written %q", n, thousands(n))
-		}
-	})
-}
-
 func TestRatioOfUnknown(t *testing.T) {
 	zero := 0.0
 	for _, pair := range [][2]*float64{{nil, known(1)}, {known(1), nil}, {known(1), &zero}} {
-		if got := ratio(pair[0], pair[1]); got != unknown {
+		if got := ratio(pair[0], pair[1]); got != digits.Unknown {
 			t.Errorf("%v is written %q", pair, got)
 		}
 	}

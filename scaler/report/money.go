@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
+
+	"swell/scaler/report/digits"
 )
 
 // Money is an exact amount in the currency of the prices: seconds times millionths of an hourly price, so that no instance's cost
@@ -39,13 +40,7 @@ func (m Money) String() string {
 	if cents < 0 {
 		cents, sign = -cents, "−"
 	}
-	digits := strconv.FormatInt(cents/100, 10)
-	var parts []string
-	for len(digits) > 3 {
-		parts = append([]string{digits[len(digits)-3:]}, parts...)
-		digits = digits[:len(digits)-3]
-	}
-	return fmt.Sprintf("%s$%s.%02d", sign, strings.Join(append([]string{digits}, parts...), ","), cents%100)
+	return fmt.Sprintf("%s$%s.%02d", sign, digits.Thousands(strconv.FormatInt(cents/100, 10)), cents%100)
 }
 
 // Decimal is the amount with six digits after the point.

@@ -32,6 +32,7 @@ type period struct {
 	byDayMarket                           map[[2]string]*tally
 	byHourMarket                          []map[string]*tally
 	watched                               time.Duration
+	hourWatched                           []time.Duration
 	// partly says that the ledger does not know all of it.
 	partly bool
 }
@@ -55,6 +56,7 @@ func (b *Books) over(from, to time.Time, loc *time.Location) *period {
 	p := &period{books: b, from: from, to: to, loc: loc, byCell: make([]tally, len(b.cells)), byWork: make([]tally, len(b.works)),
 		byDay: map[string]*tally{}, byPool: map[string]*tally{}, byZone: map[string]*tally{}, byMarket: map[string]*tally{}, byNamespace: map[string]*tally{}, byDayMarket: map[[2]string]*tally{}, partly: b.partly(from, to)}
 	p.cut()
+	p.hourWatched = make([]time.Duration, len(p.hourTimes))
 	paid := p.pay()
 	for n := range p.slots {
 		p.addSlot(n, paid[n*len(b.cells):(n+1)*len(b.cells)])
@@ -147,6 +149,7 @@ func (p *period) addSlot(n int, paid []payment) {
 	uses := make([]*cellUse, len(p.books.cells))
 	if s.sample != nil {
 		p.watched += s.to.Sub(s.from)
+		p.hourWatched[s.hour] += s.to.Sub(s.from)
 		for i := range s.sample.cells {
 			uses[s.sample.cells[i].cell] = &s.sample.cells[i]
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"swell/api/v1alpha1"
+	"swell/scaler/report/digits"
 )
 
 // Recommendation is a change of policy with its price. There is none whose price is not known.
@@ -94,8 +95,8 @@ func (b *BalloonRow) advise() (Recommendation, bool) {
 	saves := *at.Cost - *to.Cost
 	out := Recommendation{Kind: "quantile", Of: "Balloon " + b.Balloon, Field: "spec.target.quantile", Saves: saves,
 		Change:     fmt.Sprintf("quantile %s instead of %s", short(to.Quantile), short(at.Quantile)),
-		Arithmetic: fmt.Sprintf("Headroom %s instead of %s pod-hours at %s a pod-hour: %s instead of %s", pods(to.HeldPodHours), pods(at.HeldPodHours), perHour(at), to.Cost, at.Cost),
-		Risk:       fmt.Sprintf("Pod-hours without a place by replay: %s instead of %s", pods(to.MissPodHours), pods(at.MissPodHours))}
+		Arithmetic: fmt.Sprintf("Headroom %s instead of %s pod-hours at %s a pod-hour: %s instead of %s", digits.Number(to.HeldPodHours), digits.Number(at.HeldPodHours), perHour(at), to.Cost, at.Cost),
+		Risk:       fmt.Sprintf("Pod-hours without a place by replay: %s instead of %s", digits.Number(to.MissPodHours), digits.Number(at.MissPodHours))}
 	if b.MissCost != nil {
 		more := Money((to.MissPodHours - at.MissPodHours) * 60 * *b.MissCost * oneDollar)
 		out.Field = "spec.target"
@@ -123,13 +124,6 @@ func perHour(q Quantile) string {
 
 func short(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 
-func pods(v float64) string {
-	if v > 0 && v < 100 {
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(v, 'f', 0, 64)
-}
-
 // adviseBuying says what fewer on-demand nodes would have saved, pool by pool, at the period's own mean prices of that pool.
 func (p *period) adviseBuying(purchases []Purchase) (out []Recommendation) {
 	by := map[string]map[string]Purchase{}
@@ -151,13 +145,13 @@ func (p *period) adviseBuying(purchases []Purchase) (out []Recommendation) {
 		}
 		apart := Money((rate(*one.payable) - rate(*s.Hourly)) * 3600)
 		expected := func(hours float64) string {
-			return fmt.Sprintf("AWS took %d of the pool's spot nodes in %s node-hours; so many more hours would have seen about %.1f more", s.LostToAWS, pods(s.NodeHours), hours*float64(s.LostToAWS)/s.NodeHours)
+			return fmt.Sprintf("AWS took %d spot nodes of the pool in %s node-hours: at that rate it would have taken about %s more", s.LostToAWS, digits.Number(s.NodeHours), digits.Number(hours*float64(s.LostToAWS)/s.NodeHours))
 		}
 		prices := fmt.Sprintf("($%.4f − $%.4f) an hour", *one.payable, *s.Hourly)
 		if base, to, hours := one.lesserBase(int(spec.Purchase.OnDemandBase)); to < base && one.Base.Cost != nil {
 			out = append(out, Recommendation{Kind: "on-demand-base", Of: "CapacityPool " + one.Pool, Field: "spec.purchase.onDemandBase", Saves: apart.share(hours),
 				Change:     fmt.Sprintf("on-demand base %d instead of %d", to, base),
-				Arithmetic: fmt.Sprintf("%s of the base's %s node-hours that are not prepaid × %s", pods(hours), pods(one.Base.NodeHours-one.BasePrepaid.NodeHours), prices), Risk: expected(hours)})
+				Arithmetic: fmt.Sprintf("%s of the base's %s node-hours%s × %s", digits.Number(hours), digits.Number(one.Base.NodeHours-one.BasePrepaid.NodeHours), notPrepaid(one), prices), Risk: expected(hours)})
 		}
 		most, err := strconv.ParseFloat(strings.TrimSuffix(string(spec.Purchase.SpotMax), "%"), 64)
 		above := one.NodeHours - one.Base.NodeHours - one.Fallback.NodeHours - (one.Prepaid.NodeHours - one.BasePrepaid.NodeHours)
@@ -168,9 +162,16 @@ func (p *period) adviseBuying(purchases []Purchase) (out []Recommendation) {
 		hours := min(above, (above+s.NodeHours)*(to-most)/100)
 		out = append(out, Recommendation{Kind: "spot-share", Of: "CapacityPool " + one.Pool, Field: "spec.purchase.spotMax", Saves: apart.share(hours),
 			Change:     fmt.Sprintf("at most %.0f %% spot instead of %.0f %%", to, most),
-			Arithmetic: fmt.Sprintf("%s of the %s node-hours on demand above the base × %s", pods(hours), pods(above), prices), Risk: expected(hours)})
+			Arithmetic: fmt.Sprintf("%s of the %s node-hours on demand above the base × %s", digits.Number(hours), digits.Number(above), prices), Risk: expected(hours)})
 	}
 	return out
+}
+
+func notPrepaid(p Purchase) string {
+	if p.BasePrepaid.NodeHours == 0 {
+		return ""
+	}
+	return " that are not prepaid"
 }
 
 // lesserBase is half of the base, but not less than what of it is prepaid, and the node-hours that would not have been bought for it.

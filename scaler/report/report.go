@@ -92,6 +92,8 @@ type Hour struct {
 	At      time.Time
 	Markets map[string]*Money
 	Row
+	// Watched is how many hours of it samples stand for.
+	Watched float64
 }
 
 // Hours are the period's, for plots.
@@ -204,7 +206,7 @@ func (r *Report) fill(p *period) {
 				markets[market] = t.cost().Total
 			}
 		}
-		r.hours = append(r.hours, Hour{p.hourTimes[i].In(p.loc), markets, t.row()})
+		r.hours = append(r.hours, Hour{p.hourTimes[i].In(p.loc), markets, t.row(), p.hourWatched[i].Hours()})
 	}
 }
 

@@ -228,7 +228,7 @@ func TestAMoreSpotIsRecommendedAtItsPrice(t *testing.T) {
 	// 10 % of the six nodes above the base
 	wantMoney(t, "the share", known(found["spot-share"].Saves), 0.1*6*24*0.6)
 	wantMoney(t, "the share in 30 days", known(found["spot-share"].Monthly), 30*0.1*6*24*0.6)
-	if got := found["spot-share"].Arithmetic; got != "14.4 of the 48.0 node-hours on demand above the base × ($1.0000 − $0.4000) an hour" {
+	if got := found["spot-share"].Arithmetic; got != "14.4 of the 48 node-hours on demand above the base × ($1.0000 − $0.4000) an hour" {
 		t.Errorf("its arithmetic is %q", got)
 	}
 }

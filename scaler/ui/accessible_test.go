@@ -7,6 +7,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"swell/bench/browser"
 )
 
 // audit says what keeps a page from those who see little, hear it read, or have no mouse: names, landmarks, headings, tables,
@@ -55,10 +57,10 @@ const audit = `(() => {
 func accessible(ctx context.Context, t *testing.T) {
 	t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
-		if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900), prefers(scheme)); err != nil {
+		if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900), browser.Prefers(scheme)); err != nil {
 			t.Fatal(err)
 		}
-		if bad := read[string](ctx, t, audit); bad != "" {
+		if bad := browser.Read[string](ctx, t, audit); bad != "" {
 			t.Errorf("%s:\n%s", scheme, bad)
 		}
 	}
@@ -70,19 +72,19 @@ func accessible(ctx context.Context, t *testing.T) {
 	}
 	const focused = `(() => { const e = document.activeElement, s = getComputedStyle(e); return (e.id || e.getAttribute("aria-label") || e.textContent.trim()).slice(0, 40) +
 		(s.outlineStyle === "none" || parseFloat(s.outlineWidth) < 2 ? " (focus cannot be seen)" : ""); })()`
-	read[bool](ctx, t, `(document.activeElement.blur(), window.scrollTo(0, 0), true)`)
+	browser.Read[bool](ctx, t, `(document.activeElement.blur(), window.scrollTo(0, 0), true)`)
 	press(kb.Tab)
-	if got := read[string](ctx, t, focused); got != "Skip to the content" {
+	if got := browser.Read[string](ctx, t, focused); got != "Skip to the content" {
 		t.Errorf("the first stop is %q", got)
 	}
 	press(kb.Enter)
-	if got := read[string](ctx, t, `location.hash`); got != "#main" {
+	if got := browser.Read[string](ctx, t, `location.hash`); got != "#main" {
 		t.Errorf("the skip link leads to %q", got)
 	}
 	stops := map[string]bool{}
 	for range 60 {
 		press(kb.Tab)
-		got := read[string](ctx, t, focused)
+		got := browser.Read[string](ctx, t, focused)
 		if strings.Contains(got, "cannot be seen") {
 			t.Errorf("a stop: %s", got)
 		}
@@ -97,7 +99,7 @@ func accessible(ctx context.Context, t *testing.T) {
 		}
 	}
 	press(kb.Enter)
-	if got := read[string](ctx, t, `document.getElementById("pause").getAttribute("aria-pressed") + " " + document.getElementById("pause").textContent`); got != "true Resume" {
+	if got := browser.Read[string](ctx, t, `document.getElementById("pause").getAttribute("aria-pressed") + " " + document.getElementById("pause").textContent`); got != "true Resume" {
 		t.Errorf("Enter on Pause: %q", got)
 	}
 }
@@ -105,19 +107,19 @@ func accessible(ctx context.Context, t *testing.T) {
 // paused looks that decisions wait while the list is paused, and come when it goes on.
 func paused(ctx context.Context, t *testing.T) (resume func()) {
 	t.Helper()
-	before := read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`)
+	before := browser.Read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`)
 	return func() {
 		t.Helper()
-		if now := read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`); now != before {
+		if now := browser.Read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`); now != before {
 			t.Error("decisions came to a list that is paused")
 		}
-		if waiting := read[string](ctx, t, `document.getElementById("waiting").textContent`); !strings.HasSuffix(waiting, " waiting") {
+		if waiting := browser.Read[string](ctx, t, `document.getElementById("waiting").textContent`); !strings.HasSuffix(waiting, " waiting") {
 			t.Errorf("of those that wait it says %q", waiting)
 		}
 		if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#pause"))); err != nil {
 			t.Fatal(err)
 		}
-		if now := read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`); now == before {
+		if now := browser.Read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`); now == before {
 			t.Error("what waited did not come")
 		}
 	}

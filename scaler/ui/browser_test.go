@@ -4,29 +4,20 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"swell/bench/testbed/controlplane"
+	"swell/bench/browser"
 	"swell/scaler/ui"
 	"swell/scaler/ui/local"
 )
 
 // TestThePageInABrowser opens the page of a real scaler on a real control plane, as "swell page" does.
 func TestThePageInABrowser(t *testing.T) {
-	binary := chromium(t)
+	ctx, seen := browser.Open(t)
 	w := start(t)
 	root := user(t, w.Cluster, "reader", "system:masters")
 	until(t, "the page answers", 40*time.Second, func() (bool, string) {
@@ -42,38 +33,35 @@ func TestThePageInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { _ = server.Serve(t.Context()) }()
-	var seen witness
-	ctx, cancel := browser(t, binary, seen.listen)
-	defer cancel()
-	if err := chromedp.Do(ctx, watchNetwork, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.Address), chromedp.WaitVisible(chromedp.CSS("#now"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.Address), chromedp.WaitVisible(chromedp.CSS("#now"))); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the page follows", 30*time.Second, func() (bool, string) {
-		return read[string](ctx, t, `document.body.dataset.link || ""`) == "open", read[string](ctx, t, `document.body.innerText.slice(0, 500)`)
+		return browser.Read[string](ctx, t, `document.body.dataset.link || ""`) == "open", browser.Read[string](ctx, t, `document.body.innerText.slice(0, 500)`)
 	})
 	until(t, "a forecast is drawn", 60*time.Second, func() (bool, string) {
-		return read[int](ctx, t, `document.querySelectorAll("#ahead polyline.likely").length`) > 0, read[string](ctx, t, `by = document.getElementById("ahead").innerText`)
+		return browser.Read[int](ctx, t, `document.querySelectorAll("#ahead polyline.likely").length`) > 0, browser.Read[string](ctx, t, `by = document.getElementById("ahead").innerText`)
 	})
 	until(t, "figures that were old for a moment no longer are", 30*time.Second, func() (bool, string) {
-		return read[string](ctx, t, `document.getElementById("stale").innerText`) == "", read[string](ctx, t, `document.querySelector("header").innerText`)
+		return browser.Read[string](ctx, t, `document.getElementById("stale").innerText`) == "", browser.Read[string](ctx, t, `document.querySelector("header").innerText`)
 	})
-	read[bool](ctx, t, `(window.same = true)`)
+	browser.Read[bool](ctx, t, `(window.same = true)`)
 	accessible(ctx, t)
 	resume := paused(ctx, t)
-	nodes := read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
+	nodes := browser.Read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
 	w.scale(75)
 	until(t, "a pod that waits is shown with what is for it", 30*time.Second, func() (bool, string) {
-		text := read[string](ctx, t, `document.getElementById("pending").innerText`)
+		text := browser.Read[string](ctx, t, `document.getElementById("pending").innerText`)
 		return strings.Contains(text, "shop/web-") && (strings.Contains(text, "a launch in general-") || strings.Contains(text, "which boots")), text
 	})
 	pictures(ctx, t, "pending")
 	until(t, "the nodes come", 60*time.Second, func() (bool, string) {
-		n := read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
+		n := browser.Read[int](ctx, t, `Number(document.querySelector("#now dd").textContent)`)
 		return n > nodes, fmt.Sprintf("%d nodes, %d before", n, nodes)
 	})
 	resume()
 	until(t, "it has come to rest", 60*time.Second, func() (bool, string) {
-		text := read[string](ctx, t, `document.getElementById("now").innerText`)
+		text := browser.Read[string](ctx, t, `document.getElementById("now").innerText`)
 		return strings.Contains(text, "2 balloons hold room"), text
 	})
 	pictures(ctx, t, "page")
@@ -81,28 +69,28 @@ func TestThePageInABrowser(t *testing.T) {
 
 	w.Scaler.Kill()
 	until(t, "the page says that it is disconnected", 30*time.Second, func() (bool, string) {
-		text := read[string](ctx, t, `document.getElementById("link").innerText`)
+		text := browser.Read[string](ctx, t, `document.getElementById("link").innerText`)
 		return strings.Contains(text, "Disconnected"), text
 	})
 	pictures(ctx, t, "disconnected")
-	newest := read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`)
+	newest := browser.Read[string](ctx, t, `document.querySelector("#decisions li").dataset.id`)
 	if err := w.Scaler.Restart(); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "it is connected again, and goes on after the last decision", 90*time.Second, func() (bool, string) {
-		return read[bool](ctx, t, fmt.Sprintf(`document.body.dataset.link === "open" && document.querySelector("#decisions li").dataset.id > %q
-			&& document.querySelectorAll('#decisions li[data-id="%s"]').length === 1`, newest, newest)), read[string](ctx, t, `document.body.innerText.slice(0, 900)`)
+		return browser.Read[bool](ctx, t, fmt.Sprintf(`document.body.dataset.link === "open" && document.querySelector("#decisions li").dataset.id > %q
+			&& document.querySelectorAll('#decisions li[data-id="%s"]').length === 1`, newest, newest)), browser.Read[string](ctx, t, `document.body.innerText.slice(0, 900)`)
 	})
-	if !read[bool](ctx, t, `window.same === true`) {
+	if !browser.Read[bool](ctx, t, `window.same === true`) {
 		t.Error("the page was loaded anew: it is to go on by itself")
 	}
-	seen.check(t, "http://"+strings.Split(server.Address, "/")[2]+"/")
+	seen.Within(t, "http://"+strings.Split(server.Address, "/")[2]+"/")
 }
 
 // The page while little is known: a replica that stands by, one that has made no plan yet, one that could read nothing of AWS, and one
 // with a pool that is broken among others.
 func TestThePageWhileLittleIsKnown(t *testing.T) {
-	binary := chromium(t)
+	ctx, seen := browser.Open(t)
 	elected := make(chan struct{})
 	s := serve(t, elected)
 	root := user(t, s.cluster, "reader", "system:masters")
@@ -115,16 +103,13 @@ func TestThePageWhileLittleIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { _ = server.Serve(t.Context()) }()
-	var seen witness
-	ctx, cancel := browser(t, binary, seen.listen)
-	defer cancel()
-	if err := chromedp.Do(ctx, watchNetwork, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.Address), chromedp.WaitVisible(chromedp.CSS("#now"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.Address), chromedp.WaitVisible(chromedp.CSS("#now"))); err != nil {
 		t.Fatal(err)
 	}
 	says := func(id, text string) {
 		t.Helper()
 		until(t, "it says "+text, 20*time.Second, func() (bool, string) {
-			got := read[string](ctx, t, fmt.Sprintf(`document.getElementById(%q).innerText`, id))
+			got := browser.Read[string](ctx, t, fmt.Sprintf(`document.getElementById(%q).innerText`, id))
 			return strings.Contains(got, text), got
 		})
 	}
@@ -140,14 +125,14 @@ func TestThePageWhileLittleIsKnown(t *testing.T) {
 	says("groups", "unavailable until")
 	pictures(ctx, t, "broken")
 	for _, scheme := range []string{"light", "dark"} {
-		if err := chromedp.Do(ctx, prefers(scheme)); err != nil {
+		if err := chromedp.Do(ctx, browser.Prefers(scheme)); err != nil {
 			t.Fatal(err)
 		}
-		if bad := read[string](ctx, t, audit); bad != "" {
+		if bad := browser.Read[string](ctx, t, audit); bad != "" {
 			t.Errorf("%s:\n%s", scheme, bad)
 		}
 	}
-	seen.check(t, "http://"+strings.Split(server.Address, "/")[2]+"/")
+	seen.Within(t, "http://"+strings.Split(server.Address, "/")[2]+"/")
 }
 
 // unread is what the first plan leaves where AWS cannot be reached.
@@ -182,144 +167,30 @@ func broken() ui.State {
 // forTheDocs is docs/page.png: the first screen of a desktop.
 func forTheDocs(ctx context.Context, t *testing.T) {
 	t.Helper()
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1060, 980), prefers("light")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1060, 980), browser.Prefers("light")); err != nil {
 		t.Fatal(err)
 	}
-	read[bool](ctx, t, `(document.activeElement.blur(), window.scrollTo({top: 0, behavior: "instant"}), true)`)
+	browser.Read[bool](ctx, t, `(document.activeElement.blur(), window.scrollTo({top: 0, behavior: "instant"}), true)`)
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)
 	}
-	keep(t, "live-docs.png", png)
+	browser.KeepPicture(t, "live-docs", png)
 }
 
-// keep puts a picture into out/pictures.
-func keep(t *testing.T, name string, png []byte) {
-	t.Helper()
-	root, err := controlplane.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(root, "out", "pictures")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), png, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
+// small phones show what is too wide.
+var small = []browser.Look{{Screen: "small", Scheme: "light", Width: 360, Height: 780}, {Screen: "small", Scheme: "dark", Width: 360, Height: 780}}
 
 // pictures are kept in out/pictures, phone and desktop, light and dark.
 func pictures(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
-	for _, screen := range []struct {
-		name          string
-		width, height int64
-	}{{"small", 360, 780}, {"phone", 390, 844}, {"desktop", 1280, 900}} {
-		for _, scheme := range []string{"light", "dark"} {
-			if err := chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, screen.height), prefers(scheme)); err != nil {
-				t.Fatal(err)
-			}
-			if over := read[int](ctx, t, `document.documentElement.scrollWidth - window.innerWidth`); over > 0 {
-				t.Errorf("%s: the page is %d px wider than a %s", name, over, screen.name)
-			}
-			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-			if err != nil {
-				t.Fatal(err)
-			}
-			keep(t, fmt.Sprintf("live-%s-%s-%s.png", name, screen.name, scheme), png)
+	for _, look := range append(small, browser.Looks...) {
+		if err := chromedp.Do(ctx, look.Emulate()); err != nil {
+			t.Fatal(err)
 		}
-	}
-}
-
-func prefers(scheme string) chromedp.Action[chromedp.Void] {
-	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		return chromedp.Void{}, err
-	}
-}
-
-// witness notes what the browser complains about and asks for.
-type witness struct {
-	mu                   sync.Mutex
-	complaints, requests []string
-}
-
-func (w *witness) note(list *[]string, text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	*list = append(*list, text)
-}
-
-func (w *witness) listen(event any) {
-	switch e := event.(type) {
-	case *runtime.EventConsoleAPICalled:
-		w.note(&w.complaints, fmt.Sprintf("console %s", e.Type))
-	case *runtime.EventExceptionThrown:
-		w.note(&w.complaints, e.ExceptionDetails.Text)
-	case *log.EventEntryAdded:
-		w.note(&w.complaints, e.Entry.Text+" "+e.Entry.URL)
-	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(e.Request.URL, "data:") {
-			w.note(&w.requests, e.Request.URL)
+		if over := browser.Read[int](ctx, t, `document.documentElement.scrollWidth - window.innerWidth`); over > 0 {
+			t.Errorf("%s: the page is %d px wider than a %s", name, over, look.Screen)
 		}
+		browser.Keep(ctx, t, "live-"+name+"-"+look.Name())
 	}
-}
-
-func (w *witness) check(t *testing.T, origin string) {
-	t.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.complaints) > 0 {
-		t.Errorf("the browser complains: %q", w.complaints)
-	}
-	if len(w.requests) == 0 {
-		t.Error("no request was seen")
-	}
-	for _, r := range w.requests {
-		if !strings.HasPrefix(r, origin) {
-			t.Errorf("the page asks for %s, which is not its own", r)
-		}
-	}
-}
-
-func watchNetwork(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-	_, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{})
-	return chromedp.Void{}, err
-}
-
-func read[T any](ctx context.Context, t *testing.T, expression string) T {
-	t.Helper()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		t.Fatalf("%s: %v", expression, err)
-	}
-	return value
-}
-
-func browser(t *testing.T, binary string, listen func(any)) (context.Context, context.CancelFunc) {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(binary), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.WSURLReadTimeout(time.Minute))
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithListener(listen))
-	ctx, late := context.WithTimeout(ctx, 150*time.Second) // a browser that hangs fails the test, and not the whole run
-	return ctx, func() { late(); cancel(); stop() }
-}
-
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	for word := range strings.SplitSeq(os.Getenv("SWELL_REQUIRE"), ",") {
-		if strings.TrimSpace(word) == "chromium" {
-			t.Fatal("chromium is required and not installed: apt-get install chromium")
-		}
-	}
-	t.Skip("skipped: chromium is not installed")
-	return ""
 }

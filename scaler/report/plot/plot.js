@@ -36,7 +36,7 @@
     const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
     return whole ? Math.max(1, step) : step;
   };
-  const timeStep = (span, width) => [60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 14400, 28800, day, 2 * day, 5 * day, 7 * day, 14 * day, 30 * day].find((s) => span / s <= width / 62) || 91 * day;
+  const timeStep = (span, width) => [60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 14400, 28800, day, 2 * day, 5 * day, 7 * day, 10 * day, 14 * day, 30 * day].find((s) => span / s <= width / 68) || 91 * day;
 
   class Plot {
     constructor(figure, chart) {
@@ -46,6 +46,7 @@
       this.hidden = new Set();
       this.box = figure.querySelector(".plot");
       this.outputs = [];
+      this.dense = this.times.length > 200; // too close together for dashes and seams
       this.buildLegend(figure.querySelector(".legend"));
       this.box.addEventListener("pointermove", (event) => this.point(event));
       this.box.addEventListener("pointerdown", (event) => this.point(event));
@@ -64,7 +65,7 @@
         const swatch = node("svg", { width: 18, height: 12, "aria-hidden": "true" });
         swatch.append(this.chart.stacked || this.chart.bars
           ? node("rect", { x: 2, width: 14, height: 12, rx: 2, fill: color(series) })
-          : node("line", { x1: 0, x2: 18, y1: 6, y2: 6, stroke: color(series), "stroke-width": 3, "stroke-dasharray": series.dashed ? "5 3" : "none" }));
+          : node("line", { x1: 0, x2: 18, y1: 6, y2: 6, stroke: color(series), "stroke-width": 3, "stroke-dasharray": series.dashed && !this.dense ? "5 3" : "none" }));
         const output = document.createElement("output");
         button.append(swatch, series.name, output);
         button.addEventListener("click", () => {
@@ -134,6 +135,7 @@
         const x = this.x(t) + (this.chart.bars ? this.wide(t) / 2 : 0);
         svg.append(node("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4, class: "axis" }));
         const anchor = x > right - 16 ? "end" : x < margin.left + 16 ? "start" : "middle";
+        if (t > offset && this.x(t) - this.x(t - every) < (anchor === "end" ? 68 : 0)) continue; // it would touch the one before
         svg.append(node("text", { x, y: bottom + 18, "text-anchor": anchor }, every >= day ? date(this.axis, t) : wallClock(this.axis, t)));
       }
     }
@@ -156,19 +158,24 @@
         if (bars) svg.append(node("path", { d: bars, fill: color(series) }));
         return;
       }
-      let line = "", open = false;
+      // stretches of what is known, unknown values between them
+      const stretches = [];
       high.forEach((value, i) => {
-        if (value === null) { open = false; return; }
-        line += `${open ? "L" : "M"}${this.x(this.times[i]).toFixed(1)} ${this.y(value).toFixed(1)}`;
-        open = true;
+        if (value === null) return;
+        if (i === 0 || high[i - 1] === null) stretches.push([]);
+        stretches[stretches.length - 1].push(i);
       });
-      if (!line) return;
+      if (stretches.length === 0) return;
+      const at = (list, i) => `${this.x(this.times[i]).toFixed(1)} ${this.y(list[i]).toFixed(1)}`;
+      const alone = (list, i) => `M${at(list, i)}h0.01`; // a value between two unknown ones is a dot
       if (low) {
-        const back = low.map((value, i) => `L${this.x(this.times[i]).toFixed(1)} ${this.y(value).toFixed(1)}`).reverse().join("");
-        svg.append(node("path", { d: line + back + "Z", fill: color(series), stroke: "var(--card)", "stroke-width": 0.75 }));
+        const d = stretches.map((s) => s.length === 1 ? `M${at(high, s[0])}L${at(low, s[0])}` : "M" + s.map((i) => at(high, i)).join("L") + "L" + s.slice().reverse().map((i) => at(low, i)).join("L") + "Z").join("");
+        const single = stretches.some((s) => s.length === 1);
+        svg.append(node("path", { d, fill: color(series), stroke: single ? color(series) : "var(--card)", "stroke-width": single ? 2 : this.dense ? 0 : 0.75 }));
         return;
       }
-      svg.append(node("path", { d: line, fill: "none", stroke: color(series), "stroke-width": 2.2, "stroke-linejoin": "round", "stroke-dasharray": series.dashed ? "6 4" : "none" }));
+      const d = stretches.map((s) => s.length === 1 ? alone(high, s[0]) : "M" + s.map((i) => at(high, i)).join("L")).join("");
+      svg.append(node("path", { d, fill: "none", stroke: color(series), "stroke-width": this.dense ? 1.6 : 2.2, "stroke-linejoin": "round", "stroke-linecap": "round", "stroke-dasharray": series.dashed && !this.dense ? "6 4" : "none" }));
     }
 
     middle(i) { return this.chart.bars ? this.x(this.times[i]) + this.wide(this.times[i]) / 2 : this.x(this.times[i]); }

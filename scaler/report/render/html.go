@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"swell/scaler/report"
+	"swell/scaler/report/digits"
 	"swell/scaler/report/plot"
 )
 
@@ -76,12 +77,12 @@ func HTML(w io.Writer, r *report.Report) error {
 }
 
 func lead(r *report.Report) string {
-	return fmt.Sprintf("%s in time zone %s: %s node-hours, %s pod-hours.", duration(r), r.TimeZone, number(r.Total.Hours.Node), number(r.Total.Hours.Pods))
+	return fmt.Sprintf("%s in time zone %s: %s node-hours, %s pod-hours.", duration(r), r.TimeZone, digits.Number(r.Total.Hours.Node), digits.Number(r.Total.Hours.Pods))
 }
 
 func made(r *report.Report) string {
-	return fmt.Sprintf("From %s entries of the ledger, %s to %s, with %s samples; samples stand for %s of the period.", number(float64(r.Ledger.Entries)),
-		r.Ledger.First.Format("2006-01-02 15:04"), r.Ledger.Last.Format("2006-01-02 15:04 UTC"), number(float64(r.Ledger.Samples)), share(r.Watched))
+	return fmt.Sprintf("From %s entries of the ledger, %s to %s, with %s samples; samples stand for %s of the period.", digits.Number(float64(r.Ledger.Entries)),
+		r.Ledger.First.Format("2006-01-02 15:04"), r.Ledger.Last.Format("2006-01-02 15:04 UTC"), digits.Number(float64(r.Ledger.Samples)), digits.Percent(r.Watched))
 }
 
 // Colors of the palette by what they are used for, the same in every plot.
@@ -111,29 +112,26 @@ func plots(r *report.Report) plot.Plots {
 	}
 	out := plot.Plots{Axes: []plot.Axis{plot.AxisOf(hours, false), plot.AxisOf(days, true)}, Charts: []plot.Chart{}, Bands: lost(r, hours)}
 	out.Charts = append(out.Charts, costs(r)...)
-	hour := func(value func(report.Row) *float64) []*float64 {
+	cores := func(pick func(report.Hours) *float64) []*float64 {
 		var list []*float64
 		for _, h := range r.Hours() {
-			list = append(list, value(h.Row))
+			list = append(list, mean(h, pick(h.Hours)))
 		}
 		return list
 	}
-	cores := func(pick func(report.Hours) float64) []*float64 {
-		return hour(func(row report.Row) *float64 { return sampled(row, pick(row.Hours)) })
-	}
 	out.Charts = append(out.Charts, plot.Chart{ID: "cores", Title: "Cores of all nodes", Unit: "cores", Stacked: true, Note: "Mean of each hour.", Series: []plot.Series{
-		{Name: "asked", Color: colorAsked, Values: cores(func(h report.Hours) float64 { return h.Asked.Cores })},
-		{Name: "headroom", Color: colorHeadroom, Values: cores(func(h report.Hours) float64 { return h.Held.Cores })},
-		{Name: "idle", Color: colorIdle, Values: cores(func(h report.Hours) float64 { return h.Idle.Cores })}}})
-	used := hour(func(row report.Row) *float64 {
-		if row.Hours.Used == nil {
+		{Name: "asked", Color: colorAsked, Values: cores(func(h report.Hours) *float64 { return &h.Asked.Cores })},
+		{Name: "headroom", Color: colorHeadroom, Values: cores(func(h report.Hours) *float64 { return &h.Held.Cores })},
+		{Name: "idle", Color: colorIdle, Values: cores(func(h report.Hours) *float64 { return &h.Idle.Cores })}}})
+	used := cores(func(h report.Hours) *float64 {
+		if h.Used == nil {
 			return nil
 		}
-		return sampled(row, row.Hours.Used.Cores)
+		return &h.Used.Cores
 	})
 	if slices.ContainsFunc(used, func(v *float64) bool { return v != nil }) {
 		out.Charts = append(out.Charts, plot.Chart{ID: "used", Title: "Cores asked for and used", Unit: "cores", Series: []plot.Series{
-			{Name: "asked", Color: colorAsked, Values: cores(func(h report.Hours) float64 { return h.Asked.Cores })}, {Name: "used", Color: colorOnDemand, Dashed: true, Values: used}}})
+			{Name: "asked", Color: colorAsked, Values: cores(func(h report.Hours) *float64 { return &h.Asked.Cores })}, {Name: "used", Color: colorOnDemand, Dashed: true, Values: used}}})
 	}
 	out.Charts = append(out.Charts, daily(r)...)
 	return withSomething(out)
@@ -150,22 +148,23 @@ func lost(r *report.Report, hours []time.Time) []plot.Band {
 	return out
 }
 
-// sampled is a value of an hour, unknown where no sample stands.
-func sampled(row report.Row, v float64) *float64 {
-	if row.Hours.Capacity.Cores == 0 && row.Hours.Capacity.Memory == 0 {
+// mean of an hour of what is summed over the time that samples stand for; unknown where none does.
+func mean(h report.Hour, sum *float64) *float64 {
+	if sum == nil || h.Watched == 0 {
 		return nil
 	}
+	v := *sum / h.Watched
 	return &v
 }
 
 // costs by market and by what they were for.
 func costs(r *report.Report) []plot.Chart {
-	byMarket := plot.Chart{ID: "cost", Title: "Cost a day by market", Unit: "$", Axis: 1, Bars: true}
-	byUse := plot.Chart{ID: "uses", Title: "What it was paid for", Unit: "$ a day", Axis: 1, Bars: true}
+	byMarket := plot.Chart{ID: "cost", Title: "Cost by market", Unit: "$ a day", Axis: 1, Bars: true}
+	byUse := plot.Chart{ID: "uses", Title: "Cost by use", Unit: "$ a day", Axis: 1, Bars: true}
 	var rows []report.Row
 	var markets []map[string]*report.Money
 	if r.To.Sub(r.From) <= fewDays {
-		byMarket.Title, byMarket.Axis, byUse.Unit, byUse.Axis = "Cost an hour by market", 0, "$ an hour", 0
+		byMarket.Unit, byMarket.Axis, byUse.Unit, byUse.Axis = "$ an hour", 0, "$ an hour", 0
 		for _, h := range r.Hours() {
 			rows, markets = append(rows, h.Row), append(markets, h.Markets)
 		}
@@ -248,8 +247,8 @@ func daily(r *report.Report) []plot.Chart {
 			{Name: "above the forecast", Color: colorOnDemand, Values: day(func(d report.Day) *float64 { return above(hundred(d.Forecast.Coverage)) })},
 			{Name: "allowed", Color: colorInk, Dashed: true, Values: day(func(d report.Day) *float64 { return above(hundred(d.Forecast.Promised)) })}}},
 		{ID: "boots", Title: "Boots", Unit: "s", Axis: 1, Note: "From launch to a Ready node.", Series: []plot.Series{
-			{Name: "p50", Color: colorAsked, Values: day(func(d report.Day) *float64 { return boot(d, d.Boots.P50) })},
-			{Name: "p95", Color: colorOnDemand, Values: day(func(d report.Day) *float64 { return boot(d, d.Boots.P95) })}}},
+			{Name: "half within", Color: colorAsked, Values: day(func(d report.Day) *float64 { return boot(d, d.Boots.P50) })},
+			{Name: "95 % within", Color: colorOnDemand, Values: day(func(d report.Day) *float64 { return boot(d, d.Boots.P95) })}}},
 		{ID: "aws", Title: "Refused and taken by AWS", Unit: "times", Axis: 1, Bars: true, Series: []plot.Series{
 			{Name: "no capacity", Color: colorOnDemand, Values: day(func(d report.Day) *float64 { return count(float64(d.Shortfalls)) })},
 			{Name: "spot notices", Color: colorSpot, Values: day(func(d report.Day) *float64 { return count(float64(d.Interrupted)) })}}},
@@ -267,11 +266,20 @@ func above(v *float64) *float64 {
 // leastTimes of a plot: with fewer there is nothing to see that the tables do not say.
 const leastTimes = 3
 
+// leastKnown of a line: one value alone is no course of anything.
+const leastKnown = 2
+
 // withSomething leaves out charts that know nothing, or too little.
 func withSomething(p plot.Plots) plot.Plots {
 	p.Charts = slices.DeleteFunc(p.Charts, func(c plot.Chart) bool {
 		return len(p.Axes[c.Axis].Times) < leastTimes || !slices.ContainsFunc(c.Series, func(s plot.Series) bool {
-			return slices.ContainsFunc(s.Values, func(v *float64) bool { return v != nil })
+			known := 0
+			for _, v := range s.Values {
+				if v != nil {
+					known++
+				}
+			}
+			return known >= leastKnown || known > 0 && c.Bars
 		})
 	})
 	return p
@@ -288,8 +296,8 @@ var definitions = []definition{
 	{"Booting", "Instances that have no Ready node yet."},
 	{"Not sampled", "What was paid while no sample stands, as the scaler was away."},
 	{"Avoided waiting", "Pod-hours of demand without a place: the recorded demand is played with the places that balloons asked for and without. A place serves after the lead time, and ten minutes longer than it is asked for."},
-	{"WAPE", "Sum of |demand − forecast| over the sum of demand, when the forecast's time had come."},
-	{"Coverage", "Share of the time in which demand was at most the upper forecast that was made for it."},
+	{"Forecast off by", "Sum of |demand − forecast| over the sum of demand, when the forecast's time had come (the weighted absolute percentage error, WAPE)."},
+	{"Coverage", "Share of the time in which demand was at most the upper forecast that was made for it. Promised is what the Balloon's quantile aims at."},
 	{"Saved by spot", "What the same instances would have cost on demand, less what they did."},
 	{"Fallback extra", "What on-demand instances that were bought as spot could not be had cost more than spot of their type and zone in the period."},
 }

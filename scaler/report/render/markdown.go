@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"swell/scaler/report"
+	"swell/scaler/report/digits"
 )
 
 // mostRows of a table in Markdown: it is a summary.
@@ -15,7 +16,7 @@ const mostRows = 10
 func Markdown(w io.Writer, r *report.Report) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Capacity, %s\n\n", period(r))
-	fmt.Fprintf(&b, "%s, time zone %s. From %s ledger entries; samples stand for %s of the period.\n\n", duration(r), r.TimeZone, number(float64(r.Ledger.Entries)), share(r.Watched))
+	fmt.Fprintf(&b, "%s, time zone %s. From %s ledger entries; samples stand for %s of the period.\n\n", duration(r), r.TimeZone, digits.Number(float64(r.Ledger.Entries)), digits.Percent(r.Watched))
 	b.WriteString("| | |\n|---|---:|\n")
 	for _, t := range tiles(r) {
 		value := t.Value

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"swell/scaler/report"
+	"swell/scaler/report/digits"
 )
 
 // tile is one of the figures at the top.
@@ -25,6 +26,9 @@ type cell struct {
 	Sort string // empty: the text
 }
 
+// Zero says that there is nothing, which is shown so that it does not hide what there is.
+func (c cell) Zero() bool { return c.Sort == "0" || c.Sort == "0.000000" }
+
 // table is one of the report's.
 type table struct {
 	ID, Title, Note string
@@ -37,31 +41,37 @@ type table struct {
 // tiles are what a reviewer of costs looks at first.
 func tiles(r *report.Report) []tile {
 	t, b := r.Total, r.BalloonTotal
-	total := tile{Name: "Total", Value: money(t.Cost.Total), Other: "no period before to compare with"}
+	total := tile{Name: "Total", Value: money(t.Cost.Total), Other: "nothing before to compare with"}
+	if t.Cost.Total == nil {
+		total.Other = "no price is known"
+	}
 	if text, ok := change(r); ok {
 		total.Other = text + " on the " + duration(r) + " before"
 	}
-	headroom := tile{Name: "Headroom", Value: money(b.Cost), Other: part(b.Cost, t.Cost.Total) + " of the total"}
-	bought := tile{Name: "Waiting it avoided, pod-hours", Value: number(b.Misses.Avoided()), Other: fmt.Sprintf("%s left of %s without it", number(b.Misses.With), number(b.Misses.Without))}
+	headroom := tile{Name: "Headroom", Value: money(b.Cost), Other: part(b.Cost, t.Cost.Total)}
+	bought := tile{Name: "Waiting avoided by headroom", Value: digits.Number(b.Misses.Avoided()) + " pod-h", Other: fmt.Sprintf("%s left of %s without it", digits.Number(b.Misses.With), digits.Number(b.Misses.Without))}
 	if b.Misses.Hours == 0 {
-		bought.Value, bought.Other = unknown, "no Balloon's demand is recorded"
+		bought.Value, bought.Other = digits.Unknown, "no Balloon's demand is recorded"
 	}
 	if b.AvoidedCost != nil {
 		bought.Other += "; worth " + money(b.AvoidedCost) + " where a price is stated"
 	}
-	idle := tile{Name: "Idle", Value: money(t.Cost.Idle), Other: part(t.Cost.Idle, t.Cost.Total) + " of the total"}
+	idle := tile{Name: "Idle", Value: money(t.Cost.Idle), Other: part(t.Cost.Idle, t.Cost.Total)}
 	saved := tile{Name: "Saved by spot", Value: money(r.Buys.Saved), Other: "fallback cost " + money(r.Buys.Extra) + " more than spot"}
-	could := tile{Name: "Could be saved", Value: unknown, Other: "by changes of policy below"}
+	could := tile{Name: "Could be saved", Value: digits.Unknown, Other: "by changes of policy below"}
 	if sum := saving(r); sum > 0 {
 		could.Value, could.Other = sum.String(), "by the best change of each pool and Balloon below"
 	} else {
 		could.Value, could.Other = "nothing", "that a change with a known price would"
 	}
+	if r.Buys.Fallback.NodeHours == 0 {
+		saved.Other = "no fallback to on-demand"
+	}
 	if h := r.Buys.NoSaving; h > 0 {
-		saved.Other += fmt.Sprintf("; %s spot node-hours could not be compared", number(h))
+		saved.Other += fmt.Sprintf("; %s spot node-hours could not be compared", digits.Number(h))
 	}
 	for _, one := range []*tile{&total, &headroom, &idle, &saved} {
-		if t.Cost.LowerBound && one.Value != unknown {
+		if t.Cost.LowerBound && one.Value != digits.Unknown {
 			one.Name += ", at least"
 		}
 	}
@@ -83,17 +93,19 @@ func saving(r *report.Report) (sum report.Money) {
 // warnings are what makes the total less than it seems.
 func warnings(r *report.Report) []string {
 	var out []string
-	if h := r.Total.Cost.UnpricedNodeHours; h > 0 {
-		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", number(h), number(r.Total.Hours.Node)))
+	if h := r.Total.Cost.UnpricedNodeHours; h > 0 && r.Total.Cost.Total == nil {
+		out = append(out, fmt.Sprintf("None of %s node-hours has a known price: there are no amounts.", digits.Number(h)))
+	} else if h > 0 {
+		out = append(out, fmt.Sprintf("%s of %s node-hours have no known price and are in no amount: totals are a lower bound.", digits.Number(h), digits.Number(r.Total.Hours.Node)))
 	}
 	out = append(out, gaps(r)...)
 	if h := r.Total.Cost.UnpricedPodHours; h > 0 {
-		out = append(out, fmt.Sprintf("%s of %s pod-hours were on nodes of no pool. What those nodes cost is not in the ledger, and in no amount.", number(h), number(r.Total.Hours.Pods)))
+		out = append(out, fmt.Sprintf("%s of %s pod-hours were on nodes of no pool. What those nodes cost is not in the ledger, and in no amount.", digits.Number(h), digits.Number(r.Total.Hours.Pods)))
 	}
 	if r.From.Before(r.Ledger.First) {
 		out = append(out, "The ledger begins at "+r.Ledger.First.In(r.From.Location()).Format("2 January 2006 15:04")+": what was before is not known, and totals are a lower bound.")
 	} else if r.Watched < 0.99 {
-		out = append(out, fmt.Sprintf("Samples stand for %s of the period: the scaler was away for the rest.", share(r.Watched)))
+		out = append(out, fmt.Sprintf("Samples stand for %s of the period: the scaler was away for the rest.", digits.Percent(r.Watched)))
 	}
 	if r.Ledger.Torn > 0 {
 		out = append(out, fmt.Sprintf("Lines of the ledger that a crash cut short and that could not be read: %d.", r.Ledger.Torn))
@@ -137,7 +149,7 @@ func gaps(r *report.Report) []string {
 		when = append(when, fmt.Sprintf("%d times more", more))
 	}
 	return []string{fmt.Sprintf("Entries of the ledger that could not be written and are lost: %s (%s). What was launched then or in the day after may be in no entry: totals are a lower bound.",
-		number(float64(lost)), strings.Join(when, ", "))}
+		digits.Number(float64(lost)), strings.Join(when, ", "))}
 }
 
 func tables(r *report.Report) []table {
@@ -158,30 +170,30 @@ func tables(r *report.Report) []table {
 	add(workTable("namespaces", "Namespaces", r.Namespaces, "Namespace", func(r report.Row) string { return r.Namespace }, true))
 	add(workTable("workloads", "Workloads", r.Workloads, "Workload", func(r report.Row) string { return r.Namespace + " " + r.Workload }, false))
 	add(balloonTable(r.Balloons))
-	add(lossTable(r.ZoneLoss))
+	add(lossTable(r))
 	add(bootTable(r.Boots))
 	add(countTable("shortfalls", "Capacity that AWS did not have", r.Shortfalls))
 	add(countTable("notices", "Interruption notices", r.Notices))
-	add(foreignTable(r.NotBySwell))
+	add(foreignTable(r))
 	return out
 }
 
 func text(s string) cell { return cell{Text: s} }
 
 func figure(v float64) cell {
-	return cell{number(v), strconv.FormatFloat(v, 'f', -1, 64)}
+	return cell{digits.Number(v), strconv.FormatFloat(v, 'f', -1, 64)}
 }
 
 func maybe(v *float64, write func(*float64) string) cell {
 	if v == nil {
-		return cell{unknown, "-1"}
+		return cell{digits.Unknown, "-1"}
 	}
 	return cell{write(v), strconv.FormatFloat(*v, 'f', -1, 64)}
 }
 
 func amount(m *report.Money) cell {
 	if m == nil {
-		return cell{unknown, "-1"}
+		return cell{digits.Unknown, "-1"}
 	}
 	return cell{m.String(), m.Decimal()}
 }
@@ -224,7 +236,7 @@ func rowTable(id, title string, rows []report.Row, first string, name func(repor
 	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Idle", "Booting", "Node-h", "Core-h asked", "Core-h used", "Core-h headroom", "Core-h idle"),
 		Note: "Costs are divided half by cores and half by memory; hours are of cores. Used is of the cores that nodes have, where it is known."}
 	for _, r := range rows {
-		used := cell{unknown, "-1"}
+		used := cell{digits.Unknown, "-1"}
 		if r.Hours.Used != nil && r.Hours.Capacity.Cores > 0 {
 			used = figure(r.Hours.Used.Cores)
 		}
@@ -239,7 +251,7 @@ func workTable(id, title string, rows []report.Row, first string, name func(repo
 	t := table{ID: id, Title: title, Summary: summary, Folded: !summary, Columns: names(first, "Cost", "Asked", "Headroom", "Pod-h", "Waiting pod-h", "Core-h asked", "Core-h used", "Core-h headroom", "GiB-h asked"),
 		Note: "A workload pays for what it asks for and for its headroom, not for idle room."}
 	for _, r := range rows {
-		used := cell{unknown, "-1"}
+		used := cell{digits.Unknown, "-1"}
 		if r.Hours.Used != nil {
 			used = figure(r.Hours.Used.Cores)
 		}
@@ -268,7 +280,7 @@ func purchaseTable(r *report.Report) table {
 // withoutNothing leaves out columns of amounts that are zero in every row.
 func (t table) withoutNothing() table {
 	for c := len(t.Columns) - 1; c > 0; c-- {
-		if slices.ContainsFunc(t.Rows, func(r []cell) bool { return r[c].Sort != "0" && r[c].Sort != "0.000000" }) {
+		if slices.ContainsFunc(t.Rows, func(r []cell) bool { return !r[c].Zero() }) {
 			continue
 		}
 		t.Columns = slices.Delete(t.Columns, c, c+1)
@@ -280,7 +292,7 @@ func (t table) withoutNothing() table {
 }
 
 func balloonTable(rows []report.BalloonRow) table {
-	t := table{ID: "balloons", Title: "Headroom and forecasts", Summary: true, Columns: names("Balloon", "Headroom cost", "Held pod-h", "Missed pod-h", "Without it", "Avoided, worth", "WAPE", "Coverage", "Promised"),
+	t := table{ID: "balloons", Title: "Headroom and forecasts", Summary: true, Columns: names("Balloon", "Headroom cost", "Held pod-h", "Missed pod-h", "Without it", "Avoided, worth", "Forecast off by", "Coverage", "Promised"),
 		Note: "Missed: pod-hours of demand without a place, by a replay of the recorded demand with and without the Balloon. Coverage: share of the time in which demand was at most the upper forecast."}
 	for _, b := range rows {
 		t.Rows = append(t.Rows, []cell{text(b.Balloon), lower(b.Cost, b.LowerBound), figure(b.HeldPodHours), figure(b.Misses.With), figure(b.Misses.Without), amount(b.AvoidedCost),
@@ -289,18 +301,18 @@ func balloonTable(rows []report.BalloonRow) table {
 	return t
 }
 
-func lossTable(rows []report.ZoneLoss) table {
+func lossTable(r *report.Report) table {
 	t := table{ID: "zone-losses", Title: "If a zone were lost", Summary: true, Columns: names("Zone", "Busiest at", "Pods", "Would wait", "For about", "Nodes to hold", "Cost to hold"),
-		Note: "At the zone's busiest sampled moment, with all balloons given up. The wait is the p95 of boots in the other zones. The cost is of holding the nodes all of the period."}
-	for _, z := range rows {
-		at := cell{z.At.Format("2 Jan 15:04"), strconv.FormatInt(z.At.Unix(), 10)}
+		Note: "At the zone's busiest sampled moment, with all balloons given up. The wait is that of 95 % of boots in the other zones. The cost is of holding the nodes all of the period."}
+	for _, z := range r.ZoneLoss {
+		at := cell{z.At.In(r.From.Location()).Format("2 Jan 15:04"), strconv.FormatInt(z.At.Unix(), 10)}
 		t.Rows = append(t.Rows, []cell{text(z.Zone), at, figure(float64(z.Pods)), figure(float64(z.Waiting)), maybe(z.WaitSeconds, seconds), figure(float64(z.Nodes)), amount(z.Cost)})
 	}
 	return t
 }
 
 func bootTable(rows []report.Boots) table {
-	t := table{ID: "boots", Title: "Boots", Summary: true, Columns: []column{{"Zone", false}, {"Type", false}, {"Boots", true}, {"p50", true}, {"p95", true}, {"Never joined", true}},
+	t := table{ID: "boots", Title: "Boots", Summary: true, Columns: []column{{"Zone", false}, {"Type", false}, {"Boots", true}, {"Half within", true}, {"95 % within", true}, {"Never joined", true}},
 		Note: "From AWS's time of launch to the node's being Ready."}
 	for _, b := range rows {
 		t.Rows = append(t.Rows, []cell{text(b.Zone), text(b.Type), figure(float64(b.Count)), maybe(&b.P50, seconds), maybe(&b.P95, seconds), figure(float64(b.NeverJoined))})
@@ -316,15 +328,15 @@ func countTable(id, title string, rows []report.Count) table {
 	return t
 }
 
-func foreignTable(rows []report.Foreign) table {
+func foreignTable(r *report.Report) table {
 	t := table{ID: "not-by-swell", Title: "Instances not launched by swell", Folded: true, Columns: []column{{"Instance", false}, {"Group", false}, {"Type", false}, {"From", false}, {"To", false}, {"Cost", true}},
 		Note: "No call of swell's named them: they ran before its ledger began, their group replaced one, or someone else asked for them."}
-	for _, f := range rows {
-		to := unknown
+	for _, f := range r.NotBySwell {
+		to := digits.Unknown
 		if f.To != nil {
-			to = f.To.UTC().Format("2006-01-02 15:04")
+			to = f.To.In(r.From.Location()).Format("2006-01-02 15:04")
 		}
-		from := f.From.UTC().Format("2006-01-02 15:04")
+		from := f.From.In(r.From.Location()).Format("2006-01-02 15:04")
 		if f.Seen {
 			from += ", before the ledger"
 		}

@@ -5,49 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"swell/scaler/report"
+	"swell/scaler/report/digits"
 )
-
-// unknown stands where a figure is not known.
-const unknown = "–"
-
-// number writes a figure for people: three significant digits, thousands apart.
-func number(v float64) string {
-	switch a := math.Abs(v); {
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return unknown
-	case a >= 99.95 || v == math.Trunc(v):
-		return thousands(strconv.FormatFloat(math.Round(v), 'f', 0, 64))
-	case a >= 9.995:
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	case a >= 0.01:
-		return strconv.FormatFloat(v, 'f', 2, 64)
-	default:
-		return strconv.FormatFloat(v, 'g', 2, 64)
-	}
-}
-
-func thousands(digits string) string {
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "−", digits[1:]
-	}
-	var parts []string
-	for len(digits) > 3 {
-		parts = append([]string{digits[len(digits)-3:]}, parts...)
-		digits = digits[:len(digits)-3]
-	}
-	return sign + strings.Join(append([]string{digits}, parts...), ",")
-}
 
 func money(m *report.Money) string {
 	if m == nil {
-		return unknown
+		return digits.Unknown
 	}
 	return m.String()
 }
@@ -62,27 +28,17 @@ func atLeast(m *report.Money, lower bool) string {
 
 func percent(v *float64) string {
 	if v == nil {
-		return unknown
+		return digits.Unknown
 	}
-	return share(*v)
+	return digits.Percent(*v)
 }
 
-func share(v float64) string {
-	switch a := math.Abs(v * 100); {
-	case a >= 99.95 && a < 100:
-		return strconv.FormatFloat(v*100, 'f', 2, 64) + " %"
-	case a >= 10 || a == 0:
-		return strings.Replace(strconv.FormatFloat(v*100, 'f', 1, 64), "-", "−", 1) + " %"
+// part of the total in percent.
+func part(of, total *report.Money) string {
+	if of == nil || total == nil || *total <= 0 {
+		return "its price is not known"
 	}
-	return strings.Replace(strconv.FormatFloat(v*100, 'f', 2, 64), "-", "−", 1) + " %"
-}
-
-// part of a whole in percent, a dash where it says nothing.
-func part(of, whole *report.Money) string {
-	if of == nil || whole == nil || *whole <= 0 {
-		return unknown
-	}
-	return share(float64(*of) / float64(*whole))
+	return digits.Percent(float64(*of)/float64(*total)) + " of the total"
 }
 
 // change against the period before: the difference and its share.
@@ -97,10 +53,10 @@ func change(r *report.Report) (text string, known bool) {
 	}
 	text = sign + (now - before).String()
 	if before > 0 {
-		text += " (" + sign + share(float64(now-before)/float64(before)) + ")"
+		text += " (" + sign + digits.Percent(float64(now-before)/float64(before)) + ")"
 	}
 	if r.Before.Cost.LowerBound || r.Total.Cost.LowerBound {
-		text += ", of lower bounds,"
+		text += ", as far as it is known,"
 	}
 	return text, true
 }
@@ -130,19 +86,19 @@ func midnight(t time.Time) bool { return t.Hour() == 0 && t.Minute() == 0 && t.S
 func duration(r *report.Report) string {
 	hours := r.To.Sub(r.From).Hours()
 	if hours >= 48 {
-		return number(hours/24) + " days"
+		return digits.Number(hours/24) + " days"
 	}
 	if hours == 1 {
 		return "1 hour"
 	}
-	return number(hours) + " hours"
+	return digits.Number(hours) + " hours"
 }
 
 func seconds(v *float64) string {
 	if v == nil {
-		return unknown
+		return digits.Unknown
 	}
-	return number(*v) + " s"
+	return digits.Number(*v) + " s"
 }
 
 // JSON writes the report as one document.
