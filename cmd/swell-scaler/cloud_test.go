@@ -18,7 +18,7 @@ const (
 )
 
 // connect starts AWS over HTTP with one healthy group, and the program's way to it.
-func connect(t *testing.T) (*emulator.Emulator, cloud) {
+func connect(t *testing.T, change ...func(*config.Scaler)) (*emulator.Emulator, cloud) {
 	t.Helper()
 	fleet := emulator.Fleet{
 		Region:        "ap-northeast-1",
@@ -36,14 +36,28 @@ func connect(t *testing.T) (*emulator.Emulator, cloud) {
 	t.Cleanup(e.Close)
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
-	c, err := newCloud(t.Context(), config.Scaler{
+	conf := config.Scaler{
 		AWS:    config.AWS{Region: "ap-northeast-1", Endpoint: server.URL, QueueURL: server.URL + "/123456789012/interruptions"},
 		Prices: map[string]config.Price{"m6i.4xlarge": {OnDemand: 0.992, Spot: 0.31}},
-	})
+	}
+	for _, f := range change {
+		f(&conf)
+	}
+	c, err := newCloud(t.Context(), conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e, c
+}
+
+// The ledger is told prices by type; the configuration asks for those of the price list, and has none of its own.
+func TestTheLedgerGetsListedPrices(t *testing.T) {
+	_, c := connect(t, func(c *config.Scaler) { c.Prices, c.AWS.ReadOnDemandPrices = nil, true })
+	for deadline := time.Now().Add(30 * time.Second); c.OnDemandPrice("m6i.4xlarge") != 1; time.Sleep(10 * time.Millisecond) {
+		if _, _, err := c.Groups(t.Context(), nodegroups.Selection{Tags: map[string]string{"swell/pool": "general"}, Pool: "general"}); err != nil || time.Now().After(deadline) {
+			t.Fatalf("the on-demand price is %v, want that of the list, 1; %v", c.OnDemandPrice("m6i.4xlarge"), err)
+		}
+	}
 }
 
 func TestTheLoopGetsGroupsWithTheConfiguredPrices(t *testing.T) {

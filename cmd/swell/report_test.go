@@ -179,6 +179,11 @@ prices: {m6i.xlarge: {onDemand: 0.248, spot: 0.0921}}
 	if code, _, stderr := swell(t, "report", "--ledger", dir, "--prices", "aws"); code != exitFailed || !strings.Contains(stderr, "; allow pricing:GetProducts, or give on-demand prices by hand") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
+	// what a file has is not asked for
+	file := write(t, "on-demand.yaml", "prices: {m6i.4xlarge: {onDemand: 0.992}, c6i.4xlarge: {onDemand: 0.856}, r6i.2xlarge: {onDemand: 0.608}, m5.4xlarge: {onDemand: 0.992}, m6i.xlarge: {onDemand: 0.3}}\n")
+	if code, _, stderr := swell(t, "report", "--ledger", dir, "--prices", "aws", "--prices", file); code != 0 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
 	server.Close()
 	if code, _, stderr := swell(t, "report", "--ledger", dir, "--prices", "aws"); code != exitFailed || !strings.Contains(stderr, "reading the history of the spot prices of 5 instance types") {
 		t.Errorf("exit %d: %s", code, stderr)

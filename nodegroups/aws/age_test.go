@@ -9,7 +9,7 @@ func (c *Client) Age(d time.Duration) {
 }
 
 // PriceOf is for the tests of what the price list says.
-var PriceOf = priceOf
+var PriceOf = priceListed
 
 // Listed waits until the reading of the price list that is under way is over.
 func (c *Client) Listed() { c.listings.Wait() }

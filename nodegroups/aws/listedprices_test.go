@@ -1,6 +1,7 @@
 package aws_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -99,6 +100,30 @@ func TestAPriceListThatCannotBeReadAgainIsKeptForAMonth(t *testing.T) {
 	w.c.Age(10 * time.Minute)
 	if price, problems := w.listedGroups(); price("general-1a-on-demand") != 0.992 || len(problems) != 0 {
 		t.Errorf("allowed again: %v, problems %v", price("general-1a-on-demand"), problems)
+	}
+}
+
+// A price that the list has from a later day on is not in force.
+func TestAPriceThatIsListedForLaterIsNotTaken(t *testing.T) {
+	w := newWorld(t, readOnDemand)
+	tomorrow := time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
+	w.instead = func(rw http.ResponseWriter, action, _ string) bool {
+		if action != "GetProducts" {
+			return false
+		}
+		raw, err := json.Marshal(map[string]any{"FormatVersion": "aws_v1", "PriceList": []string{
+			listedItem(t, func(p map[string]any) { usd(p, "9"); term(p)["effectiveDate"] = tomorrow }), listedItem(t, func(p map[string]any) { term(p)["effectiveDate"] = "2020-01-01T00:00:00Z" })}})
+		if err != nil {
+			t.Error(err)
+		}
+		rw.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		if _, err := rw.Write(raw); err != nil {
+			t.Error(err)
+		}
+		return true
+	}
+	if price, problems := w.listedGroups(); price("general-1a-on-demand") != 1.24 {
+		t.Errorf("%v, want the price of today; problems %v", price("general-1a-on-demand"), problems)
 	}
 }
 

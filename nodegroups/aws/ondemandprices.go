@@ -58,7 +58,7 @@ func (c *Client) OnDemandPrices(ctx context.Context, types []string) (prices []O
 		if err != nil {
 			return prices, missing, err
 		}
-		found, err := priceOf(t, c.options.Region, items)
+		found, err := priceListed(t, c.options.Region, items)
 		if err != nil {
 			missing = append(missing, NoPrice{t, c.options.Region, err})
 		}

@@ -59,10 +59,10 @@ type listedDimension struct {
 	PricePerUnit map[string]string `json:"pricePerUnit"`
 }
 
-// priceOf a type in a region is found among the items of a price list, by the time from which it is listed. There is more than one
+// priceListed of a type in a region is found among the items of a price list, by the time from which it is listed. There is more than one
 // where the list has a change. Items of something else are left out; those that differ are an error, for which of them is paid
 // is not known.
-func priceOf(instanceType, region string, items []string) ([]OnDemandPrice, error) {
+func priceListed(instanceType, region string, items []string) ([]OnDemandPrice, error) {
 	found := map[time.Time]OnDemandPrice{}
 	for n, text := range items {
 		var item listed
