@@ -223,6 +223,9 @@ func pictures(ctx context.Context, t *testing.T, name string) {
 			if over := read[int](ctx, t, `document.documentElement.scrollWidth - window.innerWidth`); over > 0 {
 				t.Errorf("%s: the page is %d px wider than a %s", name, over, screen.name)
 			}
+			if wide := read[string](ctx, t, `[...document.querySelectorAll(".wide")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.getAttribute("aria-label")).join()`); wide != "" {
+				t.Errorf("%s: on a %s a part of these is out of sight: %s", name, screen.name, wide)
+			}
 			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 			if err != nil {
 				t.Fatal(err)
