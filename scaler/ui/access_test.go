@@ -32,6 +32,8 @@ type served struct {
 	cluster *controlplane.Cluster
 	admin   kubernetes.Interface
 	url     *url.URL
+	// log is what it logs, at every level.
+	log *journal
 	// stop ends it, and gives what Start returned.
 	stop func() error
 }
@@ -48,7 +50,7 @@ func serve(t *testing.T, elected <-chan struct{}) served {
 			t.Error(err)
 		}
 	})
-	s := served{cluster: cluster}
+	s := served{cluster: cluster, log: &journal{}}
 	if s.admin, err = kubernetes.NewForConfig(cluster.AdminConfig()); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +82,8 @@ func serve(t *testing.T, elected <-chan struct{}) served {
 	}
 	s.url = &url.URL{Scheme: "https", Host: "127.0.0.1:" + itoa(port)}
 	s.Server = ui.New(ui.Options{Page: config.Page{Bind: s.url.Host, CertFile: cert, KeyFile: key}, Kube: kube, Namespace: "swell-system", Replica: "scaler-0",
-		Elected: elected, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, nil)
+		Elected: elected, Archive: func(w io.Writer) error { _, err := io.WriteString(w, "the ledger"); return err },
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), s.log), &slog.HandlerOptions{Level: slog.LevelDebug}))}, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Start(ctx) }()
@@ -167,6 +170,11 @@ func TestWhoMaySeeThePage(t *testing.T) {
 	stream.Body.Close()
 	s.headers(t)
 	s.forged(t)
+	for _, secret := range []string{reader, nobody, "not.a.token"} {
+		if log := s.log.String(); strings.Contains(log, secret) || !strings.Contains(log, "not authenticated") {
+			t.Errorf("a token is logged, or refusals are not: %.2000s", log)
+		}
+	}
 }
 
 // headers looks at what every answer carries, refusals too.

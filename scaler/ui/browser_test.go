@@ -191,6 +191,9 @@ func pictures(ctx context.Context, t *testing.T, name string) {
 		if over := browser.Read[int](ctx, t, `document.documentElement.scrollWidth - window.innerWidth`); over > 0 {
 			t.Errorf("%s: the page is %d px wider than a %s", name, over, look.Screen)
 		}
+		if wide := browser.Read[string](ctx, t, `[...document.querySelectorAll(".wide")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.getAttribute("aria-label")).join()`); wide != "" {
+			t.Errorf("%s: on a %s a part of these is out of sight: %s", name, look.Screen, wide)
+		}
 		browser.Keep(ctx, t, "live-"+name+"-"+look.Name())
 	}
 }

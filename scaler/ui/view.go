@@ -161,7 +161,7 @@ func stale(now time.Time, s *State) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "Old figures: " + strings.Join(parts, "; ") + "."
+	return "Not current: " + strings.Join(parts, "; ") + "."
 }
 
 // age of something in words.

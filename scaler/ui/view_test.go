@@ -104,9 +104,9 @@ func TestGroupsThatWereNeverReadAreNotNothing(t *testing.T) {
 		t.Errorf("with one of two pools: %s", text)
 	}
 	text := now(func(s *State) {
-		s.Readings.AWS, s.Groups, s.Zones, s.Cost, s.Pools = time.Time{}, nil, nil, Cost{Hourly: price(0)}, []Pool{{Name: "lost"}}
+		s.Readings.AWS, s.Groups, s.Zones, s.Cost, s.Pools = time.Time{}, nil, []Zone{{Zone: "a", Pods: 3}}, Cost{Hourly: price(0)}, []Pool{{Name: "lost"}}
 	})
-	if strings.Count(text, "<dd>unknown</dd>") != 3 || strings.Contains(text, "0.00") {
+	if strings.Count(text, "<dd>unknown</dd>") != 3 || strings.Contains(text, "0.00") || !strings.Contains(text, `data-of="spot">unknown<`) || strings.Contains(text, `data-of="booting">0<`) {
 		t.Errorf("with none: %s", text)
 	}
 }

@@ -63,6 +63,13 @@ func New(ctx context.Context, target *url.URL, through http.RoundTripper, port i
 			r.Out.Header.Del("Cookie")
 			r.Out.Header.Del("Authorization") // it is the transport's to set
 		},
+		ModifyResponse: func(answer *http.Response) error {
+			answer.Header.Del("Set-Cookie") // 127.0.0.1 has other cookies, of all its ports
+			for name := range ours {
+				answer.Header.Del(name)
+			}
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			away(w, plain(err))
 		},
@@ -82,9 +89,14 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
+// ours are headers of every answer, whatever the scaler's has.
+var ours = map[string]string{"Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
+
 // ServeHTTP lets nobody in but the browser that came with the secret: other users and pages of this machine reach the port too.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	for name, value := range ours {
+		w.Header().Set(name, value)
+	}
 	if r.Host != s.listener.Addr().String() { // a name that leads here is another site's
 		http.Error(w, "403: open it by its address, "+s.listener.Addr().String(), http.StatusForbidden)
 		return
@@ -95,7 +107,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		http.SetCookie(w, &http.Cookie{Name: s.cookieName(), Value: s.cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		if elsewhere(r) { // the cookie would not go with a redirection that began at another site, such as a terminal that is a web page
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Content-Security-Policy", nothing)
+			fmt.Fprint(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>swell</title><p><a href="/">The page</a></p></html>`)
+			return
+		}
 		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	if elsewhere(r) {
+		http.Error(w, "403: another page of this browser asks; open the address that the command printed", http.StatusForbidden)
 		return
 	}
 	if c, err := r.Cookie(s.cookieName()); err != nil || !same(c.Value, s.cookie) {
@@ -113,6 +136,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.proxy.ServeHTTP(w, r)
 }
 
+// elsewhere says that a browser asks for a page of another site, or of another port of this machine, which the cookie is given to
+// as well.
+func elsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site != "" && site != "same-origin" && site != "none"
+}
+
 // cookieName has the port in it, as cookies are shared by the ports of a host.
 func (s *Server) cookieName() string {
 	return "swell-page-" + strconv.Itoa(s.listener.Addr().(*net.TCPAddr).Port)
@@ -125,7 +155,6 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 func (s *Server) hold(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	line := &line{w: w, control: http.NewResponseController(w), last: r.Header.Get("Last-Event-ID")}
 	lost := false
 	for wait := firstWait; r.Context().Err() == nil; {
@@ -195,11 +224,14 @@ func (s *Server) follow(ctx context.Context, l *line, begun func()) (got bool, e
 	}
 }
 
+// nothing is the policy of a page that loads nothing.
+const nothing = "default-src 'none'; frame-ancestors 'none'"
+
 // away is shown in place of the page while the scaler cannot be reached, and asks for it again.
 func away(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", nothing)
 	fmt.Fprintf(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">`+
 		`<meta http-equiv="refresh" content="3"><title>swell</title><main><h1>swell</h1><p role="status">The scaler cannot be reached: %s. It is tried again.</p></main></html>`,
 		html.EscapeString(err.Error()))
