@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"swell/scaler/explain"
+	"swell/scaler/ledger"
 )
 
 // storyFlags say where a story is read and of what time.
@@ -81,15 +84,14 @@ type sources struct {
 }
 
 // open reads the ledger and finds the cluster.
-func (f *storyFlags) open(cmd *cobra.Command) (*sources, error) {
+func (f *storyFlags) open(cmd *cobra.Command, arg string) (*sources, error) {
 	s := &sources{}
 	bad := func(err error) error { return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)} }
 	if len(f.ledgers) > 0 {
-		entries, notes, err := readEntries(f.ledgers, cmd.InOrStdin())
-		if err != nil {
+		var err error
+		if s.book, s.notes, err = f.read(cmd.InOrStdin(), arg); err != nil {
 			return nil, bad(err)
 		}
-		s.book, s.notes = explain.NewBook(entries, f.atTime), notes
 	}
 	api, namespace, err := newAPIReader(f.whyFlags)
 	switch {
@@ -104,6 +106,54 @@ func (f *storyFlags) open(cmd *cobra.Command) (*sources, error) {
 		s.api, s.namespace = &api, namespace
 	}
 	return s, nil
+}
+
+// read puts the ledgers together, without what no story of arg has: samples, the sizes of other Balloons, and, for --since, the files
+// that end before it.
+func (f *storyFlags) read(stdin io.Reader, arg string) (*explain.Book, []string, error) {
+	_, name, _ := strings.Cut(arg, "/")
+	named := func(balloon string) bool {
+		_, short, _ := strings.Cut(balloon, "/")
+		return balloon == arg || balloon == name || short == arg || short == name
+	}
+	seen := map[string]bool{}
+	lines := ledger.Reading{Want: func(action, object string) bool {
+		if action != "size" {
+			return action != "sample"
+		}
+		first := !seen[object]
+		seen[object] = true
+		return first || named(object)
+	}}
+	if !f.atTime.IsZero() {
+		lines.To = f.atTime.Add(time.Second)
+	}
+	if f.span > 0 {
+		end := f.atTime
+		for _, path := range f.ledgers {
+			if info, err := os.Stat(path); err == nil && info.IsDir() && f.atTime.IsZero() {
+				of, err := ledger.End(path)
+				if err != nil {
+					return nil, nil, err
+				}
+				end = latest(end, of)
+			}
+		}
+		if !end.IsZero() {
+			lines.From = end.Add(-f.span)
+		}
+	}
+	book := explain.Begin(explain.Reading{Until: f.atTime, Sizes: named})
+	notes, err := readLedger(f.ledgers, stdin, lines, book.Add)
+	book.End()
+	return book, notes, err
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // named is what an argument may mean: one object with a kind, or the same name of several kinds.
@@ -180,7 +230,7 @@ func (s *sources) where() string {
 
 // runStory tells the story of one object, at length or in short.
 func runStory(cmd *cobra.Command, arg string, f *storyFlags, long bool) error {
-	s, err := f.open(cmd)
+	s, err := f.open(cmd, arg)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 type Reading struct {
 	// Until leaves out what is later; zero is nothing.
 	Until time.Time
-	// Balloons are those, by namespace/name, whose sizes are to be told; of others the name alone is kept. nil is all.
-	Balloons []string
+	// Sizes says of which Balloons, by namespace/name, the sizes are to be told; of others the name alone is kept. nil is all.
+	Sizes func(balloon string) bool
 }
 
 // Book is a ledger's entries put together: intents with their outcomes, instances with their nodes and launches.
@@ -79,7 +79,7 @@ func (b *Book) Add(e ledger.Entry) {
 	}
 	by := b.place(&e)
 	b.nameAll(&e)
-	if e.Sample != nil || e.Sizing != nil && b.reading.Balloons != nil && !slices.Contains(b.reading.Balloons, e.Sizing.Balloon) {
+	if e.Sample != nil || e.Sizing != nil && b.reading.Sizes != nil && !b.reading.Sizes(e.Sizing.Balloon) {
 		return
 	}
 	kept := e

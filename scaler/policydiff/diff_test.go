@@ -53,11 +53,19 @@ func document(spec string) Document {
 
 func compare(t *testing.T, entries []ledger.Entry, o Options) *Output {
 	t.Helper()
-	out, err := Compare(entries, o)
+	out, err := Compare(recording(entries), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func recording(entries []ledger.Entry) *Recording {
+	k := Record()
+	for _, e := range entries {
+		k.Add(e)
+	}
+	return k
 }
 
 func near(a *float64, b float64) bool { return a != nil && math.Abs(*a-b) < 1e-6 }
@@ -206,11 +214,11 @@ func TestALedgerThatCannotBePlayedIsRefused(t *testing.T) {
 		return out
 	}
 	for action, says := range map[string]string{"size": "no decision on a Balloon", "sample": "no sample of a pool's nodes"} {
-		if _, err := Compare(without(action), Options{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := Compare(recording(without(action)), Options{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("without %s: %v, want %q", action, err, says)
 		}
 	}
-	if _, err := Compare(recorded(1, flat)[:20], Options{}); err == nil || !strings.Contains(err.Error(), "an hour is the least") {
+	if _, err := Compare(recording(recorded(1, flat)[:8]), Options{}); err == nil || !strings.Contains(err.Error(), "0.2 hours are the least that is played") {
 		t.Errorf("a few minutes: %v", err)
 	}
 }
