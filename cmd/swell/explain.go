@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -207,7 +208,11 @@ func (f *storyFlags) plain(arg string, s *sources) ([]explain.Object, error) {
 	slices.SortStableFunc(found, func(a, b explain.Object) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 	found = slices.Compact(found)
 	if len(found) == 0 {
-		return nil, fmt.Errorf("nothing of the name %q is known%s; give its kind, as in pod/NAMESPACE/NAME, node/NAME or group/NAME", arg, s.where())
+		text := fmt.Sprintf("nothing of the name %q is known%s", arg, s.where())
+		if s.book != nil {
+			text += alike(arg, s.book.All())
+		}
+		return nil, fmt.Errorf("%s; give its kind, as in pod/NAMESPACE/NAME, node/NAME or group/NAME, and a ledger of the time in which it was there", text)
 	}
 	return found, nil
 }
@@ -298,14 +303,52 @@ func (s *sources) story(ctx context.Context, o explain.Object) (*explain.Story, 
 	}
 	if story.Empty() {
 		text := fmt.Sprintf("nothing is known of %s%s", o, s.where())
-		if s.book != nil {
-			if there := s.book.Known(o.Kind); len(there) > 0 {
-				text += "; of its kind " + among(o.Name, there)
+		mend := "give a name that was there, or a ledger of the time in which it was"
+		switch {
+		case o.Kind == explain.Consumer && s.api == nil:
+			mend = "the numbers of consumers are in their status, which swell-metrics writes: give --kubeconfig of the cluster"
+		case s.book != nil:
+			var there []string
+			for _, name := range s.book.Known(o.Kind) {
+				there = append(there, o.Kind+"/"+name)
 			}
+			text += alike(o.Kind+"/"+o.Name, there)
 		}
+		text += "; " + mend
 		return nil, errors.New(text)
 	}
 	return story, nil
+}
+
+// mostAlike are named of an object that is not there.
+const mostAlike = 5
+
+// alike are the objects, as KIND/NAME, whose names are spelled most like one: those that begin with it or have it within first.
+func alike(name string, there []string) string {
+	if len(there) == 0 {
+		return "; there is none at all"
+	}
+	of := func(full string) string { // without what name has not
+		for range strings.Count(full, "/") - strings.Count(name, "/") {
+			_, full, _ = strings.Cut(full, "/")
+		}
+		return full
+	}
+	rank := map[string]int{}
+	for _, full := range there {
+		known := strings.ToLower(of(full))
+		rank[full] = distance(strings.ToLower(name), known[:min(len(known), len(name)+1)])
+		if strings.Contains(known, strings.ToLower(name)) {
+			rank[full] = 0
+		}
+	}
+	slices.SortFunc(there, func(a, b string) int { return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(a, b)) })
+	there = slices.Compact(there)
+	text := "; most alike are " + strings.Join(there[:min(mostAlike, len(there))], ", ")
+	if more := len(there) - mostAlike; more > 0 {
+		text += fmt.Sprintf(", of %d", len(there))
+	}
+	return text
 }
 
 // shortStory is the answer of swell why, for scripts.

@@ -222,3 +222,15 @@ func TestALedgerThatCannotBePlayedIsRefused(t *testing.T) {
 		t.Errorf("a few minutes: %v", err)
 	}
 }
+
+// A pool that has no on-demand group buys none while AWS has no spot capacity: its pods wait, as they did.
+func TestAPoolWithoutOnDemandGroupsBuysNone(t *testing.T) {
+	entries := recorded(2, swing)
+	at := monday.Add(-15*time.Hour - 10*time.Minute) // before the rise at nine
+	entries = append(entries, ledger.Entry{Phase: ledger.Note, At: at, Model: at, Action: "shortfall", Object: "spot-a",
+		Shortfall: &ledger.Shortfall{Group: "spot-a", Pool: "general", Zone: "1a", Market: "spot", Code: "InsufficientInstanceCapacity", Until: at.Add(4 * time.Hour)}})
+	out := compare(t, entries, Options{Since: 24 * time.Hour, Changes: []Document{document(balloonSpec)}})
+	if out.Old.NodeHours["on-demand"] != 0 || out.Old.Unserved < 0.05 {
+		t.Errorf("node-hours %v, unserved %g: want none on demand, and pods that waited for four hours", out.Old.NodeHours, out.Old.Unserved)
+	}
+}

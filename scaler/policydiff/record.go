@@ -365,12 +365,17 @@ func (r *record) complete() error {
 	return nil
 }
 
-// outages are the times in which AWS had no capacity in a market of a zone.
+// outages are the times in which AWS had no capacity in a market of a zone. Where a pool has no on-demand group, nothing else is bought then.
 func (p *poolRecord) outages() []replay.Short {
 	var out []replay.Short
 	for _, s := range p.short {
-		if zone := slices.Index(p.zones, s.Zone); zone >= 0 {
-			out = append(out, replay.Short{Zone: zone, Market: s.Market, From: s.at, To: s.Until})
+		zone := slices.Index(p.zones, s.Zone)
+		if zone < 0 {
+			continue
+		}
+		out = append(out, replay.Short{Zone: zone, Market: s.Market, From: s.at, To: s.Until})
+		if s.Market == "spot" && !p.markets["on-demand"] {
+			out = append(out, replay.Short{Zone: zone, Market: "on-demand", From: s.at, To: s.Until})
 		}
 	}
 	return out
