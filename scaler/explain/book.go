@@ -29,7 +29,7 @@ type Book struct {
 	byToken   map[string]int    // launches in deeds
 	launchOf  map[string]int    // launches in deeds, by instance
 	names     map[Object]bool
-	setBack   []setBack
+	setBack   setBack // the longest; zero is none
 	from, to  time.Time
 }
 
@@ -48,8 +48,9 @@ type run struct {
 // setBack is a clock that was.
 type setBack struct{ from, to time.Time }
 
-// slack is how much earlier than the entry before it an entry may be whose clock was not put back: several are written at once.
-const slack = time.Minute
+// slack is how much earlier than the entry before it an entry may be whose clock was not put back: several are written at once, and some of
+// what was a while ago.
+const slack = 5 * time.Minute
 
 // Begin is a Book that takes entries in.
 func Begin(r Reading) *Book {
@@ -102,10 +103,8 @@ func (b *Book) place(e *ledger.Entry) time.Time {
 		b.runs[e.Ledger] = &run{e.Seq, e.Model}
 		return e.Model
 	}
-	if e.Model.Before(r.to.Add(-slack)) {
-		if n := len(b.setBack); n == 0 || !b.setBack[n-1].from.Equal(r.to) {
-			b.setBack = append(b.setBack, setBack{r.to, e.Model})
-		}
+	if back := r.to.Sub(e.Model); back > max(slack, b.setBack.from.Sub(b.setBack.to)) {
+		b.setBack = setBack{r.to, e.Model}
 	}
 	r.seq = e.Seq
 	if e.Model.After(r.to) {
@@ -228,8 +227,8 @@ func (b *Book) Story(o Object) *Story {
 		b.consumer(s)
 	}
 	s.sort()
-	for _, c := range b.setBack {
-		s.Notes = append(s.Notes, fmt.Sprintf("the scaler's clock was put back, from %s to %s: events around these times may stand in another order than they came", clock(c.from), clock(c.to)))
+	if c := b.setBack; !c.from.IsZero() {
+		s.Notes = append(s.Notes, fmt.Sprintf("the scaler's clock was put back, at the most from %s to %s: events around these times may stand in another order than they came", clock(c.from), clock(c.to)))
 	}
 	if !b.from.IsZero() && len(s.Events) > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("the ledger that was read goes from %s to %s", clock(b.from), clock(b.to)))

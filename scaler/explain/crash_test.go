@@ -141,7 +141,7 @@ func TestAClockThatWasPutBackPartsNothing(t *testing.T) {
 	}
 	s := NewBook(entries, time.Time{}).Story(Object{Balloon, "shop/web"})
 	wantTold(t, s, "08:00:10 2 balloons to make: 2 more wanted in 1c | done after 2s", "09:00:00 4 balloons to make: 4 more wanted in 1a | done; when is not known, as the clock was put back")
-	if notes := strings.Join(s.Notes, "\n"); !strings.Contains(notes, "the scaler's clock was put back, from 2026-11-23 09:00:00 UTC to 2026-11-23 08:00:01 UTC") {
+	if notes := strings.Join(s.Notes, "\n"); !strings.Contains(notes, "the scaler's clock was put back, at the most from 2026-11-23 09:00:00 UTC to 2026-11-23 08:00:01 UTC") {
 		t.Error(notes)
 	}
 }

@@ -187,13 +187,18 @@ func between(closed []segment, from, to time.Time) ([]segment, error) {
 		}
 	}
 	var out []segment
-	for i, s := range closed {
+	next := time.Time{} // the beginning of the next one that can be read
+	for i, s := range slices.Backward(closed) {
 		late := !to.IsZero() && begins[i].After(to.Add(slack))
-		early := i+1 < len(closed) && begins[i+1].After(begins[i]) && begins[i+1].Before(from.Add(-slack))
+		early := !next.IsZero() && next.After(begins[i]) && next.Before(from.Add(-slack))
 		if !late && !early {
 			out = append(out, s)
 		}
+		if !begins[i].IsZero() {
+			next = begins[i]
+		}
 	}
+	slices.Reverse(out)
 	return out, nil
 }
 
