@@ -113,15 +113,15 @@ func (b *Book) place(e *ledger.Entry) time.Time {
 	return r.to
 }
 
-// repeats says that a size is what it was in the two entries before it, and puts it in the place of the second: the first says since when
-// it is so, and the last how it stands.
+// repeats says that the two entries before a size are one decision, and puts it in the place of the second: the first says since when it
+// was so, and the last of all how it stands. Where two ledgers have sizes of one Balloon for the same time, that time may be told too late.
 func (b *Book) repeats(x placed) bool {
 	last := b.sizes[x.Sizing.Balloon]
 	if len(last) < 2 {
 		return false
 	}
 	first, second := b.taken[last[len(last)-2]], b.taken[last[len(last)-1]]
-	if changes(first.Sizing, second.Sizing) || changes(second.Sizing, x.Sizing) || second.by.Before(first.by) || x.by.Before(second.by) || second.Ledger != x.Ledger {
+	if changes(first.Sizing, second.Sizing) || second.by.Before(first.by) || x.by.Before(second.by) {
 		return false
 	}
 	b.taken[last[len(last)-1]] = x

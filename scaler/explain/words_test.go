@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,4 +65,41 @@ func TestAnOldNoteOnANodeIsToldAsOne(t *testing.T) {
 func TestMissingCapacityIsToldOnce(t *testing.T) {
 	short := line("08:00:00", ledger.Entry{Phase: ledger.Note, Action: "shortfall", Object: "spot-a", Reason: "InsufficientInstanceCapacity: none left", Shortfall: &ledger.Shortfall{Group: "spot-a", Market: "spot", Type: "m6i.large", Code: "InsufficientInstanceCapacity", Until: at("08:05:00")}})
 	wantTold(t, NewBook([]ledger.Entry{short}, time.Time{}).Story(Object{Group, "spot-a"}), "08:00:00 AWS has no m6i.large: InsufficientInstanceCapacity: none left; not asked for again before 08:05:00 | ")
+}
+
+// Sizes that repeat are not kept, and what is told is the same as if they were.
+func TestSizesThatRepeatAreToldOnce(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		var all []ledger.Entry
+		for i := range 30 {
+			e := sizing("08:00:00", 1+random.IntN(2), of(24), of(33), "w")
+			e.Model = e.Model.Add(time.Duration(i) * time.Minute)
+			all = append(all, e)
+		}
+		cut := random.IntN(30)
+		all = append(slices.Clone(all[cut:]), all[:cut]...) // the later file is read first
+		got := NewBook(all, time.Time{}).Story(Object{Balloon, "shop/web"})
+		slices.SortStableFunc(all, func(x, y ledger.Entry) int { return x.Model.Compare(y.Model) })
+		var want []string
+		for i, e := range all {
+			if i == 0 || all[i-1].Sizing.Total != e.Sizing.Total {
+				want = append(want, clock(e.Model))
+			}
+		}
+		var told []string
+		for _, e := range got.Events {
+			told = append(told, clock(e.At))
+		}
+		if !slices.Equal(told, want) || !strings.Contains(got.Answer[0], clock(all[29].Model)) {
+			t.Fatalf("seed %d: told at %v and %q, want %v and last at %s", seed, told, got.Answer[0], want, clock(all[29].Model))
+		}
+	}
+}
+
+func TestWhatIsOnlyKeptIsKnown(t *testing.T) {
+	book := NewBook([]ledger.Entry{line("08:00:00", ledger.Entry{Phase: ledger.Note, Action: "kept", Object: "ip-1", Reason: "x"})}, time.Time{})
+	if got := book.Known(Node); !slices.Equal(got, []string{"ip-1"}) || !slices.Equal(book.All(), []string{"node/ip-1"}) {
+		t.Error(got, book.All())
+	}
 }

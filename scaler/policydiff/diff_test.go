@@ -3,6 +3,7 @@ package policydiff
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,5 +233,30 @@ func TestAPoolWithoutOnDemandGroupsBuysNone(t *testing.T) {
 	out := compare(t, entries, Options{Since: 24 * time.Hour, Changes: []Document{document(balloonSpec)}})
 	if out.Old.NodeHours["on-demand"] != 0 || out.Old.Unserved < 0.05 {
 		t.Errorf("node-hours %v, unserved %g: want none on demand, and pods that waited for four hours", out.Old.NodeHours, out.Old.Unserved)
+	}
+}
+
+// The order in which files are read changes nothing, as long as decisions come before samples.
+func TestTheOrderOfEntriesDoesNotMatter(t *testing.T) {
+	entries := lifelike(3)
+	for i := range entries { // a state of each instance from before its end
+		if in := entries[i].Instance; in != nil && in.GoneAt != nil {
+			before := *in
+			before.GoneAt, before.End = nil, ""
+			e := ledger.Entry{Phase: ledger.Note, At: before.LaunchedAt, Model: before.LaunchedAt, Action: "instance", Object: in.ID, Instance: &before}
+			entries = append(entries, e)
+		}
+		if z := entries[i].Sizing; z != nil && i > len(entries)/2 {
+			z.Lead = 300
+		}
+	}
+	o := Options{Since: 24 * time.Hour, Changes: []Document{document(strings.Replace(balloonSpec, `"min":6`, `"min":2`, 1))}}
+	text := compare(t, entries, o).Markdown()
+	slices.Reverse(entries)
+	slices.SortStableFunc(entries, func(x, y ledger.Entry) int {
+		return map[bool]int{true: 1}[x.Sample != nil] - map[bool]int{true: 1}[y.Sample != nil]
+	})
+	if again := compare(t, entries, o).Markdown(); again != text {
+		t.Errorf("%s\nand from end to beginning\n%s", text, again)
 	}
 }
