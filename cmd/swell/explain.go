@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"swell/scaler/explain"
+	"swell/scaler/ledger"
 )
 
 // storyFlags say where a story is read and of what time.
@@ -81,15 +85,14 @@ type sources struct {
 }
 
 // open reads the ledger and finds the cluster.
-func (f *storyFlags) open(cmd *cobra.Command) (*sources, error) {
+func (f *storyFlags) open(cmd *cobra.Command, arg string) (*sources, error) {
 	s := &sources{}
 	bad := func(err error) error { return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)} }
 	if len(f.ledgers) > 0 {
-		entries, notes, err := readEntries(f.ledgers, cmd.InOrStdin())
-		if err != nil {
+		var err error
+		if s.book, s.notes, err = f.read(cmd.InOrStdin(), arg); err != nil {
 			return nil, bad(err)
 		}
-		s.book, s.notes = explain.NewBook(entries, f.atTime), notes
 	}
 	api, namespace, err := newAPIReader(f.whyFlags)
 	switch {
@@ -104,6 +107,54 @@ func (f *storyFlags) open(cmd *cobra.Command) (*sources, error) {
 		s.api, s.namespace = &api, namespace
 	}
 	return s, nil
+}
+
+// read puts the ledgers together, without what no story of arg has: samples, the sizes of other Balloons, and, for --since, the files
+// that end before it.
+func (f *storyFlags) read(stdin io.Reader, arg string) (*explain.Book, []string, error) {
+	_, name, _ := strings.Cut(arg, "/")
+	named := func(balloon string) bool {
+		_, short, _ := strings.Cut(balloon, "/")
+		return balloon == arg || balloon == name || short == arg || short == name
+	}
+	seen := map[string]bool{}
+	lines := ledger.Reading{Want: func(action, object string) bool {
+		if action != "size" {
+			return action != "sample"
+		}
+		first := !seen[object]
+		seen[object] = true
+		return first || named(object)
+	}}
+	if !f.atTime.IsZero() {
+		lines.To = f.atTime.Add(time.Second)
+	}
+	if f.span > 0 {
+		end := f.atTime
+		for _, path := range f.ledgers {
+			if info, err := os.Stat(path); err == nil && info.IsDir() && f.atTime.IsZero() {
+				of, err := ledger.End(path)
+				if err != nil {
+					return nil, nil, err
+				}
+				end = latest(end, of)
+			}
+		}
+		if !end.IsZero() {
+			lines.From = end.Add(-f.span)
+		}
+	}
+	book := explain.Begin(explain.Reading{Until: f.atTime, Sizes: named})
+	notes, err := readLedger(f.ledgers, stdin, lines, book.Add)
+	book.End()
+	return book, notes, err
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // named is what an argument may mean: one object with a kind, or the same name of several kinds.
@@ -157,7 +208,11 @@ func (f *storyFlags) plain(arg string, s *sources) ([]explain.Object, error) {
 	slices.SortStableFunc(found, func(a, b explain.Object) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 	found = slices.Compact(found)
 	if len(found) == 0 {
-		return nil, fmt.Errorf("nothing of the name %q is known%s; give its kind, as in pod/NAMESPACE/NAME, node/NAME or group/NAME", arg, s.where())
+		text := fmt.Sprintf("nothing of the name %q is known%s", arg, s.where())
+		if s.book != nil {
+			text += alike(arg, s.book.All())
+		}
+		return nil, fmt.Errorf("%s; give its kind, as in pod/NAMESPACE/NAME, node/NAME or group/NAME, and a ledger of the time in which it was there", text)
 	}
 	return found, nil
 }
@@ -180,7 +235,7 @@ func (s *sources) where() string {
 
 // runStory tells the story of one object, at length or in short.
 func runStory(cmd *cobra.Command, arg string, f *storyFlags, long bool) error {
-	s, err := f.open(cmd)
+	s, err := f.open(cmd, arg)
 	if err != nil {
 		return err
 	}
@@ -248,14 +303,52 @@ func (s *sources) story(ctx context.Context, o explain.Object) (*explain.Story, 
 	}
 	if story.Empty() {
 		text := fmt.Sprintf("nothing is known of %s%s", o, s.where())
-		if s.book != nil {
-			if there := s.book.Known(o.Kind); len(there) > 0 {
-				text += "; of its kind " + among(o.Name, there)
+		mend := "give a name that was there, or a ledger of the time in which it was"
+		switch {
+		case o.Kind == explain.Consumer && s.api == nil:
+			mend = "the numbers of consumers are in their status, which swell-metrics writes: give --kubeconfig of the cluster"
+		case s.book != nil:
+			var there []string
+			for _, name := range s.book.Known(o.Kind) {
+				there = append(there, o.Kind+"/"+name)
 			}
+			text += alike(o.Kind+"/"+o.Name, there)
 		}
+		text += "; " + mend
 		return nil, errors.New(text)
 	}
 	return story, nil
+}
+
+// mostAlike are named of an object that is not there.
+const mostAlike = 5
+
+// alike are the objects, as KIND/NAME, whose names are spelled most like one: those that begin with it or have it within first.
+func alike(name string, there []string) string {
+	if len(there) == 0 {
+		return "; there is none at all"
+	}
+	of := func(full string) string { // without what name has not
+		for range strings.Count(full, "/") - strings.Count(name, "/") {
+			_, full, _ = strings.Cut(full, "/")
+		}
+		return full
+	}
+	rank := map[string]int{}
+	for _, full := range there {
+		known := strings.ToLower(of(full))
+		rank[full] = distance(strings.ToLower(name), known[:min(len(known), len(name)+1)])
+		if strings.Contains(known, strings.ToLower(name)) {
+			rank[full] = 0
+		}
+	}
+	slices.SortFunc(there, func(a, b string) int { return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(a, b)) })
+	there = slices.Compact(there)
+	text := "; most alike are " + strings.Join(there[:min(mostAlike, len(there))], ", ")
+	if more := len(there) - mostAlike; more > 0 {
+		text += fmt.Sprintf(", of %d", len(there))
+	}
+	return text
 }
 
 // shortStory is the answer of swell why, for scripts.

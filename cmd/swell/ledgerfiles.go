@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,54 +16,55 @@ import (
 // mostNamed is how many bad lines are named; the others are counted.
 const mostNamed = 5
 
-// readEntries reads ledgers: folders, files of JSON lines, and - for standard input. Notes tell what could not be read, and by which
-// line a folder's chain shows that it was changed; lines among other output that are no entries are counted.
-func readEntries(paths []string, stdin io.Reader) (entries []ledger.Entry, notes []string, err error) {
+// readLedger reads ledgers: folders, files of JSON lines, and - for standard input, and gives their entries one at a time. Notes tell what
+// could not be read, and by which line a folder's chain shows that it was changed; lines among other output that are no entries are counted.
+func readLedger(paths []string, stdin io.Reader, of ledger.Reading, do func(ledger.Entry)) (notes []string, err error) {
+	entries := 0
+	take := func(e ledger.Entry) {
+		entries++
+		do(e)
+	}
 	for _, path := range paths {
-		var more []ledger.Entry
-		var told []string
 		info, err := os.Stat(path)
+		told := &unread{of: path}
 		switch {
 		case path == "-":
-			r := lineReader{of: "standard input", mixed: true}
-			err = r.read(stdin)
-			more, told = r.entries, r.notes()
+			told.of, told.mixed = "standard input", true
+			err = told.read(stdin, of, take)
 		case err != nil:
 			err = fmt.Errorf("reading the ledger: %w; give the folder that ledgerDir of swell-scaler's configuration names", err)
 		case info.IsDir():
-			more, told, err = readFolder(path)
+			of.Unread = told.line
+			if err = of.Walk(path, func(e ledger.Entry) error { take(e); return nil }); err == nil {
+				notes = append(notes, checked(path, of.From)...)
+			}
 		default:
-			more, told, err = readLines([]string{path})
+			if err = told.readFile(path, of, take); err != nil {
+				err = fmt.Errorf("reading the ledger: %w; give a folder or file that can be read", err)
+			}
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		entries, notes = append(entries, more...), append(notes, told...)
+		notes = append(notes, told.notes()...)
 	}
-	if len(entries) == 0 {
-		return nil, nil, fmt.Errorf("reading the ledger: %s has no entry; give the folder that ledgerDir of swell-scaler's configuration names", strings.Join(paths, ", "))
+	if entries == 0 {
+		return nil, fmt.Errorf("reading the ledger: %s has no entry; give the folder that ledgerDir of swell-scaler's configuration names", strings.Join(paths, ", "))
 	}
-	return entries, notes, nil
+	return notes, nil
 }
 
-// readFolder reads a ledger's folder and checks its chain. One that has lines which cannot be read is read line by line, without them.
-func readFolder(dir string) (entries []ledger.Entry, notes []string, err error) {
-	entries, torn, err := ledger.Read(dir)
-	if torn > 0 && err == nil {
-		notes = append(notes, fmt.Sprintf("%s: lines that a crash cut short and that are not here: %d", dir, torn))
-	}
-	if err != nil {
-		files := ledgerFiles(dir)
-		if len(files) == 0 {
-			return nil, nil, err
-		}
-		if entries, notes, err = readLines(files); err != nil {
-			return nil, nil, err
+// checked says by which line a folder's chains show that they were changed. What was not read for a time's sake is not checked either.
+func checked(dir string, from time.Time) (notes []string) {
+	if !from.IsZero() {
+		files, err := ledger.ClosedIn(dir)
+		if err == nil && len(files) > 1 && files[1].From.Before(from) {
+			return []string{fmt.Sprintf("%s: files that end before %s were not read, and whether the ledger was changed was not checked; leave --since out for both", dir, from.UTC().Format(time.RFC3339))}
 		}
 	}
 	chains, err := ledger.Verify(dir)
 	if err != nil {
-		return entries, append(notes, fmt.Sprintf("whether the ledger was changed is not known: %v", err)), nil
+		return []string{fmt.Sprintf("whether the ledger was changed is not known: %v", err)}
 	}
 	for _, c := range chains {
 		if c.Finding != nil {
@@ -78,107 +74,76 @@ func readFolder(dir string) (entries []ledger.Entry, notes []string, err error) 
 			notes = append(notes, fmt.Sprintf("%s: entries that could not be written and are missing: %d", c.Dir, c.Lost))
 		}
 	}
-	return entries, notes, nil
+	return notes
 }
 
-// readLines reads files, one entry a line.
-func readLines(files []string) (entries []ledger.Entry, notes []string, err error) {
-	for _, file := range files {
-		r := lineReader{of: file}
-		if err := r.readFile(file); err != nil {
-			return nil, nil, fmt.Errorf("reading the ledger: %w; give a folder or file that can be read", err)
-		}
-		entries, notes = append(entries, r.entries...), append(notes, r.notes()...)
+// unread are the lines of one source that were not.
+type unread struct {
+	of string
+	// mixed says that other lines stand between them, as in a log.
+	mixed     bool
+	skipped   int
+	torn, bad []string
+	tornMore  int // beyond those that are named
+	badMore   int
+}
+
+// line takes one that could not be read.
+func (u *unread) line(path string, number int, torn bool, why error) {
+	at := fmt.Sprintf("%s:%d", path, number)
+	switch {
+	case u.mixed:
+		u.skipped++
+	case torn && len(u.torn) < mostNamed:
+		u.torn = append(u.torn, at)
+	case torn:
+		u.tornMore++
+	case len(u.bad) < mostNamed:
+		u.bad = append(u.bad, at+": "+why.Error())
+	default:
+		u.badMore++
 	}
-	return entries, notes, nil
 }
 
-// ledgerFiles are the files of a ledger's folder and of those right below it, sorted by name.
-func ledgerFiles(dir string) []string {
-	var files []string
-	for _, pattern := range []string{"*.jsonl", "*.jsonl.gz", "*/*.jsonl", "*/*.jsonl.gz"} {
-		found, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are well formed
-		files = append(files, found...)
-	}
-	slices.Sort(files)
-	return files
-}
-
-func (r *lineReader) readFile(path string) error {
+func (u *unread) readFile(path string, of ledger.Reading, do func(ledger.Entry)) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	if !strings.HasSuffix(path, ".gz") {
-		return r.read(file)
+		return u.read(file, of, do)
 	}
 	unpacked, err := gzip.NewReader(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return r.read(unpacked)
+	return u.read(unpacked, of, do)
 }
 
-// lineReader reads entries, one a line.
-type lineReader struct {
-	of string
-	// mixed says that other lines stand between them, as in a log.
-	mixed   bool
-	entries []ledger.Entry
-	skipped int
-	torn    []string
-	bad     []string
-}
-
-func (r *lineReader) read(from io.Reader) error {
-	lines := bufio.NewScanner(from)
-	lines.Buffer(make([]byte, 64<<10), 16<<20)
-	for n := 1; lines.Scan(); n++ {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		var e ledger.Entry
-		err := json.Unmarshal(line, &e)
-		switch at := fmt.Sprintf("%s:%d", r.of, n); {
-		case err == nil && e.Action != "" && e.Phase != "" && !e.Model.IsZero():
-			e.Ledger = r.of
-			r.entries = append(r.entries, e)
-		case r.mixed:
-			r.skipped++
-		case !json.Valid(line):
-			r.torn = append(r.torn, at)
-		case err != nil:
-			r.bad = append(r.bad, at+": "+err.Error())
-		default:
-			r.bad = append(r.bad, at+": it is no entry: it lacks action, phase or model")
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading the ledger %s: %w", r.of, err)
-	}
-	return nil
+func (u *unread) read(from io.Reader, of ledger.Reading, do func(ledger.Entry)) error {
+	of.Unread = u.line
+	return of.Lines(u.of, from, func(e ledger.Entry) error { do(e); return nil })
 }
 
 // notes tell what was not read.
-func (r *lineReader) notes() []string {
+func (u *unread) notes() []string {
 	var out []string
-	if r.skipped > 0 {
-		out = append(out, fmt.Sprintf("%s: lines that are no entries of a ledger and were passed over: %d", r.of, r.skipped))
+	if u.skipped > 0 {
+		out = append(out, fmt.Sprintf("%s: lines that are no entries of a ledger and were passed over: %d", u.of, u.skipped))
 	}
-	if len(r.torn) > 0 {
-		out = append(out, fmt.Sprintf("lines that a crash cut short, or that someone changed, and that are not here: %d (%s)", len(r.torn), firstOf(r.torn)))
+	if len(u.torn) > 0 {
+		out = append(out, fmt.Sprintf("lines that a crash cut short, or that someone changed, and that are not here: %d (%s)", len(u.torn)+u.tornMore, firstOf(u.torn, u.tornMore)))
 	}
-	if len(r.bad) > 0 {
-		out = append(out, fmt.Sprintf("lines that are whole and cannot be read, and are not here: %d (%s)", len(r.bad), firstOf(r.bad)))
+	if len(u.bad) > 0 {
+		out = append(out, fmt.Sprintf("lines that are whole and cannot be read, and are not here: %d (%s)", len(u.bad)+u.badMore, firstOf(u.bad, u.badMore)))
 	}
 	return out
 }
 
-func firstOf(all []string) string {
-	text := strings.Join(all[:min(mostNamed, len(all))], ", ")
-	if more := len(all) - mostNamed; more > 0 {
+func firstOf(named []string, more int) string {
+	text := strings.Join(named, ", ")
+	if more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text

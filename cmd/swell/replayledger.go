@@ -53,22 +53,26 @@ func runPolicyDiff(cmd *cobra.Command, o replayFlags) error {
 			return bad(fmt.Errorf("--holidays: %w", err))
 		}
 	}
-	entries, notes, err := readEntries(o.ledgers, cmd.InOrStdin())
-	if err != nil {
-		return bad(err)
-	}
 	kinds, err := loadKinds()
 	if err != nil {
 		return bad(err)
 	}
-	changes, more, err := changedPolicies(o.changes, kinds, entries)
+	recording := policydiff.Record()
+	reading := ledger.Reading{Want: func(action, _ string) bool { return policydiff.Wanted(action) }}
+	notes, err := readLedger(o.ledgers, cmd.InOrStdin(), reading, func(e ledger.Entry) {
+		fillDefaults(e.Policy, kinds)
+		recording.Add(e)
+	})
 	if err != nil {
 		return bad(err)
 	}
-	fillDefaults(entries, kinds)
+	changes, more, err := changedPolicies(o.changes, kinds, knownPolicies(recording.Names()))
+	if err != nil {
+		return bad(err)
+	}
 	options.Changes = changes
 	options.Progress = progress(cmd)
-	out, err := policydiff.Compare(entries, options)
+	out, err := policydiff.Compare(recording, options)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cmd.CommandPath(), err)
 	}
@@ -84,8 +88,7 @@ func runPolicyDiff(cmd *cobra.Command, o replayFlags) error {
 
 // changedPolicies reads the documents of swell's kinds from files, with their defaults. An error has a line for each finding. A
 // document without a namespace is of the one in which the ledger has its name.
-func changedPolicies(files []string, kinds map[string]*kind, entries []ledger.Entry) (out []policydiff.Document, notes []string, err error) {
-	known := knownPolicies(entries)
+func changedPolicies(files []string, kinds map[string]*kind, known map[string][]string) (out []policydiff.Document, notes []string, err error) {
 	var found checkOutput
 	lines := map[string]string{}
 	for _, file := range files {
@@ -183,41 +186,30 @@ func documentOf(obj map[string]any, kind string, k *kind, known map[string][]str
 	return d, ""
 }
 
-// fillDefaults gives recorded specs the defaults of this swell's kinds, so that a field that was added since is no difference.
-func fillDefaults(entries []ledger.Entry, kinds map[string]*kind) {
-	for i := range entries {
-		p := entries[i].Policy
-		if p == nil {
-			continue
-		}
-		k := kinds[v1alpha1.GroupVersion.String()+"/"+p.Kind]
-		var spec map[string]any
-		if k == nil || json.Unmarshal(p.Spec, &spec) != nil || spec == nil {
-			continue // of a kind that is not played, or gone
-		}
-		full := map[string]any{"spec": spec}
-		defaulting.Default(full, k.structural)
-		if raw, err := json.Marshal(full["spec"]); err == nil {
-			p.Spec = raw
-		}
+// fillDefaults gives a recorded spec the defaults of this swell's kinds, so that a field that was added since is no difference.
+func fillDefaults(p *ledger.Policy, kinds map[string]*kind) {
+	if p == nil {
+		return
+	}
+	k := kinds[v1alpha1.GroupVersion.String()+"/"+p.Kind]
+	var spec map[string]any
+	if k == nil || json.Unmarshal(p.Spec, &spec) != nil || spec == nil {
+		return // of a kind that is not played, or gone
+	}
+	full := map[string]any{"spec": spec}
+	defaulting.Default(full, k.structural)
+	if raw, err := json.Marshal(full["spec"]); err == nil {
+		p.Spec = raw
 	}
 }
 
 // knownPolicies are the namespaces in which a ledger has a kind and name.
-func knownPolicies(entries []ledger.Entry) map[string][]string {
+func knownPolicies(names [][2]string) map[string][]string {
 	out := map[string][]string{}
-	add := func(kind, of string) {
-		namespace, name, found := strings.Cut(of, "/")
-		if key := kind + " " + name; found && !slices.Contains(out[key], namespace) {
+	for _, of := range names {
+		namespace, name, found := strings.Cut(of[1], "/")
+		if key := of[0] + " " + name; found && !slices.Contains(out[key], namespace) {
 			out[key] = append(out[key], namespace)
-		}
-	}
-	for _, e := range entries {
-		if e.Policy != nil {
-			add(e.Policy.Kind, e.Policy.Name)
-		}
-		if e.Sizing != nil {
-			add("Balloon", e.Sizing.Balloon)
 		}
 	}
 	return out

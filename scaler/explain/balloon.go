@@ -73,8 +73,19 @@ func changes(a, b *ledger.Sizing) bool {
 func sized(e, before *ledger.Entry) Event {
 	z := e.Sizing
 	what := fmt.Sprintf("size %d", z.Total)
-	if before != nil {
+	switch {
+	case before == nil:
+	case before.Sizing.Total != z.Total:
 		what = fmt.Sprintf("size %d → %d", before.Sizing.Total, z.Total)
+	case zones(before.Sizing.Zones) != zones(z.Zones):
+		what = fmt.Sprintf("size %d as before, spread anew", z.Total)
+	default:
+		what = fmt.Sprintf("size %d as before", z.Total)
+	}
+	for _, c := range [][3]string{{"mode", modeOf(before), z.Mode}, {"output", outputOf(before), z.Output}} {
+		if before != nil && c[1] != c[2] {
+			what += fmt.Sprintf(", %s %s → %s", c[0], c[1], c[2])
+		}
 	}
 	out := Event{At: e.Model, What: what + zones(z.Zones) + ": " + z.Why, Source: ledgerSource, Decision: true}
 	add := func(name string, v *float64, unit string) { out.Numbers = append(out.Numbers, Number{name, v, unit}) }
@@ -93,6 +104,20 @@ func sized(e, before *ledger.Entry) Event {
 	}
 	add("held", &total, "pods")
 	return out
+}
+
+func modeOf(e *ledger.Entry) string {
+	if e == nil {
+		return ""
+	}
+	return e.Sizing.Mode
+}
+
+func outputOf(e *ledger.Entry) string {
+	if e == nil {
+		return ""
+	}
+	return e.Sizing.Output
 }
 
 func zones(by map[string]int) string {

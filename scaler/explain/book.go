@@ -12,8 +12,8 @@ import (
 type Reading struct {
 	// Until leaves out what is later; zero is nothing.
 	Until time.Time
-	// Balloons are those, by namespace/name, whose sizes are to be told; of others the name alone is kept. nil is all.
-	Balloons []string
+	// Sizes says of which Balloons, by namespace/name, the sizes are to be told; of others the name alone is kept. nil is all.
+	Sizes func(balloon string) bool
 }
 
 // Book is a ledger's entries put together: intents with their outcomes, instances with their nodes and launches.
@@ -29,7 +29,7 @@ type Book struct {
 	byToken   map[string]int    // launches in deeds
 	launchOf  map[string]int    // launches in deeds, by instance
 	names     map[Object]bool
-	setBack   []setBack
+	setBack   setBack // the longest; zero is none
 	from, to  time.Time
 }
 
@@ -48,8 +48,9 @@ type run struct {
 // setBack is a clock that was.
 type setBack struct{ from, to time.Time }
 
-// slack is how much earlier than the entry before it an entry may be whose clock was not put back: several are written at once.
-const slack = time.Minute
+// slack is how much earlier than the entry before it an entry may be whose clock was not put back: several are written at once, and some of
+// what was a while ago.
+const slack = 5 * time.Minute
 
 // Begin is a Book that takes entries in.
 func Begin(r Reading) *Book {
@@ -79,7 +80,7 @@ func (b *Book) Add(e ledger.Entry) {
 	}
 	by := b.place(&e)
 	b.nameAll(&e)
-	if e.Sample != nil || e.Sizing != nil && b.reading.Balloons != nil && !slices.Contains(b.reading.Balloons, e.Sizing.Balloon) {
+	if e.Sample != nil || e.Sizing != nil && b.reading.Sizes != nil && !b.reading.Sizes(e.Sizing.Balloon) {
 		return
 	}
 	kept := e
@@ -102,10 +103,8 @@ func (b *Book) place(e *ledger.Entry) time.Time {
 		b.runs[e.Ledger] = &run{e.Seq, e.Model}
 		return e.Model
 	}
-	if e.Model.Before(r.to.Add(-slack)) {
-		if n := len(b.setBack); n == 0 || !b.setBack[n-1].from.Equal(r.to) {
-			b.setBack = append(b.setBack, setBack{r.to, e.Model})
-		}
+	if back := r.to.Sub(e.Model); back > max(slack, b.setBack.from.Sub(b.setBack.to)) {
+		b.setBack = setBack{r.to, e.Model}
 	}
 	r.seq = e.Seq
 	if e.Model.After(r.to) {
@@ -114,15 +113,15 @@ func (b *Book) place(e *ledger.Entry) time.Time {
 	return r.to
 }
 
-// repeats says that a size is what it was in the two entries before it, and puts it in the place of the second: the first says since when
-// it is so, and the last how it stands.
+// repeats says that the two entries before a size are one decision, and puts it in the place of the second: the first says since when it
+// was so, and the last of all how it stands. Where two ledgers have sizes of one Balloon for the same time, that time may be told too late.
 func (b *Book) repeats(x placed) bool {
 	last := b.sizes[x.Sizing.Balloon]
 	if len(last) < 2 {
 		return false
 	}
 	first, second := b.taken[last[len(last)-2]], b.taken[last[len(last)-1]]
-	if changes(first.Sizing, second.Sizing) || changes(second.Sizing, x.Sizing) || second.by.Before(first.by) || x.by.Before(second.by) || second.Ledger != x.Ledger {
+	if changes(first.Sizing, second.Sizing) || second.by.Before(first.by) || x.by.Before(second.by) {
 		return false
 	}
 	b.taken[last[len(last)-1]] = x
@@ -228,8 +227,8 @@ func (b *Book) Story(o Object) *Story {
 		b.consumer(s)
 	}
 	s.sort()
-	for _, c := range b.setBack {
-		s.Notes = append(s.Notes, fmt.Sprintf("the scaler's clock was put back, from %s to %s: events around these times may stand in another order than they came", clock(c.from), clock(c.to)))
+	if c := b.setBack; !c.from.IsZero() {
+		s.Notes = append(s.Notes, fmt.Sprintf("the scaler's clock was put back, at the most from %s to %s: events around these times may stand in another order than they came", clock(c.from), clock(c.to)))
 	}
 	if !b.from.IsZero() && len(s.Events) > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("the ledger that was read goes from %s to %s", clock(b.from), clock(b.to)))

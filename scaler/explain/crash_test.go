@@ -141,7 +141,7 @@ func TestAClockThatWasPutBackPartsNothing(t *testing.T) {
 	}
 	s := NewBook(entries, time.Time{}).Story(Object{Balloon, "shop/web"})
 	wantTold(t, s, "08:00:10 2 balloons to make: 2 more wanted in 1c | done after 2s", "09:00:00 4 balloons to make: 4 more wanted in 1a | done; when is not known, as the clock was put back")
-	if notes := strings.Join(s.Notes, "\n"); !strings.Contains(notes, "the scaler's clock was put back, from 2026-11-23 09:00:00 UTC to 2026-11-23 08:00:01 UTC") {
+	if notes := strings.Join(s.Notes, "\n"); !strings.Contains(notes, "the scaler's clock was put back, at the most from 2026-11-23 09:00:00 UTC to 2026-11-23 08:00:01 UTC") {
 		t.Error(notes)
 	}
 }
@@ -163,4 +163,16 @@ func TestADrainThatEndedDoesNotGoOn(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+}
+
+// Two scalers that do the same at once, each with a ledger of its own, keep their outcomes.
+func TestTwoLedgersKeepTheirOutcomes(t *testing.T) {
+	failed := makes4
+	failed.Count, failed.Error = 0, "forbidden"
+	entries := []ledger.Entry{ticked("09:00:00", 7, ledger.Intent, makes4), ticked("09:00:01", 7, ledger.Intent, makes4), ticked("09:00:02", 7, ledger.Done, made4), ticked("09:00:03", 7, ledger.Failed, failed)}
+	for i := range entries {
+		entries[i].Ledger = []string{"a", "b", "a", "b"}[i]
+	}
+	wantTold(t, NewBook(entries, time.Time{}).Story(Object{Balloon, "shop/web"}),
+		"09:00:00 4 balloons to make: 4 more wanted in 1a | done after 2s", "09:00:01 4 balloons to make: 4 more wanted in 1a | failed in part after 2s, 0 of 4: forbidden")
 }

@@ -82,13 +82,16 @@ func (b *Book) groupOf(id string) string {
 // refusal is capacity that AWS did not have, in words.
 func refusal(e *ledger.Entry) Event {
 	f := e.Shortfall
-	what := "AWS has none: " + f.Code
+	what := "AWS has no capacity: "
 	if f.Type != "" {
-		what += " of " + f.Type
+		what = "AWS has no " + f.Type + ": "
+	}
+	if what += f.Code; strings.HasPrefix(e.Reason, f.Code+": ") { // AWS's own words
+		what += strings.TrimPrefix(e.Reason, f.Code)
 	}
 	out := Event{At: e.Model, What: what + "; not asked for again before " + f.Until.UTC().Format(time.TimeOnly), Source: ledgerSource, Activities: e.Activities, Decision: true,
 		Numbers: []Number{number("waits", f.Until.Sub(e.Model).Seconds(), "s")}}
-	if e.Reason != "" {
+	if !strings.HasPrefix(e.Reason, f.Code) {
 		out.Outcome = e.Reason
 	}
 	return out

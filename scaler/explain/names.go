@@ -93,3 +93,13 @@ func (b *Book) Known(kind string) []string {
 	slices.Sort(out)
 	return out
 }
+
+// All are the names of all kinds that the ledger has, as KIND/NAME, sorted.
+func (b *Book) All() []string {
+	var out []string
+	for o := range b.names {
+		out = append(out, o.Kind+"/"+o.Name)
+	}
+	slices.Sort(out)
+	return out
+}

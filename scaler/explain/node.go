@@ -109,8 +109,20 @@ func (b *Book) answerNode(s *Story, in *ledger.Instance, launch, kept, drained, 
 		}
 		say("It is being drained since %s: %s.", clock(drained.Model), drained.Reason)
 	case kept != nil:
-		say("It stays, as was last noted at %s: %s.", clock(kept.Model), kept.Reason)
+		say("It stays, as was last noted at %s: %s%s.", clock(kept.Model), kept.Reason, b.sinceThen(kept))
 	}
+}
+
+// silence is how long nothing must have been noted of a node before that is told: why it stays is noted when it changes, and not that it is
+// needed again.
+const silence = 15 * time.Minute
+
+// sinceThen says that a note on a node is old.
+func (b *Book) sinceThen(d *deed) string {
+	if since := b.to.Sub(d.Model); since > silence {
+		return fmt.Sprintf("; nothing was noted of it in the %s since then, as of a node that is needed", brief(since))
+	}
+	return ""
 }
 
 func orUnknown(end string) string {

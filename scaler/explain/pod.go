@@ -46,28 +46,37 @@ func (b *Book) pod(s *Story) {
 			s.Add(b.event(d, "node "+d.Object))
 		}
 	}
-	told, bought := map[string]bool{}, false
+	told := map[string]bool{}
 	for _, l := range launches {
 		for _, id := range b.gave(l) {
 			told[id] = true
 			s.Add(b.steps(id, "instance "+id)...)
 		}
 	}
-	if id := cmp.Or(b.byNode[node], on); id != "" && !told[id] {
+	var bought *deed
+	id := cmp.Or(b.byNode[node], on)
+	if waited := placed == nil || !b.ready(id, placed.Since); id != "" && !told[id] && waited {
 		s.Add(b.steps(id, "instance "+id)...)
-		if l := b.launch(id); l != nil {
-			s.Add(b.event(l, "group "+l.Object))
-			s.Answer = append(s.Answer, fmt.Sprintf("Instance %s, on which it has its place, was bought at %s by a launch that does not name this pod: %s%s.", id, clock(l.Model), l.Reason, b.came(l, node)))
-			bought = true
+		if bought = b.launch(id); bought != nil {
+			s.Add(b.event(bought, "group "+bought.Object))
 		}
 	}
-	if len(launches) > 0 || bought {
+	if len(launches) > 0 || bought != nil {
 		named = 0
 	}
 	b.answerPod(s, launches, unplaced, placed, node)
+	if bought != nil {
+		s.Answer = append(s.Answer, fmt.Sprintf("Instance %s, on which it has its place, was bought at %s by a launch that does not name this pod: %s%s.", id, clock(bought.Model), bought.Reason, b.came(bought, node)))
+	}
 	if named > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("launches for so many pods that not all are named: %d; one of them may be for this pod", named))
 	}
+}
+
+// ready says that an instance's node was Ready before a time, so that nobody who came then waited for it to boot.
+func (b *Book) ready(id string, at time.Time) bool {
+	in := b.instances[id]
+	return in != nil && (in.Seen || in.ReadyAt != nil && in.ReadyAt.Before(at))
 }
 
 // podsOf are the pods that a launch names, and podCount how many it is for.
@@ -87,7 +96,11 @@ func podCount(e *ledger.Entry) int {
 
 func (b *Book) answerPod(s *Story, launches []*deed, unplaced *ledger.Entry, placed *ledger.PodWait, node string) {
 	if placed != nil {
-		s.Answer = append(s.Answer, fmt.Sprintf("It waited %s, from %s to %s, and found a place on node %s.", brief(placed.At.Sub(placed.Since)), clock(placed.Since), placed.At.UTC().Format(time.TimeOnly), node))
+		already := ""
+		if b.ready(b.byNode[node], placed.Since) {
+			already = ", which was Ready before it came"
+		}
+		s.Answer = append(s.Answer, fmt.Sprintf("It waited %s, from %s to %s, and found a place on node %s%s.", brief(placed.At.Sub(placed.Since)), clock(placed.Since), placed.At.UTC().Format(time.TimeOnly), node, already))
 	}
 	for _, l := range launches {
 		what := fmt.Sprintf("The launch of %s in group %s at %s was for it", counted(l.Count, "instance"), l.Object, clock(l.Model))
@@ -113,12 +126,13 @@ func (b *Book) answerPod(s *Story, launches []*deed, unplaced *ledger.Entry, pla
 
 // came says of a launch which node came, and how long that took; on is the node that is asked about.
 func (b *Book) came(l *deed, on string) string {
-	var parts []string
+	var parts, others []string
 	for _, id := range b.gave(l) {
 		in := b.instances[id]
 		switch {
 		case in == nil: // no record of it is there
 		case on != "" && in.Node != on:
+			others = append(others, b.other(in))
 		case in.ReadyAt != nil:
 			parts = append(parts, fmt.Sprintf("%s was Ready as node %s %s after its launch", id, in.Node, brief(in.ReadyAt.Sub(in.LaunchedAt))))
 		case in.GoneAt != nil:
@@ -130,9 +144,23 @@ func (b *Book) came(l *deed, on string) string {
 		}
 	}
 	if len(parts) == 0 {
+		parts = others
+	}
+	if len(parts) == 0 {
 		return ""
 	}
-	return "; " + strings.Join(parts, ", ")
+	return "; " + listed(parts, 3)
+}
+
+// other is an instance that came of a launch for a pod which has its place elsewhere.
+func (b *Book) other(in *ledger.Instance) string {
+	switch {
+	case in.ReadyAt != nil:
+		return fmt.Sprintf("%s, which came of it, was Ready as node %s at %s", in.ID, in.Node, in.ReadyAt.UTC().Format(time.TimeOnly))
+	case in.GoneAt != nil:
+		return in.ID + ", which came of it, went without a Ready node"
+	}
+	return in.ID + ", which came of it, still boots"
 }
 
 // steps of an instance's life, each once.

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,20 +39,12 @@ func WalkAll(dir string, do func(Entry) error) (torn int, err error) {
 }
 
 func walk(dir string, from, to time.Time, do func(Entry) error) (torn int, err error) {
-	folders, err := foldersOf(dir)
-	if err != nil {
-		return 0, fmt.Errorf("reading the ledger: %w; give the folder that ledgerDir names, or a copy of it", err)
-	}
-	within := func(e Entry) error {
-		if e.Model.Before(from) || !to.IsZero() && !e.Model.Before(to) || ofTheFiles(e.Action) {
+	return Reading{From: from, To: to}.walk(dir, func(e Entry) error {
+		if e.Model.Before(from) || !to.IsZero() && !e.Model.Before(to) {
 			return nil
 		}
 		return do(e)
-	}
-	if len(folders) == 1 {
-		return entriesOf(folders[0], from, to, within)
-	}
-	return merged(folders, from, to, within)
+	})
 }
 
 // foldersOf are the folders with a ledger in them: the folder itself, and those right below it.
@@ -137,7 +128,7 @@ func without(closed []segment, current *os.File) ([]segment, error) {
 }
 
 // entriesOf gives the entries of one folder.
-func entriesOf(dir string, from, to time.Time, do func(Entry) error) (torn int, err error) {
+func (r Reading) entriesOf(dir string, do func(Entry) error) (torn int, err error) {
 	closed, current, err := chapters(dir)
 	if err != nil {
 		return 0, fmt.Errorf("reading the ledger %s: %w", dir, err)
@@ -145,7 +136,7 @@ func entriesOf(dir string, from, to time.Time, do func(Entry) error) (torn int, 
 	if current != nil {
 		defer current.Close()
 	}
-	closed, err = between(closed, from, to)
+	closed, err = between(closed, r.From, r.To)
 	if err != nil {
 		return 0, fmt.Errorf("reading the ledger: %w", err)
 	}
@@ -159,7 +150,7 @@ func entriesOf(dir string, from, to time.Time, do func(Entry) error) (torn int, 
 		if err != nil {
 			return torn, fmt.Errorf("reading the ledger: %w", err)
 		}
-		n, err := chapter.entries(do)
+		n, err := r.entries(chapter, do)
 		chapter.Close()
 		if torn += n; err != nil {
 			return torn, err
@@ -168,7 +159,7 @@ func entriesOf(dir string, from, to time.Time, do func(Entry) error) (torn int, 
 	if current == nil {
 		return torn, nil
 	}
-	n, err := (&source{path: current.Name(), Reader: current}).entries(do)
+	n, err := r.entries(&source{path: current.Name(), Reader: current}, do)
 	return torn + n, err
 }
 
@@ -186,7 +177,7 @@ func between(closed []segment, from, to time.Time) ([]segment, error) {
 		if err != nil {
 			continue // told when it is read
 		}
-		_, err = chapter.entries(func(e Entry) error {
+		_, err = Reading{}.entries(chapter, func(e Entry) error {
 			begins[i] = e.Model
 			return errFound
 		})
@@ -196,52 +187,23 @@ func between(closed []segment, from, to time.Time) ([]segment, error) {
 		}
 	}
 	var out []segment
-	for i, s := range closed {
+	next := time.Time{} // the beginning of the next one that can be read
+	for i, s := range slices.Backward(closed) {
 		late := !to.IsZero() && begins[i].After(to.Add(slack))
-		early := i+1 < len(closed) && begins[i+1].After(begins[i]) && begins[i+1].Before(from.Add(-slack))
+		early := !next.IsZero() && next.After(begins[i]) && next.Before(from.Add(-slack))
 		if !late && !early {
 			out = append(out, s)
 		}
+		if !begins[i].IsZero() {
+			next = begins[i]
+		}
 	}
+	slices.Reverse(out)
 	return out, nil
 }
 
-// entries gives the entries of one file, and counts the lines that are no JSON.
-func (s *source) entries(do func(Entry) error) (torn int, err error) {
-	var own error
-	err = s.lines(func(x line) error {
-		if len(x.text) == 0 {
-			return nil
-		}
-		var e struct {
-			Schema int `json:"v"`
-			Entry
-		}
-		if err := json.Unmarshal(x.text, &e); err != nil {
-			if !json.Valid(x.text) {
-				torn++
-				return nil
-			}
-			return fmt.Errorf("line %d: %w", x.number, err)
-		}
-		if e.Schema > Schema {
-			return fmt.Errorf("line %d: it is of schema %d, and this swell reads up to %d; use the swell that goes with the scaler", x.number, e.Schema, Schema)
-		}
-		e.Ledger = filepath.Dir(s.path)
-		own = do(e.Entry)
-		return own
-	})
-	switch {
-	case err == nil:
-		return torn, nil
-	case own != nil:
-		return torn, own
-	}
-	return torn, fmt.Errorf("reading the ledger %s, %w", s.path, err)
-}
-
 // merged gives the entries of several folders by their machine times.
-func merged(folders []string, from, to time.Time, do func(Entry) error) (torn int, err error) {
+func (r Reading) merged(folders []string, do func(Entry) error) (torn int, err error) {
 	type stream struct {
 		next func() (Entry, bool)
 		head Entry
@@ -250,7 +212,7 @@ func merged(folders []string, from, to time.Time, do func(Entry) error) (torn in
 	var failed error
 	for _, dir := range folders {
 		next, stop := iter.Pull(func(yield func(Entry) bool) {
-			n, err := entriesOf(dir, from, to, func(e Entry) error {
+			n, err := r.entriesOf(dir, func(e Entry) error {
 				if !yield(e) {
 					return errFound
 				}

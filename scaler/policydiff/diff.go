@@ -13,7 +13,6 @@ import (
 	"swell/api/v1alpha1"
 	"swell/balloon"
 	"swell/scaler/explain"
-	"swell/scaler/ledger"
 	"swell/scaler/replay"
 	"swell/scaler/schedule"
 )
@@ -49,11 +48,11 @@ type Options struct {
 }
 
 // Compare plays what a ledger recorded, with the policies of then and with changed ones.
-func Compare(entries []ledger.Entry, o Options) (*Output, error) {
+func Compare(k *Recording, o Options) (*Output, error) {
 	if o.Since <= 0 {
 		o.Since = 7 * 24 * time.Hour
 	}
-	r, err := read(entries, o.Since)
+	r, err := spanOf(k, o.Since)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +201,7 @@ func (p *player) boots(f *replay.Fleet, pool *poolRecord) {
 	var leads []float64
 	for _, g := range p.r.balloons {
 		if g.pool == p.pool {
-			leads = append(leads, g.latest().Lead)
+			leads = append(leads, g.last.Lead)
 		}
 	}
 	if slices.Sort(leads); len(leads) > 0 {
@@ -212,7 +211,7 @@ func (p *player) boots(f *replay.Fleet, pool *poolRecord) {
 
 // guarded takes a Balloon's policy.
 func (p *player) guarded(name string, g *guardedRecord, policies map[string]json.RawMessage, f replay.Fleet) (replay.Guarded, error) {
-	last := g.latest()
+	last := g.last
 	w := replay.Guarded{Name: name, Demand: g.demand, Served: last.Share, Size: p.r.pools[p.pool].size(last.Pod), Location: p.o.Location, Holiday: p.o.Holiday}
 	if w.Size > 1 {
 		return w, fmt.Errorf("one of its pods is larger than a node of pool %s by the ledger's samples; see which pool it runs in", p.pool)

@@ -3,6 +3,7 @@ package policydiff
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,11 +54,19 @@ func document(spec string) Document {
 
 func compare(t *testing.T, entries []ledger.Entry, o Options) *Output {
 	t.Helper()
-	out, err := Compare(entries, o)
+	out, err := Compare(recording(entries), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func recording(entries []ledger.Entry) *Recording {
+	k := Record()
+	for _, e := range entries {
+		k.Add(e)
+	}
+	return k
 }
 
 func near(a *float64, b float64) bool { return a != nil && math.Abs(*a-b) < 1e-6 }
@@ -206,11 +215,48 @@ func TestALedgerThatCannotBePlayedIsRefused(t *testing.T) {
 		return out
 	}
 	for action, says := range map[string]string{"size": "no decision on a Balloon", "sample": "no sample of a pool's nodes"} {
-		if _, err := Compare(without(action), Options{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := Compare(recording(without(action)), Options{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("without %s: %v, want %q", action, err, says)
 		}
 	}
-	if _, err := Compare(recorded(1, flat)[:20], Options{}); err == nil || !strings.Contains(err.Error(), "an hour is the least") {
+	if _, err := Compare(recording(recorded(1, flat)[:8]), Options{}); err == nil || !strings.Contains(err.Error(), "0.2 hours are the least that is played") {
 		t.Errorf("a few minutes: %v", err)
+	}
+}
+
+// A pool that has no on-demand group buys none while AWS has no spot capacity: its pods wait, as they did.
+func TestAPoolWithoutOnDemandGroupsBuysNone(t *testing.T) {
+	entries := recorded(2, swing)
+	at := monday.Add(-15*time.Hour - 10*time.Minute) // before the rise at nine
+	entries = append(entries, ledger.Entry{Phase: ledger.Note, At: at, Model: at, Action: "shortfall", Object: "spot-a",
+		Shortfall: &ledger.Shortfall{Group: "spot-a", Pool: "general", Zone: "1a", Market: "spot", Code: "InsufficientInstanceCapacity", Until: at.Add(4 * time.Hour)}})
+	out := compare(t, entries, Options{Since: 24 * time.Hour, Changes: []Document{document(balloonSpec)}})
+	if out.Old.NodeHours["on-demand"] != 0 || out.Old.Unserved < 0.05 {
+		t.Errorf("node-hours %v, unserved %g: want none on demand, and pods that waited for four hours", out.Old.NodeHours, out.Old.Unserved)
+	}
+}
+
+// The order in which files are read changes nothing, as long as decisions come before samples.
+func TestTheOrderOfEntriesDoesNotMatter(t *testing.T) {
+	entries := lifelike(3)
+	for i := range entries { // a state of each instance from before its end
+		if in := entries[i].Instance; in != nil && in.GoneAt != nil {
+			before := *in
+			before.GoneAt, before.End = nil, ""
+			e := ledger.Entry{Phase: ledger.Note, At: before.LaunchedAt, Model: before.LaunchedAt, Action: "instance", Object: in.ID, Instance: &before}
+			entries = append(entries, e)
+		}
+		if z := entries[i].Sizing; z != nil && i > len(entries)/2 {
+			z.Lead = 300
+		}
+	}
+	o := Options{Since: 24 * time.Hour, Changes: []Document{document(strings.Replace(balloonSpec, `"min":6`, `"min":2`, 1))}}
+	text := compare(t, entries, o).Markdown()
+	slices.Reverse(entries)
+	slices.SortStableFunc(entries, func(x, y ledger.Entry) int {
+		return map[bool]int{true: 1}[x.Sample != nil] - map[bool]int{true: 1}[y.Sample != nil]
+	})
+	if again := compare(t, entries, o).Markdown(); again != text {
+		t.Errorf("%s\nand from end to beginning\n%s", text, again)
 	}
 }

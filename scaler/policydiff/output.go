@@ -281,8 +281,9 @@ func (o *Output) calibration() string {
 	return text + "."
 }
 
+// relative is a difference in percent, unless it is of next to nothing.
 func relative(a, b float64) string {
-	if a <= 0 {
+	if a <= b/100 {
 		return ""
 	}
 	return fmt.Sprintf(" (%+.1f %%)", 100*(b-a)/a)

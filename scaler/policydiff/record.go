@@ -31,50 +31,47 @@ type record struct {
 
 // guardedRecord is one Balloon's decisions, oldest first.
 type guardedRecord struct {
-	at    []time.Time
-	sizes []*ledger.Sizing
+	sizes []decided
+	last  *ledger.Sizing // the latest of all
 	pool  string
 }
 
-// last decision at a time; nil is that none is known.
-func (g *guardedRecord) last(t time.Time) *ledger.Sizing {
-	i := sort.Search(len(g.at), func(i int) bool { return g.at[i].After(t) }) - 1
-	if i < 0 || t.Sub(g.at[i]) > stale {
+// at is the last decision at a time; nil is that none is known.
+func (g *guardedRecord) at(t time.Time) *decided {
+	i := sort.Search(len(g.sizes), func(i int) bool { return g.sizes[i].at.After(t) }) - 1
+	if i < 0 || t.Sub(g.sizes[i].at) > stale {
 		return nil
 	}
-	return g.sizes[i]
+	return &g.sizes[i]
 }
 
 // demand of all clusters in pods, NaN where it is not known. While its source was unknown, the replicas that ran stand for it.
 func (g *guardedRecord) demand(t time.Time) float64 {
-	s := g.last(t)
+	d := g.at(t)
 	switch {
-	case s == nil:
+	case d == nil:
 		return math.NaN()
-	case s.Demand != nil:
-		return *s.Demand
-	case s.Share > 0:
-		return float64(s.Running) / s.Share
+	case !math.IsNaN(d.demand):
+		return d.demand
+	case d.share > 0:
+		return d.running / d.share
 	}
 	return math.NaN()
 }
 
 // forecast that was made at a time. Another quantile than that of then is taken from it as if the errors were normal.
 func (g *guardedRecord) forecast(t time.Time, quantile float64) (upper float64, ok bool) {
-	s := g.last(t)
-	if s == nil || s.Upper == nil {
+	d := g.at(t)
+	if d == nil || math.IsNaN(d.upper) {
 		return 0, false
 	}
-	if s.Tau == quantile || s.Point == nil || s.Tau <= 0.5 || s.Tau >= 1 {
-		return *s.Upper, true
+	if d.tau == quantile || math.IsNaN(d.point) || d.tau <= 0.5 || d.tau >= 1 {
+		return d.upper, true
 	}
-	return max(*s.Point+(*s.Upper-*s.Point)*normal(quantile)/normal(s.Tau), 0), true
+	return max(d.point+(d.upper-d.point)*normal(quantile)/normal(d.tau), 0), true
 }
 
 func normal(q float64) float64 { return math.Sqrt2 * math.Erfinv(2*q-1) }
-
-// latest decision of all.
-func (g *guardedRecord) latest() *ledger.Sizing { return g.sizes[len(g.sizes)-1] }
 
 // poolRecord is one pool's nodes.
 type poolRecord struct {
@@ -88,7 +85,7 @@ type poolRecord struct {
 	spot     float64
 	boots    []float64 // seconds, sorted
 	lost     int       // spot nodes that were interrupted
-	short    []*ledger.Entry
+	short    []shortfall
 	life     Life
 }
 
@@ -120,23 +117,23 @@ func (p *poolRecord) othersAt(t time.Time) float64 {
 	return p.others[max(i, 0)]
 }
 
-// read puts a ledger's entries together; since is how much of its end is played.
-func read(entries []ledger.Entry, since time.Duration) (*record, error) {
+// leastPlayed is three samples, and leastTold below which a note says that it is short.
+const (
+	leastPlayed = 3 * ledger.SampleEvery
+	leastTold   = 24 * time.Hour
+)
+
+// spanOf puts together what was recorded; since is how much of its end is played.
+func spanOf(k *Recording, since time.Duration) (*record, error) {
 	r := &record{balloons: map[string]*guardedRecord{}, pools: map[string]*poolRecord{}, policies: map[string]json.RawMessage{}}
-	entries = slices.Clone(entries)
-	slices.SortStableFunc(entries, func(a, b ledger.Entry) int { return a.Model.Compare(b.Model) })
-	for i := range entries {
-		if z := entries[i].Sizing; z != nil {
-			g := r.balloons[z.Balloon]
-			if g == nil {
-				g = &guardedRecord{}
-				r.balloons[z.Balloon] = g
-			}
-			g.at, g.sizes = append(g.at, entries[i].Model), append(g.sizes, z)
-			if r.begin.IsZero() {
-				r.begin = entries[i].Model
-			}
-			r.to = entries[i].Model
+	for name, b := range k.balloons {
+		slices.SortStableFunc(b.sizes, func(x, y decided) int { return x.at.Compare(y.at) })
+		r.balloons[name] = &guardedRecord{sizes: b.sizes, last: b.last}
+		if first := b.sizes[0].at; r.begin.IsZero() || first.Before(r.begin) {
+			r.begin = first
+		}
+		if last := b.sizes[len(b.sizes)-1].at; last.After(r.to) {
+			r.to = last
 		}
 	}
 	if len(r.balloons) == 0 {
@@ -147,26 +144,52 @@ func read(entries []ledger.Entry, since time.Duration) (*record, error) {
 		r.notes = append(r.notes, fmt.Sprintf("the ledger has no demand before %s: %s are played in place of %s", r.begin.UTC().Format(time.RFC3339), hours(r.to.Sub(first)), hours(since)))
 		r.from = first
 	}
-	if r.to.Sub(r.from) < time.Hour {
-		return nil, fmt.Errorf("the ledger has demand for %s, from %s to %s; an hour is the least that is played", hours(r.to.Sub(r.from)), r.from.UTC().Format(time.RFC3339), r.to.UTC().Format(time.RFC3339))
+	if played := r.to.Sub(r.from); played < leastPlayed {
+		return nil, fmt.Errorf("the ledger has demand for %s, from %s to %s; %s are the least that is played: give a longer ledger, or a longer --since", hours(max(played, 0)), r.from.UTC().Format(time.RFC3339), r.to.UTC().Format(time.RFC3339), hours(leastPlayed))
+	} else if played < leastTold {
+		r.notes = append(r.notes, fmt.Sprintf("%s are less than a day: what a change costs at other hours does not show", hours(played)))
 	}
-	r.readPolicies(entries)
-	r.readSamples(entries)
-	r.readInstances(entries)
+	if err := r.known(); err != nil {
+		return nil, err
+	}
+	r.readPolicies(k.policies)
+	r.readSamples(k.samples)
+	r.readInstances(k)
 	return r, r.complete()
 }
 
-func (r *record) readPolicies(entries []ledger.Entry) {
-	for i := range entries {
-		p := entries[i].Policy
-		if p == nil {
-			continue
+// known says of which part of the time the demand is not, and is an error where that is nearly all.
+func (r *record) known() error {
+	played, most := r.to.Sub(r.from), 0.0
+	for _, name := range slices.Sorted(maps.Keys(r.balloons)) {
+		n, all := 0, 0
+		for t := r.from; t.Before(r.to); t = t.Add(time.Minute) {
+			all++
+			if math.IsNaN(r.balloons[name].demand(t)) {
+				n++
+			}
 		}
-		key := p.Kind + " " + p.Name
-		if before, known := r.policies[key]; known && string(before) != string(p.Spec) && entries[i].Model.After(r.from) {
+		share := float64(n) / float64(all)
+		most = max(most, 1-share)
+		if share > 0.01 {
+			r.notes = append(r.notes, fmt.Sprintf("Balloon %s: for %.0f %% of the time the ledger has no demand of it (it was not there, the scaler was away, or lines are missing), and the last one that was known stands in", name, 100*share))
+		}
+	}
+	if played = time.Duration(most * float64(played)); played < leastPlayed {
+		return fmt.Errorf("of the %s from %s to %s the ledger has demand for %s; %s are the least that is played: give --since so that there is demand in it, or a ledger without an entry of a wrong clock",
+			hours(r.to.Sub(r.from)), r.from.UTC().Format(time.RFC3339), r.to.UTC().Format(time.RFC3339), hours(played), hours(leastPlayed))
+	}
+	return nil
+}
+
+func (r *record) readPolicies(all []policy) {
+	slices.SortStableFunc(all, func(x, y policy) int { return x.at.Compare(y.at) })
+	for _, p := range all {
+		key := p.kind + " " + p.name
+		if before, known := r.policies[key]; known && string(before) != string(p.spec) && p.at.After(r.from) {
 			r.changed = append(r.changed, key)
 		}
-		r.policies[key] = p.Spec
+		r.policies[key] = p.spec
 	}
 	slices.Sort(r.changed)
 	r.changed = slices.Compact(r.changed)
@@ -179,111 +202,82 @@ func (r *record) pool(name string) *poolRecord {
 	return r.pools[name]
 }
 
-// readSamples finds the pools' zones and nodes, the Balloons' pools, and what others' pods take.
-func (r *record) readSamples(entries []ledger.Entry) {
-	guards := map[string]string{} // Balloons by the namespace and workload that they guard
-	for name, g := range r.balloons {
-		namespace, _, _ := cut(name)
-		guards[namespace+" "+g.latest().Workload] = name
-	}
+// readSamples finds the pools' zones and nodes, the Balloons' pools, what others' pods take of each pool, in nodes, and how many pods had
+// no node.
+func (r *record) readSamples(all []sampled) {
+	slices.SortStableFunc(all, func(x, y sampled) int { return x.at.Compare(y.at) })
 	in := map[string]map[string]float64{}
-	total := map[string]*[4]float64{} // asked and allocatable cores and memory, by pool
-	nodes := map[string]float64{}
-	for i := range entries {
-		s := entries[i].Sample
-		if s == nil {
-			continue
+	for _, s := range all {
+		for name := range s.pools {
+			r.pool(name)
 		}
-		for _, g := range s.Groups {
-			p := r.pool(g.Pool)
-			if !slices.Contains(p.zones, g.Zone) {
-				p.zones = append(p.zones, g.Zone)
+		for _, g := range s.guarded {
+			if g.pool == "" {
+				continue
 			}
-			p.markets[g.Market] = true
-			if total[g.Pool] == nil {
-				total[g.Pool] = &[4]float64{}
+			if in[g.balloon] == nil {
+				in[g.balloon] = map[string]float64{}
 			}
-			t := total[g.Pool]
-			t[0], t[1] = t[0]+g.Asked.Cores+g.Held.Cores, t[1]+g.Allocatable.Cores
-			t[2], t[3] = t[2]+g.Asked.Memory+g.Held.Memory, t[3]+g.Allocatable.Memory
-			nodes[g.Pool] += float64(g.Nodes)
-		}
-		for _, w := range s.Workloads {
-			if b := guards[w.Namespace+" "+w.Workload]; b != "" && w.Pool != "" {
-				if in[b] == nil {
-					in[b] = map[string]float64{}
-				}
-				in[b][w.Pool] += float64(w.Pods)
-			}
+			in[g.balloon][g.pool] += g.pods
 		}
 	}
 	for name, p := range r.pools {
-		slices.Sort(p.zones)
-		if t, n := total[name], nodes[name]; n > 0 {
-			p.node = ledger.Resources{Cores: t[1] / n, Memory: t[3] / n}
-			p.memory = t[1] == 0 || t[3] > 0 && t[2]/t[3] > t[0]/t[1]
-		}
+		p.sized(all, name)
 	}
 	for name, by := range in {
 		r.balloons[name].pool = slices.MaxFunc(slices.Sorted(maps.Keys(by)), func(a, b string) int { return cmp.Compare(by[a], by[b]) })
 	}
-	r.readOthers(entries, guards)
+	for _, s := range all {
+		for name, u := range s.pools {
+			if p := r.pools[name]; p.node.Cores > 0 {
+				p.at, p.others = append(p.at, s.at), append(p.others, max(p.size(u.others), 0))
+			}
+		}
+		for _, g := range s.guarded {
+			if p := r.pools[r.balloons[g.balloon].pool]; p != nil && !s.at.Before(r.from) {
+				p.life.pods += g.pods + g.pending
+				p.life.pending += g.pending
+			}
+		}
+	}
 }
 
-// readOthers finds what the pods that no Balloon guards take of each pool, in nodes, and how many pods had no node.
-func (r *record) readOthers(entries []ledger.Entry, guards map[string]string) {
-	for i := range entries {
-		s := entries[i].Sample
-		if s == nil {
+// sized finds a pool's zones, markets and the size of a node.
+func (p *poolRecord) sized(all []sampled, name string) {
+	var asked, allocatable ledger.Resources
+	nodes := 0.0
+	for _, s := range all {
+		u, there := s.pools[name]
+		if !there {
 			continue
 		}
-		asked := map[string]ledger.Resources{}
-		add := func(pool string, x ledger.Resources, sign float64) {
-			a := asked[pool]
-			asked[pool] = ledger.Resources{Cores: a.Cores + sign*x.Cores, Memory: a.Memory + sign*x.Memory}
-		}
-		for _, g := range s.Groups {
-			add(g.Pool, g.Asked, 1)
-		}
-		for _, w := range s.Workloads {
-			b := guards[w.Namespace+" "+w.Workload]
-			if b == "" {
-				continue
-			}
-			if w.Pool != "" {
-				add(w.Pool, w.Asked, -1)
-			}
-			if p := r.pools[r.balloons[b].pool]; p != nil && !entries[i].Model.Before(r.from) {
-				p.life.pods += float64(w.Pods + w.Pending)
-				p.life.pending += float64(w.Pending)
+		for _, zone := range u.zones {
+			if !slices.Contains(p.zones, zone) {
+				p.zones = append(p.zones, zone)
 			}
 		}
-		for name, a := range asked {
-			if p := r.pools[name]; p != nil && p.node.Cores > 0 {
-				p.at, p.others = append(p.at, entries[i].Model), append(p.others, max(p.size(a), 0))
-			}
+		for _, market := range u.markets {
+			p.markets[market] = true
 		}
+		asked, allocatable, nodes = plus(asked, u.asked, 1), plus(allocatable, u.allocatable, 1), nodes+u.nodes
+	}
+	slices.Sort(p.zones)
+	if nodes > 0 {
+		p.node = ledger.Resources{Cores: allocatable.Cores / nodes, Memory: allocatable.Memory / nodes}
+		p.memory = allocatable.Cores == 0 || allocatable.Memory > 0 && asked.Memory/allocatable.Memory > asked.Cores/allocatable.Cores
 	}
 }
 
 // readInstances finds prices, boot times, interruptions, times without capacity, and what was paid.
-func (r *record) readInstances(entries []ledger.Entry) {
-	last := map[string]*ledger.Instance{}
-	for i := range entries {
-		if in := entries[i].Instance; in != nil {
-			if older := last[in.ID]; older != nil {
-				merged := in.After(*older)
-				in = &merged
-			}
-			last[in.ID] = in
-		}
-		if f := entries[i].Shortfall; f != nil && r.pools[f.Pool] != nil {
-			r.pools[f.Pool].short = append(r.pools[f.Pool].short, &entries[i])
+func (r *record) readInstances(k *Recording) {
+	for _, s := range k.short {
+		if p := r.pools[s.Pool]; p != nil {
+			p.short = append(p.short, s)
 		}
 	}
 	sums := map[string]map[string]*sum{}
-	for _, id := range slices.Sorted(maps.Keys(last)) {
-		in := last[id]
+	for _, id := range slices.Sorted(maps.Keys(k.instances)) {
+		in := k.instances[id].Instance
 		p := r.pools[in.Pool]
 		if p == nil {
 			continue
@@ -371,12 +365,17 @@ func (r *record) complete() error {
 	return nil
 }
 
-// outages are the times in which AWS had no capacity in a market of a zone.
+// outages are the times in which AWS had no capacity in a market of a zone. Where a pool has no on-demand group, nothing else is bought then.
 func (p *poolRecord) outages() []replay.Short {
 	var out []replay.Short
-	for _, e := range p.short {
-		if zone := slices.Index(p.zones, e.Shortfall.Zone); zone >= 0 {
-			out = append(out, replay.Short{Zone: zone, Market: e.Shortfall.Market, From: e.Model, To: e.Shortfall.Until})
+	for _, s := range p.short {
+		zone := slices.Index(p.zones, s.Zone)
+		if zone < 0 {
+			continue
+		}
+		out = append(out, replay.Short{Zone: zone, Market: s.Market, From: s.at, To: s.Until})
+		if s.Market == "spot" && !p.markets["on-demand"] {
+			out = append(out, replay.Short{Zone: zone, Market: "on-demand", From: s.at, To: s.Until})
 		}
 	}
 	return out
