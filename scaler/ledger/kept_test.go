@@ -246,3 +246,32 @@ func TestAReplicaThatEndsLeavesItsSuccessorsFiles(t *testing.T) {
 		t.Errorf("%d entries of %d are left", len(got), n)
 	}
 }
+
+// stuck is a standard output that nobody reads.
+type stuck struct{ until chan struct{} }
+
+func (s stuck) Write(b []byte) (int, error) {
+	<-s.until
+	return len(b), nil
+}
+
+// A standard output that takes nothing holds up neither the entries nor the end.
+func TestACopyThatIsNotTakenHoldsUpNobody(t *testing.T) {
+	dir := t.TempDir()
+	reader := stuck{make(chan struct{})}
+	defer close(reader.until)
+	l := open(t, dir, ledger.Options{Copy: reader, Patience: 20 * time.Millisecond})
+	ended := make(chan error)
+	go func() { ended <- errors.Join(l.Append(entry(0)), l.Append(entry(1)), l.Close()) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
+	}
+	if got := actions(t, dir); len(got) != 2 {
+		t.Errorf("the ledger has %v", got)
+	}
+}

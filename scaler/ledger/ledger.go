@@ -18,6 +18,7 @@ type Ledger struct {
 	dir     string
 	options Options
 	copies  chan []byte
+	copied  chan struct{} // closed when the last was taken
 	ended   sync.WaitGroup
 	packing sync.WaitGroup
 	// files is held while a segment's file is replaced or deleted.
@@ -62,6 +63,9 @@ type request struct {
 // mostCopies are the lines that wait for their copy to be taken; more are left out of it, and counted.
 const mostCopies = 4096
 
+// lastCopies is how many times the patience the copy is waited for at the end.
+const lastCopies = 5
+
 // Open opens the ledger in a folder, which is made if need be, with the default options.
 func Open(dir string) (*Ledger, error) { return OpenWith(dir, Options{}) }
 
@@ -85,7 +89,8 @@ func OpenWith(dir string, o Options) (*Ledger, error) {
 	l.more = sync.NewCond(&l.mu)
 	if o.Copy != nil {
 		l.copies = make(chan []byte, mostCopies)
-		l.ended.Go(l.runCopies)
+		l.copied = make(chan struct{})
+		go l.runCopies()
 	}
 	l.ended.Go(l.run)
 	return l, nil
@@ -197,6 +202,14 @@ func (l *Ledger) Close() error {
 	l.mu.Unlock()
 	l.ended.Wait()
 	l.packing.Wait()
+	if l.copied != nil {
+		select {
+		case <-l.copied:
+		case <-time.After(lastCopies * l.options.Patience):
+			l.options.Log.Error("ledger: lines are left out of its copy, which nobody takes", "lines", len(l.copies)+1)
+			copiesLost.Add(float64(len(l.copies) + 1))
+		}
+	}
 	if l.locked != nil {
 		l.locked.Close()
 	}
@@ -325,6 +338,7 @@ func (l *Ledger) close() {
 }
 
 func (l *Ledger) runCopies() {
+	defer close(l.copied)
 	for text := range l.copies {
 		if _, err := l.options.Copy.Write(text); err != nil {
 			copiesLost.Inc()
