@@ -42,6 +42,7 @@ type Ledger struct {
 	locked *os.File // of the folder's lock; nil before the first entry
 	size   int64
 	first  int64 // the file's first line in the chain
+	span   Span  // of the file's entries; its number is set when it is closed
 	from   time.Time
 	seq    int64
 	prev   string
@@ -289,6 +290,7 @@ func (l *Ledger) append(r request) error {
 	if err := l.put(r.body); err != nil {
 		return err
 	}
+	l.span.take(r.model)
 	if l.size < l.options.SegmentSize && r.at.Sub(l.from) < l.options.SegmentAge {
 		return nil
 	}
@@ -327,6 +329,7 @@ func (l *Ledger) putEntry(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
+	l.span.take(e.Model)
 	return l.put(body)
 }
 

@@ -145,7 +145,7 @@ func entriesOf(dir string, from, to time.Time, do func(Entry) error) (torn int, 
 	if current != nil {
 		defer current.Close()
 	}
-	closed, err = between(closed, from, to)
+	closed, err = between(closed, current, from, to)
 	if err != nil {
 		return 0, fmt.Errorf("reading the ledger: %w", err)
 	}
@@ -170,40 +170,6 @@ func entriesOf(dir string, from, to time.Time, do func(Entry) error) (torn int, 
 	}
 	n, err := (&source{path: current.Name(), Reader: current}).entries(do)
 	return torn + n, err
-}
-
-// slack is how much older than the entry before it an entry's time may be, where several are written at once.
-const slack = time.Minute
-
-// between leaves out the segments that have nothing of the time, by the first entries of their successors.
-func between(closed []segment, from, to time.Time) ([]segment, error) {
-	if from.IsZero() && to.IsZero() {
-		return closed, nil
-	}
-	begins := make([]time.Time, len(closed))
-	for i, s := range closed {
-		chapter, err := s.open()
-		if err != nil {
-			continue // told when it is read
-		}
-		_, err = chapter.entries(func(e Entry) error {
-			begins[i] = e.Model
-			return errFound
-		})
-		chapter.Close()
-		if err != nil && !errors.Is(err, errFound) {
-			return nil, err
-		}
-	}
-	var out []segment
-	for i, s := range closed {
-		late := !to.IsZero() && begins[i].After(to.Add(slack))
-		early := i+1 < len(closed) && begins[i+1].After(begins[i]) && begins[i+1].Before(from.Add(-slack))
-		if !late && !early {
-			out = append(out, s)
-		}
-	}
-	return out, nil
 }
 
 // entries gives the entries of one file, and counts the lines that are no JSON.
