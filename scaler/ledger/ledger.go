@@ -126,7 +126,12 @@ func (l *Ledger) wait(r request) error {
 	l.more.Signal()
 	l.mu.Unlock()
 	if l.slow.Load() { // the one before has waited
-		return l.noAnswer()
+		select {
+		case err := <-r.answer: // it was lost at once
+			return err
+		default:
+			return l.noAnswer()
+		}
 	}
 	patience := time.NewTimer(l.options.Patience)
 	defer patience.Stop()
