@@ -174,8 +174,11 @@ func (l *Loop) recordEnds(ctx context.Context, now time.Time) {
 		told := map[string]nodegroups.Ending{}
 		for group, ids := range missing {
 			ends, err := cloud.Ended(call, group, ids)
-			if err != nil && ctx.Err() == nil {
-				l.options.Log.Warn("asking for the ends of instances", "group", group, "error", err)
+			if err != nil {
+				r.lives.Unanswered(group)
+				if ctx.Err() == nil {
+					l.options.Log.Warn("asking for the ends of instances", "group", group, "error", err)
+				}
 			}
 			for id, end := range ends {
 				told[id] = end

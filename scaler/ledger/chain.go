@@ -74,6 +74,8 @@ type Book struct {
 	Chain string `json:"chain,omitempty"`
 	// Predecessor is the chain that another scaler wrote before this one, in a folder of its own.
 	Predecessor *Anchor `json:"predecessor,omitempty"`
+	// Before is of the file before the one that begins with this line.
+	Before *Span `json:"before,omitempty"`
 	// Unchained are the lines before a chain that began in a file that was there already.
 	Unchained *Bytes `json:"unchained,omitempty"`
 	// Dropped is the last line of what was deleted to stay within the bounds.

@@ -246,3 +246,76 @@ func TestAReplicaThatEndsLeavesItsSuccessorsFiles(t *testing.T) {
 		t.Errorf("%d entries of %d are left", len(got), n)
 	}
 }
+
+// stuck is a standard output that nobody reads.
+type stuck struct{ until chan struct{} }
+
+func (s stuck) Write(b []byte) (int, error) {
+	<-s.until
+	return len(b), nil
+}
+
+// A standard output that takes nothing holds up neither the entries nor the end.
+func TestACopyThatIsNotTakenHoldsUpNobody(t *testing.T) {
+	dir := t.TempDir()
+	reader := stuck{make(chan struct{})}
+	defer close(reader.until)
+	l := open(t, dir, ledger.Options{Copy: reader, Patience: 20 * time.Millisecond})
+	ended := make(chan error)
+	go func() { ended <- errors.Join(l.Append(entry(0)), l.Append(entry(1)), l.Close()) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
+	}
+	if got := actions(t, dir); len(got) != 2 {
+		t.Errorf("the ledger has %v", got)
+	}
+}
+
+// A disk that does not answer for long loses what there is no room for in memory, the least dear first, and says so to whom it lost.
+func TestADiskThatDoesNotAnswerLosesTheLeastDear(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, ledger.Options{MostWaiting: 2500, Patience: 10 * time.Millisecond})
+	release := ledger.Stall(l)
+	told := 0
+	for n := range 30 {
+		err := l.Append(named([]string{"problem", "instance"}[min(1, n%5)], n)) // four of five are lives
+		if err == nil {
+			t.Fatalf("entry %d was written to a disk that does not answer", n)
+		}
+		if strings.Contains(err.Error(), "wait for the disk") {
+			told++
+		}
+	}
+	release()
+	for answers := false; !answers; time.Sleep(time.Millisecond) {
+		_, err := l.Head()
+		answers = err == nil
+	}
+	if err := errors.Join(l.Append(entry(30)), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	entries, _, err := ledger.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lost *ledger.Lost
+	for _, e := range entries {
+		switch {
+		case e.Action == ledger.GapAction:
+			lost = e.Book.Lost
+		case e.Action == "problem" && e.Object != "object 30":
+			t.Errorf("%s is there, and lives were lost", e.Object)
+		}
+	}
+	if lost == nil || lost.Actions["problem"] != 6 || lost.Entries != 31-(len(entries)-1) {
+		t.Errorf("lost are %+v of 31, and %d entries are there", lost, len(entries))
+	}
+	if told == 0 {
+		t.Error("nobody whose entry was lost was told so")
+	}
+}

@@ -18,6 +18,7 @@ type Ledger struct {
 	dir     string
 	options Options
 	copies  chan []byte
+	copied  chan struct{} // closed when the last was taken
 	ended   sync.WaitGroup
 	packing sync.WaitGroup
 	// files is held while a segment's file is replaced or deleted.
@@ -41,6 +42,7 @@ type Ledger struct {
 	locked *os.File // of the folder's lock; nil before the first entry
 	size   int64
 	first  int64 // the file's first line in the chain
+	span   Span  // of the file's entries; its number is set when it is closed
 	from   time.Time
 	seq    int64
 	prev   string
@@ -61,6 +63,9 @@ type request struct {
 
 // mostCopies are the lines that wait for their copy to be taken; more are left out of it, and counted.
 const mostCopies = 4096
+
+// lastCopies is how many times the patience the copy is waited for at the end.
+const lastCopies = 5
 
 // Open opens the ledger in a folder, which is made if need be, with the default options.
 func Open(dir string) (*Ledger, error) { return OpenWith(dir, Options{}) }
@@ -85,7 +90,8 @@ func OpenWith(dir string, o Options) (*Ledger, error) {
 	l.more = sync.NewCond(&l.mu)
 	if o.Copy != nil {
 		l.copies = make(chan []byte, mostCopies)
-		l.ended.Go(l.runCopies)
+		l.copied = make(chan struct{})
+		go l.runCopies()
 	}
 	l.ended.Go(l.run)
 	return l, nil
@@ -120,7 +126,12 @@ func (l *Ledger) wait(r request) error {
 	l.more.Signal()
 	l.mu.Unlock()
 	if l.slow.Load() { // the one before has waited
-		return l.noAnswer()
+		select {
+		case err := <-r.answer: // it was lost at once
+			return err
+		default:
+			return l.noAnswer()
+		}
 	}
 	patience := time.NewTimer(l.options.Patience)
 	defer patience.Stop()
@@ -197,6 +208,14 @@ func (l *Ledger) Close() error {
 	l.mu.Unlock()
 	l.ended.Wait()
 	l.packing.Wait()
+	if l.copied != nil {
+		select {
+		case <-l.copied:
+		case <-time.After(lastCopies * l.options.Patience):
+			l.options.Log.Error("ledger: lines are left out of its copy, which nobody takes", "lines", len(l.copies)+1)
+			copiesLost.Add(float64(len(l.copies) + 1))
+		}
+	}
 	if l.locked != nil {
 		l.locked.Close()
 	}
@@ -276,6 +295,7 @@ func (l *Ledger) append(r request) error {
 	if err := l.put(r.body); err != nil {
 		return err
 	}
+	l.span.take(r.model)
 	if l.size < l.options.SegmentSize && r.at.Sub(l.from) < l.options.SegmentAge {
 		return nil
 	}
@@ -314,6 +334,7 @@ func (l *Ledger) putEntry(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
+	l.span.take(e.Model)
 	return l.put(body)
 }
 
@@ -325,6 +346,7 @@ func (l *Ledger) close() {
 }
 
 func (l *Ledger) runCopies() {
+	defer close(l.copied)
 	for text := range l.copies {
 		if _, err := l.options.Copy.Write(text); err != nil {
 			copiesLost.Inc()

@@ -136,7 +136,7 @@ func (r Reading) entriesOf(dir string, do func(Entry) error) (torn int, err erro
 	if current != nil {
 		defer current.Close()
 	}
-	closed, err = between(closed, r.From, r.To)
+	closed, err = between(closed, current, r.From, r.To)
 	if err != nil {
 		return 0, fmt.Errorf("reading the ledger: %w", err)
 	}
@@ -161,45 +161,6 @@ func (r Reading) entriesOf(dir string, do func(Entry) error) (torn int, err erro
 	}
 	n, err := r.entries(&source{path: current.Name(), Reader: current}, do)
 	return torn + n, err
-}
-
-// slack is how much older than the entry before it an entry's time may be, where several are written at once.
-const slack = time.Minute
-
-// between leaves out the segments that have nothing of the time, by the first entries of their successors.
-func between(closed []segment, from, to time.Time) ([]segment, error) {
-	if from.IsZero() && to.IsZero() {
-		return closed, nil
-	}
-	begins := make([]time.Time, len(closed))
-	for i, s := range closed {
-		chapter, err := s.open()
-		if err != nil {
-			continue // told when it is read
-		}
-		_, err = Reading{}.entries(chapter, func(e Entry) error {
-			begins[i] = e.Model
-			return errFound
-		})
-		chapter.Close()
-		if err != nil && !errors.Is(err, errFound) {
-			return nil, err
-		}
-	}
-	var out []segment
-	next := time.Time{} // the beginning of the next one that can be read
-	for i, s := range slices.Backward(closed) {
-		late := !to.IsZero() && begins[i].After(to.Add(slack))
-		early := !next.IsZero() && next.After(begins[i]) && next.Before(from.Add(-slack))
-		if !late && !early {
-			out = append(out, s)
-		}
-		if !begins[i].IsZero() {
-			next = begins[i]
-		}
-	}
-	slices.Reverse(out)
-	return out, nil
 }
 
 // merged gives the entries of several folders by their machine times.

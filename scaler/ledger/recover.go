@@ -45,17 +45,21 @@ func (l *Ledger) ready(r request) error {
 type tail struct {
 	lines int
 	first int64 // of the chain, in this file
+	span  Span
 	from  time.Time
 	last  Link
 	chain string
 	torn  []byte // of the last line, where it has no newline and is not whole
 	open  bool   // the last line is whole but for its newline
+	// before is of the file before it, which was just closed.
+	before *Span
 }
 
 func tailOf(s *source) (tail, error) {
 	var t tail
 	err := s.lines(func(x line) error {
 		t.lines++
+		t.span.take(modelOf(x.text))
 		link, ok := linkOf(x.text)
 		ok = ok && link.intact(x.text)
 		if !x.whole {
@@ -118,7 +122,7 @@ func (l *Ledger) recover(r request) error {
 	if err != nil {
 		return err
 	}
-	l.size, l.from, l.first = info.Size(), t.from, t.first
+	l.size, l.from, l.first, l.span = info.Size(), t.from, t.first, t.span
 	if l.from.IsZero() {
 		l.from = r.at
 	}
@@ -197,7 +201,7 @@ func (l *Ledger) say(r request, t tail, unchained *Bytes) error {
 		return nil
 	}
 	e := note
-	e.Action, e.Book = chainAction, &Book{}
+	e.Action, e.Book = chainAction, &Book{Before: t.before}
 	if l.chain == "" {
 		var id [8]byte
 		if _, err := rand.Read(id[:]); err != nil {
@@ -253,6 +257,8 @@ func (l *Ledger) rotate(at, model time.Time) error {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
 	l.close()
+	before := l.span
+	before.First = l.first
 	segment := filepath.Join(l.dir, nameOf(l.first, l.from))
 	if err := os.Rename(filepath.Join(l.dir, FileName), segment); err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
@@ -262,8 +268,8 @@ func (l *Ledger) rotate(at, model time.Time) error {
 	if err != nil { // the next entry opens it
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
-	l.file, l.size, l.first, l.from = file, 0, l.seq+1, at
-	if err := l.say(request{at: at, model: model}, tail{}, nil); err != nil {
+	l.file, l.size, l.first, l.from, l.span = file, 0, l.seq+1, at, Span{}
+	if err := l.say(request{at: at, model: model}, tail{before: &before}, nil); err != nil {
 		l.close() // the next entry begins it again
 		return err
 	}

@@ -24,6 +24,8 @@ const (
 	// askEvery is how long apart AWS is asked for the end of an instance, and askTimes how often at most; model time.
 	askEvery = 10 * time.Second
 	askTimes = 12
+	// askFor is how long at most, where AWS does not answer; model time.
+	askFor = time.Hour
 )
 
 // Ends of instances, as in ledger.Instance.End.
@@ -387,6 +389,17 @@ func (l *Lives) Missing(now time.Time) map[string][]string {
 	return out
 }
 
+// Unanswered takes back that AWS was asked for the ends of a group's instances just now: it did not answer.
+func (l *Lives) Unanswered(asg string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, i := range l.alive {
+		if i.asg == asg && !i.gone.IsZero() && i.asked > 0 {
+			i.asked--
+		}
+	}
+}
+
 // Ended takes what AWS tells of instances that are missing, and gives the entries of their ends. One that it tells nothing of for long is
 // taken to have ended when it was missed first.
 func (l *Lives) Ended(now time.Time, told map[string]nodegroups.Ending) []ledger.Entry {
@@ -397,7 +410,7 @@ func (l *Lives) Ended(now time.Time, told map[string]nodegroups.Ending) []ledger
 		i := l.alive[id]
 		end, known := told[id]
 		known = known && !end.At.IsZero()
-		if i.gone.IsZero() || !known && i.asked < askTimes {
+		if i.gone.IsZero() || !known && i.asked < askTimes && now.Sub(i.gone) < askFor {
 			continue
 		}
 		at, why := i.gone, l.whyOf(id)

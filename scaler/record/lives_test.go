@@ -214,3 +214,31 @@ func TestAPriceThatChangesIsWritten(t *testing.T) {
 		t.Errorf("a price that is not known for a while is written: %+v", got)
 	}
 }
+
+// An AWS that does not answer has not said that it knows no end: it is asked on, for an hour.
+func TestAnEndIsWaitedForWhileAWSDoesNotAnswer(t *testing.T) {
+	l := lives(noon)
+	l.Observe(noon, at(noon, group("spot", nodegroups.Spot, instance("i-1", noon), instance("i-2", noon))), plan.Policy{})
+	missed := noon.Add(time.Minute)
+	l.Observe(missed, at(missed, group("spot", nodegroups.Spot)), plan.Policy{})
+	now := missed
+	for range 50 {
+		now = now.Add(time.Minute)
+		for group := range l.Missing(now) {
+			l.Unanswered(group)
+		}
+		if got := l.Ended(now, nil); len(got) > 0 {
+			t.Fatalf("after %s without an answer: %+v", now.Sub(missed), got)
+		}
+	}
+	end := noon.Add(30 * time.Second)
+	if got := l.Ended(now, map[string]nodegroups.Ending{"i-1": {At: end, Activity: "a"}}); len(got) != 1 || !got[0].Instance.GoneAt.Equal(end) {
+		t.Fatalf("the first is told as %+v", got)
+	}
+	now = missed.Add(61 * time.Minute)
+	l.Missing(now)
+	l.Unanswered("spot")
+	if got := l.Ended(now, nil); len(got) != 1 || !got[0].Instance.GoneAt.Equal(missed) {
+		t.Errorf("after an hour: %+v: want the end when it was missed", got)
+	}
+}
