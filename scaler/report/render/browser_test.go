@@ -3,13 +3,17 @@ package render
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"swell/bench/browser"
+	"swell/scaler/ledger"
+	"swell/scaler/report"
 )
 
 // TestBrowser opens a month's page as a reader would, on a phone and a desktop, by day and by night.
@@ -32,6 +36,9 @@ func TestBrowser(t *testing.T) {
 		}
 		if width := browser.Read[int](ctx, t, `document.documentElement.scrollWidth`); width > int(look.Width) {
 			t.Errorf("%s: the page is %d px wide", look.Name(), width)
+		}
+		if wide := browser.Read[string](ctx, t, `[...document.querySelectorAll(".scroll")].filter(s => s.scrollWidth > s.clientWidth).map(s => s.getAttribute("aria-labelledby")).join(" ")`); wide != "" && look.Screen == "desktop" {
+			t.Errorf("%s: these tables are wider than the page: %s", look.Name(), wide)
 		}
 		backgrounds[look.Name()] = browser.Read[string](ctx, t, `getComputedStyle(document.body).backgroundColor + getComputedStyle(document.querySelector(".tile")).color`)
 		browser.Keep(ctx, t, "report/"+look.Name())
@@ -92,4 +99,40 @@ func sortTable(ctx context.Context, t *testing.T) {
 	if got := browser.Read[string](ctx, t, `document.querySelector('section[aria-labelledby="pools"] [aria-sort]').getAttribute("aria-sort")`); got != "ascending" {
 		t.Errorf("aria-sort is %q", got)
 	}
+}
+
+// An hour that nobody looked at is a gap in a plot, and what was asked for in the others is the mean of the time that somebody did.
+func TestUnknownHoursAreNotBridged(t *testing.T) {
+	from := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	var entries []ledger.Entry
+	for _, minute := range []int{0, 5, 60, 65, 70, 180, 185, 240} { // nobody between 11:00 and 12:00
+		entries = append(entries, ledger.Entry{Model: from.Add(time.Duration(minute) * time.Minute), Action: "sample", Sample: &ledger.Sample{Groups: []ledger.GroupUse{
+			{Pool: "general", Zone: "a", Market: "spot", Nodes: 1, Allocatable: ledger.Resources{Cores: 4, Memory: 8}, Asked: ledger.Resources{Cores: 3, Memory: 1}}}}})
+	}
+	r, err := report.Make(slices.Values(append(entries, ledger.Entry{Model: from.Add(5 * time.Hour), Action: "start"})), report.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range plots(r).Charts {
+		if c.ID != "cores" {
+			continue
+		}
+		for i, v := range c.Series[0].Values {
+			if (v == nil) != (i == 2) || v != nil && *v != 3 {
+				t.Errorf("hour %d: %v cores asked for, want 3, and none known of hour 2", i, v)
+			}
+		}
+	}
+	var body bytes.Buffer
+	if err := HTML(&body, r); err != nil {
+		t.Fatal(err)
+	}
+	ctx, seen := browser.Open(t)
+	if err := chromedp.Do(ctx, browser.Looks[0].Emulate(), chromedp.Navigate(seen.Serve(t, body.Bytes())), chromedp.WaitVisible(chromedp.CSS(".plot svg"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := browser.Read[int](ctx, t, `document.querySelector('[data-chart="cores"] .plot path').getAttribute("d").match(/M/g).length`); got != 2 {
+		t.Errorf("what was asked for is drawn in %d stretches, want 2", got)
+	}
+	seen.Alone(t, 1)
 }
