@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -205,7 +204,7 @@ func (f Fleet) laterPrices() error {
 	for name, p := range f.Prices {
 		for n, l := range p.Later {
 			if l.From.IsZero() || l.OnDemand <= 0 || n > 0 && !l.From.After(p.Later[n-1].From) {
-				return fmt.Errorf("prices.%s.later[%d] is %g from %s: give a price above 0 and a time, the earlier first", name, n, l.OnDemand, strings.TrimSpace(l.From.Format(time.RFC3339)))
+				return fmt.Errorf("prices.%s.later[%d] is %g from %s: give a price above 0 and a time, the earlier first", name, n, l.OnDemand, l.From.Format(time.RFC3339))
 			}
 		}
 	}
