@@ -167,7 +167,7 @@ func (t *Tracker) decide(now time.Time, e *Estimate, readings []Reading, pods Po
 		e.Why += "; " + hot
 	}
 	if e.Draining && pods.Ready >= 0 && !pods.LastReady.IsZero() {
-		e.Why += fmt.Sprintf("; %d pods ready, the last for %s", pods.Ready, now.Sub(pods.LastReady).Round(time.Second))
+		e.Why += fmt.Sprintf("; pods ready: %d, the last for %s", pods.Ready, now.Sub(pods.LastReady).Round(time.Second))
 	}
 }
 
