@@ -123,7 +123,7 @@ func TestASenderSaysWhenAllIsDelivered(t *testing.T) {
 	release := make(chan struct{})
 	s := serve(t, func(try int, w http.ResponseWriter) bool {
 		if try == 1 {
-			http.Error(w, "not now", 503)
+			http.Error(w, "not now", http.StatusServiceUnavailable)
 			return false
 		}
 		<-release
