@@ -45,8 +45,9 @@ var (
 type telling struct {
 	teller *notify.Teller
 	sender *webhook.Sender // nil without a webhook
-	saving bool
-	known  map[string]int64 // generations of policies, by kind and name
+	// unkept says that more was told than is kept, saving that it is being written.
+	unkept, saving bool
+	known          map[string]int64 // generations of policies, by kind and name
 	// reasons of what is being done, by action and token or object: an outcome does not repeat its intent's.
 	reasons map[string]string
 
@@ -64,8 +65,13 @@ func newTelling(c config.Scaler, l *Loop) *telling {
 		t.sender = webhook.New(webhook.Options{
 			Address: func() (string, error) { return webhookAddress(c.Notify) },
 			Render:  func(m notify.Message) ([]byte, error) { return m.Slack(c.ClusterName, c.Notify.PageURL) },
-			Count:   func(outcome string) { noticesTold.WithLabelValues(outcome).Inc() },
-			Log:     l.options.Log, Agent: version.Get().Agent("swell-scaler"),
+			Count: func(outcome string) {
+				noticesTold.WithLabelValues(outcome).Inc()
+				if outcome != "retried" {
+					l.Kick() // what was told may be kept
+				}
+			},
+			Log: l.options.Log, Agent: version.Get().Agent("swell-scaler"),
 		})
 	}
 	return t
@@ -176,27 +182,28 @@ func (l *Loop) tellPeople(ctx context.Context, now time.Time, world *observe.Wor
 	}
 	if m, due := t.teller.Due(now); due {
 		t.sender.Put(m)
+		t.unkept = true
+	}
+	if t.unkept && !t.saving && t.sender.Idle() {
 		l.keepTold(ctx)
 	}
 }
 
-// keepTold writes what was told beside the loop.
+// keepTold writes what was told beside the loop, once it was delivered: a successor tells twice sooner than never.
 func (l *Loop) keepTold(ctx context.Context) {
-	if l.telling.saving {
-		return // the next message keeps it
-	}
 	raw, err := json.Marshal(l.telling.teller.Told())
 	if err != nil {
 		l.options.Log.Error("keeping what was told", "error", err)
 		return
 	}
-	l.telling.saving = true
+	l.telling.saving, l.telling.unkept = true, false
 	l.background(ctx, l.jobs.loads, func(ctx context.Context) func() {
 		err := l.toldMap().save(ctx, map[string]string{toldKey: string(raw)})
 		return func() {
 			l.telling.saving = false
 			if err != nil {
-				l.options.Log.Warn("keeping what was told", "error", err)
+				l.telling.unkept = true
+				l.options.Log.Warn("keeping what was told; it is tried again", "error", err)
 			}
 		}
 	})

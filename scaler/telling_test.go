@@ -29,6 +29,9 @@ type hook struct {
 	file string
 	mu   sync.Mutex
 	told []string
+	// down has it answer 503; refused are the texts that it was told meanwhile.
+	down    bool
+	refused []string
 }
 
 const hookSecret = "/services/T0HOOK/B0HOOK/cAnArYcAnArY"
@@ -43,6 +46,11 @@ func listen(t *testing.T) *hook {
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		if h.down {
+			h.refused = append(h.refused, m.Text)
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
 		h.told = append(h.told, m.Text)
 	}))
 	t.Cleanup(h.Close)
@@ -56,6 +64,14 @@ func (h *hook) texts() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return strings.Join(h.told, "\n")
+}
+
+// turn takes it down, or up again, and gives what it refused.
+func (h *hook) turn(down bool) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down = down
+	return strings.Join(h.refused, "\n")
 }
 
 func (h *hook) options(every time.Duration) config.Notify {
@@ -103,6 +119,10 @@ func TestPeopleAreToldOnce(t *testing.T) {
 		}
 		return strings.HasSuffix(wrong[0].Note, "; see https://swell.example/page") && wrong[0].Type == "Warning" && bought[0].Regarding.UID != "", wrong[0].Note
 	})
+	w.until("what was told is kept", func() (bool, string) {
+		kept, err := w.Kube.CoreV1().ConfigMaps("swell-system").Get(t.Context(), "swell-scaler-told", metav1.GetOptions{})
+		return err == nil && strings.Contains(kept.Data["told"], "CapacityPool lost"), fmt.Sprint(kept.Data, err)
+	})
 	w.Scaler.Kill()
 	if err := w.Scaler.Restart(); err != nil {
 		t.Fatal(err)
@@ -127,4 +147,24 @@ func TestPeopleAreToldOnce(t *testing.T) {
 			t.Errorf("%s has the webhook's address", file)
 		}
 	}
+}
+
+// What the webhook did not take before its scaler ended is told by the successor: only what was delivered counts as told.
+func TestWhatWasNotDeliveredIsToldByTheSuccessor(t *testing.T) {
+	h := listen(t)
+	w := startConfigured(t, fleet(1), 15, series.Series{}, `{"min": 0}`, stack.ScalerOptions{Notify: h.options(2 * time.Minute)})
+	w.until("the webhook works", func() (bool, string) { return strings.Contains(h.texts(), "has taken over"), h.texts() })
+	h.turn(true)
+	w.apply(strings.Replace(fmt.Sprintf(pool, "nowhere"), "name: general", "name: lost", 1))
+	w.until("the webhook refuses it", func() (bool, string) {
+		refused := h.turn(true)
+		return strings.Contains(refused, "CapacityPool lost: "), refused
+	})
+	time.Sleep(3 * time.Second) // it would be kept by now
+	w.Scaler.Kill()
+	h.turn(false)
+	if err := w.Scaler.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the successor tells it", func() (bool, string) { return strings.Contains(h.texts(), "CapacityPool lost: "), h.texts() })
 }

@@ -48,6 +48,7 @@ type Sender struct {
 
 	mu      sync.Mutex
 	queue   []notify.Message
+	busy    bool // with a message that was taken from it
 	dropped int
 	problem string
 }
@@ -92,6 +93,13 @@ func (s *Sender) Problem() string {
 	return s.problem
 }
 
+// Idle says that no message waits or is on its way: each was delivered or given up.
+func (s *Sender) Idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) == 0 && !s.busy
+}
+
 // Run delivers until ctx ends.
 func (s *Sender) Run(ctx context.Context) {
 	for {
@@ -107,6 +115,9 @@ func (s *Sender) Run(ctx context.Context) {
 		if !s.deliver(ctx, m) {
 			return
 		}
+		s.mu.Lock()
+		s.busy = false
+		s.mu.Unlock()
 	}
 }
 
@@ -117,7 +128,7 @@ func (s *Sender) take() (notify.Message, bool) {
 		return notify.Message{}, false
 	}
 	m := s.queue[0]
-	s.queue = s.queue[1:]
+	s.queue, s.busy = s.queue[1:], true
 	m.Dropped, s.dropped = s.dropped, 0
 	return m, true
 }
