@@ -72,7 +72,7 @@ type Entry struct {
 
 	// Seq is the line's number in its chain, filled in by reading; 0 is of a line from before there was one.
 	Seq int64 `json:"seq,omitempty"`
-	// Ledger is the folder or file that the line was read from, filled in by reading: Seq counts within it.
+	// Ledger is the folder or file that the line was read from, filled in by a Reading: Seq counts within it.
 	Ledger string `json:"-"`
 }
 
