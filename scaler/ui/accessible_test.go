@@ -30,6 +30,8 @@ const audit = `(() => {
   for (const e of document.querySelectorAll("[aria-labelledby]")) if (!text(document.getElementById(e.getAttribute("aria-labelledby")) || e.ownerDocument.createElement("i"))) bad.push("nothing labels " + e.outerHTML.slice(0, 80));
   for (const e of document.querySelectorAll("a,button,summary,section,[tabindex='0'],[role=img],[role=region]"))
     if (!e.hidden && !(e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || text(e))) bad.push("without a name: " + e.outerHTML.slice(0, 80));
+  const regions = [...document.querySelectorAll("section[aria-labelledby],[role=region]")].map(e => e.getAttribute("aria-label") || text(document.getElementById(e.getAttribute("aria-labelledby"))));
+  for (const r of regions) if (regions.indexOf(r) !== regions.lastIndexOf(r)) bad.push("two regions have the name " + r);
   for (const a of document.querySelectorAll("a[href^='#']")) if (!document.querySelector(a.getAttribute("href"))) bad.push("a link leads nowhere: " + a.getAttribute("href"));
   for (const t of document.querySelectorAll("table")) {
     if (!t.caption || !text(t.caption)) bad.push("a table has no caption");
@@ -93,7 +95,7 @@ func accessible(ctx context.Context, t *testing.T) {
 			break
 		}
 	}
-	for _, want := range []string{"Nodes by zone", "As a table", "Pending pods", "Balloons", "Groups", "pause"} {
+	for _, want := range []string{"Nodes by zone", "As a table", "Pods without a node", "Balloons by zone", "Groups", "pause"} {
 		if !stops[want] {
 			t.Errorf("%s is not reached by Tab: %v", want, stops)
 		}
