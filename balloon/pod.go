@@ -26,7 +26,15 @@ const (
 	Image = "registry.k8s.io/pause:3.10"
 
 	safeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-	user        = int64(65535)
+
+	// What keeps a mesh's proxy and a tracer out of a pod that only holds room, of which they would take some.
+	// https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
+	// https://linkerd.io/2-edge/features/proxy-injection/
+	// https://docs.datadoghq.com/containers/cluster_agent/admission_controller/
+	noIstio   = "sidecar.istio.io/inject"
+	noLinkerd = "linkerd.io/inject"
+	noDatadog = "admission.datadoghq.com/enabled"
+	user      = int64(65535)
 )
 
 // HashAnnotation on a balloon pod tells what it was made like; one that differs from what would be made now is replaced.
@@ -63,8 +71,8 @@ func PodFor(b v1alpha1.Balloon, zone string, w Workload) (*corev1.Pod, error) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   b.Namespace,
-			Labels:      map[string]string{Label: b.Name},
-			Annotations: map[string]string{safeToEvict: "true"},
+			Labels:      map[string]string{Label: b.Name, noIstio: "false", noDatadog: "false"},
+			Annotations: map[string]string{safeToEvict: "true", noLinkerd: "disabled"},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&b,
 				v1alpha1.GroupVersion.WithKind("Balloon"))},
 		},

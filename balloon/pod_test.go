@@ -1,6 +1,7 @@
 package balloon_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -50,15 +51,15 @@ func TestPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Labels) != 1 || p.Labels[balloon.Label] != "web" {
-		t.Errorf("labels are %v: a balloon must not be taken for the workload's own", p.Labels)
+	if want := map[string]string{balloon.Label: "web", "sidecar.istio.io/inject": "false", "admission.datadoghq.com/enabled": "false"}; !maps.Equal(p.Labels, want) {
+		t.Errorf("labels are %v: a balloon must not be taken for the workload's own, and webhooks are to leave it alone", p.Labels)
 	}
 	o := p.OwnerReferences
 	if len(o) != 1 || o[0].Kind != "Balloon" || o[0].APIVersion != "capacity.swell/v1alpha1" || o[0].UID != "u1" || !*o[0].Controller {
 		t.Errorf("owned by %+v", o)
 	}
 	if p.Spec.PriorityClassName != "swell-balloon" || *p.Spec.Priority != -10 || *p.Spec.PreemptionPolicy != corev1.PreemptNever || *p.Spec.TerminationGracePeriodSeconds != 0 || *p.Spec.AutomountServiceAccountToken ||
-		p.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] != "true" || p.Spec.NodeSelector["pool"] != "general" || len(p.Spec.Tolerations) != 1 {
+		p.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] != "true" || p.Annotations["linkerd.io/inject"] != "disabled" || p.Spec.NodeSelector["pool"] != "general" || len(p.Spec.Tolerations) != 1 {
 		t.Errorf("got %+v", p.Spec)
 	}
 	r := p.Spec.Containers[0].Resources.Requests

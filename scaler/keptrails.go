@@ -153,7 +153,7 @@ func railKey(key string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// oldRailKey is what version 0.1.0 kept it under.
+// oldRailKey is what earlier builds kept it under.
 func oldRailKey(key string) string { return strings.NewReplacer(" ", ".", "/", ".").Replace(key) }
 
 // recordOf takes what is kept of an object, or a new record.
@@ -326,7 +326,9 @@ func (l *Loop) keepRails(ctx context.Context) {
 	turn, data := l.nextRails()
 	r.news, r.keeping = false, true
 	l.background(ctx, l.jobs.rails, func(ctx context.Context) func() {
-		err := r.store.save(ctx, turn, data)
+		call, cancel := context.WithTimeout(ctx, rollBackWithin) // roll-backs wait for it
+		defer cancel()
+		err := r.store.save(call, turn, data)
 		return func() {
 			r.keeping, r.saveProblem = false, err
 			if err != nil {

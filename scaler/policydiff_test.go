@@ -48,7 +48,8 @@ spec:
   min: 0
   max: 20
 `)
-	played := out.To.Sub(out.From).Hours()
+	const scan = 30 // seconds, in which the replay goes on
+	played := math.Ceil(float64(out.To.Unix()-out.From.Unix())/scan) * scan / 3600
 	nodes, cost, billed := 0, 0.0, 0.0
 	for _, i := range w.instances() {
 		from, to := w.Clock.At(i.Launched), out.To

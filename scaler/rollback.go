@@ -104,16 +104,23 @@ func mendOfRollBack(err error, kind string) string {
 	return "it is tried again; put it back by hand if that lasts"
 }
 
-// patchBack writes the last good spec over the one that was judged, and nothing over any other.
+// patchBack writes the last good spec over the one that was judged, and nothing over any other: of that object, with those annotations.
+// Its resourceVersion may be another, as each plan may write the object's status.
 func patchBack(w railed, record *guardrail.Record) (client.Patch, error) {
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(record.Good, &fields); err != nil {
 		return nil, fmt.Errorf("reading the last good spec: %w", err)
 	}
 	maps.Copy(fields, w.spec.passing)
+	note := map[string]any{"op": "add", "path": "/metadata/annotations/" + strings.ReplaceAll(guardrail.RolledBackAnnotation, "/", "~1"), "value": record.Watch.Note}
+	if len(w.object.GetAnnotations()) == 0 {
+		note = map[string]any{"op": "add", "path": "/metadata/annotations", "value": map[string]string{guardrail.RolledBackAnnotation: record.Watch.Note}}
+	}
 	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": w.object.GetResourceVersion()},
-		{"op": "add", "path": "/metadata/annotations/" + strings.ReplaceAll(guardrail.RolledBackAnnotation, "/", "~1"), "value": record.Watch.Note},
+		{"op": "test", "path": "/metadata/uid", "value": w.object.GetUID()},
+		{"op": "test", "path": "/metadata/generation", "value": w.object.GetGeneration()},
+		{"op": "test", "path": "/metadata/annotations", "value": w.object.GetAnnotations()},
+		note,
 		{"op": "replace", "path": "/spec", "value": fields},
 	})
 	return client.RawPatch(types.JSONPatchType, patch), err

@@ -91,6 +91,49 @@ func TestRollBacksHangBesideTheLoop(t *testing.T) {
 	}
 }
 
+// A plan that writes the object's status meanwhile is in no roll-back's way; a change of what was judged is.
+func TestARollBackMindsWhatWasJudged(t *testing.T) {
+	l, held := loopWithHeldUpPatches(t)
+	close(held.release)
+	for name, c := range map[string]struct {
+		change  func(*v1alpha1.CapacityPool) error
+		refused bool
+	}{
+		"status": {func(p *v1alpha1.CapacityPool) error {
+			p.Status.Problems = []string{"one"}
+			return l.client.Status().Update(t.Context(), p)
+		}, false},
+		"bounds": {func(p *v1alpha1.CapacityPool) error {
+			p.Annotations[guardrail.BoundsAnnotation] = "misses<=5%"
+			return l.client.Update(t.Context(), p)
+		}, true},
+		"spec": {func(p *v1alpha1.CapacityPool) error {
+			p.Spec.Groups.Tags["swell/pool"] = "another"
+			return l.client.Update(t.Context(), p)
+		}, true},
+		"another": {func(p *v1alpha1.CapacityPool) error {
+			if err := l.client.Delete(t.Context(), p.DeepCopy()); err != nil {
+				return err
+			}
+			p.ResourceVersion, p.UID = "", ""
+			return l.client.Create(t.Context(), p)
+		}, true},
+	} {
+		w := l.leavingPool(t, name)
+		if err := c.change(w.object.DeepCopyObject().(*v1alpha1.CapacityPool)); err != nil {
+			t.Fatal(err)
+		}
+		l.rollBack(t.Context(), time.Now(), []leaving{w})
+		try := l.rails.tries[w.key]
+		for deadline := time.Now().Add(rollBackWithin); try.running && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			l.collect()
+		}
+		if refused := try.problem != ""; refused != c.refused || (w.record.Watch.Back == 2) == c.refused {
+			t.Errorf("%s: %+v, %+v", name, try, w.record.Watch)
+		}
+	}
+}
+
 // A ConfigMap that cannot be written is a problem, and no reason to leave what harms in force.
 func TestARollBackGoesOnWhereItCannotBeKept(t *testing.T) {
 	l, held := loopWithHeldUpPatches(t)

@@ -124,6 +124,8 @@ func (b *bed) boundedPods(t *testing.T, self kubernetes.Interface) {
 	for change, refused := range map[[2]string]bool{
 		{"", ""}: false,
 		{"emptyDir: {}", "projected: {sources: [{serviceAccountToken: {audience: sts.amazonaws.com, path: t}}]}"}:  false,
+		{"emptyDir: {}", "projected: {sources: [{serviceAccountToken: {audience: istio-ca, path: t}}]}"}:           false,
+		{"emptyDir: {}", "projected: {sources: [{serviceAccountToken: {audience: identity.l5d.io, path: t}}]}"}:    false,
 		{"emptyDir: {}", "projected: {sources: [{downwardAPI: {items: []}}]}"}:                                     false,
 		{"emptyDir: {}", "projected: {sources: [{serviceAccountToken: {path: t}}]}"}:                               true,
 		{"emptyDir: {}", "projected: {sources: [{serviceAccountToken: {audience: kubernetes, path: t}}]}"}:         true,

@@ -81,6 +81,30 @@ func TestThePortsAreTheConfigurations(t *testing.T) {
 	}
 }
 
+// An address that the configuration leaves empty is off: no port, no probe, and nobody is told to read it.
+func TestAnAddressThatIsOffHasNoPort(t *testing.T) {
+	all := render(t, "observe", "1.36", "--set", "scaler.config.metricsAddress=,scaler.config.healthAddress=,metrics.config.listen=,monitoring.datadog=true")
+	for program, want := range map[string][]string{"swell-scaler": {"page"}, "swell-metrics": {"https"}} {
+		pod := templateOf(t, all, program)
+		var got []string
+		for _, p := range pod.Spec.Containers[0].Ports {
+			got = append(got, p.Name)
+			if p.ContainerPort == 0 {
+				t.Errorf("%s: port %s is 0", program, p.Name)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: ports %v, want %v", program, got, want)
+		}
+		if said := pod.Annotations["ad.datadoghq.com/"+program+".checks"]; said != "" {
+			t.Errorf("%s: Datadog reads %s", program, said)
+		}
+	}
+	if c := templateOf(t, all, "swell-scaler").Spec.Containers[0]; c.ReadinessProbe != nil || c.LivenessProbe != nil {
+		t.Errorf("probes of a port that there is not: %v, %v", c.ReadinessProbe, c.LivenessProbe)
+	}
+}
+
 // Where the API server cannot dial pods, swell-metrics is on its nodes' network, with the cluster's names all the same.
 func TestTheMetricsServerMayBeOnTheNodesNetwork(t *testing.T) {
 	all := render(t, "observe", "1.36", "--set", "metrics.hostNetwork=true,metrics.securePort=10260,metrics.config.listen=:10261")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -77,6 +78,17 @@ func TestSinceLeavesOlderFilesOut(t *testing.T) {
 		t.Fatal(whole)
 	}
 	if err := os.WriteFile(filesOf(t, dir)[1], []byte("no ledger"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var newer bytes.Buffer
+	packed := gzip.NewWriter(&newer)
+	if _, err := packed.Write([]byte(`{"at":"2026-11-04T00:00:00Z","v":99,"phase":"note","action":"start","model":"2026-11-04T00:00:00Z"}` + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := packed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filesOf(t, dir)[2], newer.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := swell(t, "explain", "instance/i-1", "--ledger", dir, "--since", "2h")

@@ -49,6 +49,9 @@ func pricingRegion(region string) (string, error) {
 // which they are listed. A type that the list was read for and whose price it does not say is among the missing; an error is of
 // the calls, and ends the reading with what was read until then. The order is that of types and times.
 func (c *Client) OnDemandPrices(ctx context.Context, types []string) (prices []OnDemandPrice, missing []NoPrice, err error) {
+	if len(types) == 0 {
+		return nil, nil, nil
+	}
 	region, err := pricingRegion(c.options.Region)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading on-demand prices: %w", err)

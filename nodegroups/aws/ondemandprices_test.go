@@ -170,6 +170,9 @@ func TestPricesAreAskedForWhereTheListIsServed(t *testing.T) {
 		if _, _, err := c.OnDemandPrices(ctx, []string{"m5.large"}); err == nil || !strings.Contains(err.Error(), region+" cannot be asked for") {
 			t.Errorf("%s: %v", region, err)
 		}
+		if _, _, err := c.OnDemandPrices(ctx, nil); err != nil { // all are given by hand
+			t.Errorf("%s: %v", region, err)
+		}
 	}
 }
 

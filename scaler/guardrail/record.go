@@ -51,6 +51,8 @@ type Record struct {
 	// UID is of the object, and Seen the newest generation that Good or Watch is of: its spec stays the same.
 	UID   string `json:"uid,omitempty"`
 	Seen  int64  `json:"seen,omitempty"`
+	// Behind is since when the object is older than that.
+	Behind time.Time `json:"behind,omitzero"`
 	Phase Phase  `json:"phase,omitempty"`
 	// Watch is the change that Phase is about.
 	Watch *Watch `json:"watch,omitempty"`
@@ -126,8 +128,9 @@ func (r *Record) Step(now time.Time, o Object, whyNot string) ([]News, error) {
 	r.due = false
 	news := r.remade(o)
 	if r.lags(o) {
-		return news, nil
+		return append(news, r.fallBehind(now, o)...), nil
 	}
+	r.Behind = time.Time{}
 	hash := hashOf(o.Spec)
 	bounds, err := Bounds{}, error(nil)
 	if o.Bounds != "" {

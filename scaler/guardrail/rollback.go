@@ -43,6 +43,23 @@ func (r *Record) lags(o Object) bool {
 	return o.Generation < r.Seen || r.Phase == RollingBack && o.Generation < r.Watch.Back
 }
 
+// mostBehind is how long an object may be older than what was seen of it, as in a cache that lags; longer, it was restored.
+const mostBehind = 10 * time.Minute
+
+// fallBehind begins anew with an object that stays older than what was seen of it.
+func (r *Record) fallBehind(now time.Time, o Object) []News {
+	if r.Behind.IsZero() {
+		r.Behind = now
+	}
+	if now.Sub(r.Behind) < mostBehind {
+		return nil
+	}
+	what := fmt.Sprintf("the object is at generation %d, and generation %d was seen: it was restored, and its spec as it is counts as good", o.Generation, max(r.Seen, r.Generation))
+	*r = Record{UID: o.UID, Past: r.Past}
+	r.accept(o)
+	return []News{{Kind: Ended, What: what}}
+}
+
 // sameInOtherWords takes over how another version of swell, or a default that the API server adds, writes a spec: it is no change
 // while the generation is the same.
 func (r *Record) sameInOtherWords(o Object, hash string) {

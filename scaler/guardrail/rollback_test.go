@@ -49,6 +49,31 @@ func TestABadSpecThatComesBackUnseenIsNotFought(t *testing.T) {
 	}
 }
 
+// A cluster that is restored from a backup has older generations of the same objects, which are guarded again after a while.
+func TestARestoredObjectIsGuardedAgain(t *testing.T) {
+	p := begin(t)
+	p.run(time.Hour)
+	bounds := p.object.Bounds
+	p.change(`{"a":2}`)
+	p.object.Bounds = "" // it is good without being watched
+	p.step()
+	p.object.Generation, p.object.Spec, p.object.Bounds = 1, json.RawMessage(`{"a":1}`), bounds
+	p.step()
+	if p.want(); p.record.Phase != guardrail.Settled || string(p.record.Good) != `{"a":2}` {
+		t.Errorf("a cache that lags: %+v", p.record)
+	}
+	for range 10 * time.Minute / every {
+		p.step()
+	}
+	p.want("GuardEnded: the object is at generation 1, and generation 2 was seen: it was restored")
+	if string(p.record.Good) != `{"a":1}` {
+		t.Errorf("%+v", p.record)
+	}
+	p.change(`{"a":3}`)
+	p.step()
+	p.want("GuardWatch: generation 2 is watched")
+}
+
 // The same where the answer of the roll-back was lost, as with a scaler that died: its note on the object shows that it was done.
 func TestANoteShowsARollBackWhoseAnswerWasLost(t *testing.T) {
 	p, bad := breached(t)

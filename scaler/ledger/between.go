@@ -40,8 +40,10 @@ func between(closed []segment, current *os.File, from, to time.Time) ([]segment,
 	}
 	begins, spans := make([]time.Time, len(closed)), map[int64]Span{}
 	first := func(i int, s *source) error {
-		_, err := Reading{}.entries(s, func(e Entry) error {
-			if i >= 0 {
+		known := true // a first line that cannot be read is told when the file is
+		lenient := Reading{Unread: func(string, int, bool, error) { known = false }}
+		_, err := lenient.entries(s, func(e Entry) error {
+			if i >= 0 && known {
 				begins[i] = e.Model
 			}
 			if e.Book != nil && e.Book.Before != nil {

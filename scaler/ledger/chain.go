@@ -98,6 +98,8 @@ type Lost struct {
 	Entries int       `json:"entries"`
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
+	// ModelFrom is the earliest model time of a lost entry; From and To are machine time.
+	ModelFrom time.Time `json:"modelFrom,omitzero"`
 	// Actions are how many of each there were.
 	Actions map[string]int `json:"actions,omitempty"`
 }

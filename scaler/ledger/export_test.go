@@ -3,7 +3,12 @@ package ledger
 import (
 	"strings"
 	"sync"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
+
+// Waiting is the metric of entries that wait.
+func Waiting() float64 { return testutil.ToFloat64(entriesWaiting) }
 
 // Rehash makes the hash of a line anew, as who tampers with it would.
 func Rehash(text string) string {
@@ -37,6 +42,9 @@ func Stall(l *Ledger) (release func()) {
 	<-begun
 	return func() { close(held) }
 }
+
+// WaitEnded waits until nothing more is written.
+func WaitEnded(l *Ledger) { l.ended.Wait() }
 
 // PackAs compresses a segment as a replica does.
 func PackAs(path string) error { return pack(path, &sync.Mutex{}) }

@@ -78,7 +78,7 @@ func (l *Ledger) keep(r request, again bool, cause error) error {
 			answer = fmt.Errorf("%w; the entry is lost: %d bytes of others are kept, and there is no room for more", cause, l.kept.bytes)
 		}
 	}
-	entriesWaiting.Set(float64(len(l.kept.list)))
+	l.countWaiting()
 	return answer
 }
 
@@ -87,8 +87,17 @@ func (l *Ledger) takeKept() (request, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, some := l.kept.first()
-	entriesWaiting.Set(float64(len(l.kept.list)))
+	l.countWaiting()
 	return r, some
+}
+
+// countWaiting counts what could not be written and, where the disk does not answer, what waits for it. l.mu is held.
+func (l *Ledger) countWaiting() {
+	n := len(l.kept.list)
+	if l.slow.Load() {
+		n += len(l.queue.list) + 1 // the one that it does not answer
+	}
+	entriesWaiting.Set(float64(n))
 }
 
 // oldest is the first to be written of what waits, r included.
@@ -117,6 +126,9 @@ func (l *Ledger) lose(r request, why error) {
 		l.lost.Actions = map[string]int{}
 	}
 	l.lost.Actions[r.action]++
+	if !r.model.IsZero() && (l.lost.ModelFrom.IsZero() || r.model.Before(l.lost.ModelFrom)) {
+		l.lost.ModelFrom = r.model
+	}
 	l.lastLost = request{at: r.at, model: r.model}
 	l.why = why
 }
@@ -146,8 +158,23 @@ func (l *Ledger) admitLoss(r request) error {
 		l.lost.Actions[action] += n
 	}
 	l.lost.Entries += lost.Entries
-	l.lost.From = lost.From
+	if lost.From.Before(l.lost.From) {
+		l.lost.From = lost.From
+	}
+	if l.lost.ModelFrom.IsZero() || !lost.ModelFrom.IsZero() && lost.ModelFrom.Before(l.lost.ModelFrom) {
+		l.lost.ModelFrom = lost.ModelFrom
+	}
 	return err
+}
+
+// leaveBehind ends without the disk, which does not answer: what waits for it is lost without a record.
+func (l *Ledger) leaveBehind() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.queue.list) + len(l.kept.list) + 1
+	entriesLost.Add(float64(n))
+	l.options.Log.Error("ledger: entries are lost, as the disk does not answer", "entries", n, "folder", l.dir)
+	return fmt.Errorf("closing the ledger: the disk of %s has not answered for %s; %d entries are lost; see that it answers", l.dir, lastWrites*l.options.Patience, n)
 }
 
 // flush writes what could not be written before, at the end. What still cannot is lost without a record.

@@ -276,6 +276,31 @@ func TestACopyThatIsNotTakenHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// A disk that does not answer is seen in the metric at once, and holds up the end for a time only.
+func TestADiskThatNeverAnswersIsSeenAndLeft(t *testing.T) {
+	l := open(t, t.TempDir(), ledger.Options{Patience: 10 * time.Millisecond})
+	release := ledger.Stall(l)
+	defer func() { release(); ledger.WaitEnded(l) }()
+	for n := range 3 {
+		if err := l.Append(entry(n)); err == nil {
+			t.Fatal("an entry was written to a disk that does not answer")
+		}
+	}
+	if got := ledger.Waiting(); got != 4 { // and what it does not answer
+		t.Errorf("%g entries wait, want 4", got)
+	}
+	ended := make(chan error)
+	go func() { ended <- l.Close() }()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "4 entries are lost") {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
+	}
+}
+
 // A disk that does not answer for long loses what there is no room for in memory, the least dear first, and says so to whom it lost.
 func TestADiskThatDoesNotAnswerLosesTheLeastDear(t *testing.T) {
 	dir := t.TempDir()

@@ -64,6 +64,9 @@ type request struct {
 // mostCopies are the lines that wait for their copy to be taken; more are left out of it, and counted.
 const mostCopies = 4096
 
+// lastWrites is how many times the patience the disk is waited for at the end: less than the 30 s after which Kubernetes kills.
+const lastWrites = 20
+
 // lastCopies is how many times the patience the copy is waited for at the end.
 const lastCopies = 5
 
@@ -124,6 +127,7 @@ func (l *Ledger) wait(r request) error {
 		over.answer <- err
 	}
 	l.more.Signal()
+	l.countWaiting()
 	l.mu.Unlock()
 	if l.slow.Load() { // the one before has waited
 		select {
@@ -140,6 +144,9 @@ func (l *Ledger) wait(r request) error {
 		return err
 	case <-patience.C:
 		l.slow.Store(true)
+		l.mu.Lock()
+		l.countWaiting()
+		l.mu.Unlock()
 		return l.noAnswer()
 	}
 }
@@ -206,8 +213,17 @@ func (l *Ledger) Close() error {
 	l.closed = true
 	l.more.Signal()
 	l.mu.Unlock()
-	l.ended.Wait()
-	l.packing.Wait()
+	written := make(chan struct{})
+	go func() {
+		l.ended.Wait()
+		l.packing.Wait()
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-time.After(lastWrites * l.options.Patience):
+		return l.leaveBehind()
+	}
 	if l.copied != nil {
 		select {
 		case <-l.copied:
@@ -243,6 +259,9 @@ func (l *Ledger) run() {
 			err = l.exclusively(func() error { return l.write(r) })
 		}
 		l.slow.Store(false)
+		l.mu.Lock()
+		l.countWaiting()
+		l.mu.Unlock()
 		r.answer <- err
 	}
 }

@@ -186,10 +186,7 @@ func (b *Books) add(e ledger.Entry) {
 	case e.Notice != nil:
 		b.notices = append(b.notices, at[ledger.Notice]{now, *e.Notice})
 	case e.Action == ledger.GapAction:
-		if before.IsZero() || before.After(now) {
-			before = now
-		}
-		b.lose(Gap{before, now, e.Count})
+		b.lost(e, before, now)
 	case e.Action == "launch": // one that failed in part has instances too
 		for _, id := range e.Instances {
 			b.launched[id] = at[string]{now, e.Object}

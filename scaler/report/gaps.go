@@ -8,7 +8,8 @@ import (
 	"swell/scaler/ledger"
 )
 
-// Gap is a time of which entries of the ledger were lost, from the newest entry before to the one that stands in their place; model time.
+// Gap is a time of which entries of the ledger were lost: from the oldest of them, or the newest entry before if that is older, to the
+// one that stands in their place; model time.
 type Gap struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
@@ -21,11 +22,36 @@ func (g Gap) touches(from, to time.Time, after time.Duration) bool {
 	return g.From.Before(to) && !g.To.Add(after).Before(from)
 }
 
-// lose adds a gap, or more entries to the one that ended right there.
+// lost adds the gap that an entry stands for, which was written at a time and after another.
+func (b *Books) lost(e ledger.Entry, before, now time.Time) {
+	g := Gap{now, now, e.Count}
+	if !before.IsZero() && before.Before(now) {
+		g.From = before
+	}
+	if e.Book != nil && e.Book.Lost != nil { // what was kept of the same time may stand before it
+		from := e.Book.Lost.ModelFrom
+		if from.IsZero() { // of a ledger whose times were those of the machine
+			from = now.Add(-e.At.Sub(e.Book.Lost.From))
+		}
+		if from.Before(g.From) {
+			g.From = from
+		}
+	}
+	b.lose(g)
+}
+
+// lose adds a gap, in one with those that it meets.
 func (b *Books) lose(g Gap) {
-	if n := len(b.gaps); n > 0 && !g.From.After(b.gaps[n-1].To) {
-		b.gaps[n-1].To, b.gaps[n-1].Entries = g.To, b.gaps[n-1].Entries+g.Entries
-		return
+	for n := len(b.gaps) - 1; n >= 0 && !g.From.After(b.gaps[n].To); n-- {
+		was := b.gaps[n]
+		g.Entries += was.Entries
+		if was.From.Before(g.From) {
+			g.From = was.From
+		}
+		if was.To.After(g.To) {
+			g.To = was.To
+		}
+		b.gaps = b.gaps[:n]
 	}
 	b.gaps = append(b.gaps, g)
 }

@@ -85,6 +85,29 @@ func TestALostEndIsNotPaidToTheLedgersEnd(t *testing.T) {
 	}
 }
 
+// Entries that were kept in memory may stand before the gap, though others of their time and before were lost.
+func TestAGapBeginsWithTheOldestThatWasLost(t *testing.T) {
+	kept := []ledger.Entry{instance("i-1", "a", "spot", 0, nil, known(1.0)), at(60, ledger.Entry{Action: "start"})}
+	for m := 120.0; m < 185; m += 5 {
+		kept = append(kept, at(m, ledger.Entry{Action: "start"}))
+	}
+	for name, g := range map[string]ledger.Entry{"by the machine's time": gap(185, 120, 40), "by the model's": gap(185, 1, 40)} {
+		if name == "by the model's" {
+			g.Book.Lost.ModelFrom = nine.Add(65 * time.Minute)
+		}
+		r := made(t, report.Options{To: nine.Add(150 * time.Minute)}, append(slices.Clone(kept), g, end(240))...)
+		want := report.Gap{From: nine.Add(65 * time.Minute), To: nine.Add(185 * time.Minute), Entries: 40}
+		if !slices.Equal(r.Ledger.Gaps, []report.Gap{want}) || !r.Total.Cost.LowerBound {
+			t.Errorf("%s: gaps %+v, want %+v; %+v", name, r.Ledger.Gaps, want, r.Total.Cost)
+		}
+	}
+	// a second one that reaches back into the first is one with it
+	r := made(t, report.Options{}, append(slices.Clone(kept), gap(185, 120, 40), at(190, ledger.Entry{Action: "start"}), gap(200, 140, 2), end(240))...)
+	if want := (report.Gap{From: nine.Add(60 * time.Minute), To: nine.Add(200 * time.Minute), Entries: 42}); !slices.Equal(r.Ledger.Gaps, []report.Gap{want}) {
+		t.Errorf("gaps %+v, want %+v", r.Ledger.Gaps, want)
+	}
+}
+
 // What was before the ledger began is not known either.
 func TestBeforeTheLedgerNothingIsKnown(t *testing.T) {
 	r := made(t, report.Options{From: nine.Add(-15 * time.Hour)}, instance("i-1", "a", "spot", 0, nil, known(1.0)), end(600), end(20*60))

@@ -84,7 +84,7 @@ affinity:
 
 {{/* The port of an address such as :8080. */}}
 {{- define "swell.port" -}}
-{{- splitList ":" . | last | int -}}
+{{- with . }}{{ splitList ":" . | last | int }}{{ end -}}
 {{- end -}}
 
 {{/* Go's memory limit, a tenth below the container's: the garbage is collected before the kernel kills. Give the component's values. */}}
@@ -102,7 +102,7 @@ affinity:
 {{- with .config }}
 checksum/config: {{ . | sha256sum }}
 {{- end }}
-{{- if .root.Values.monitoring.datadog }}
+{{- if and .root.Values.monitoring.datadog .port }}
 ad.datadoghq.com/{{ .component }}.checks: |
   {"openmetrics": {"instances": [{"openmetrics_endpoint": "http://%%host%%:{{ .port }}/metrics", "namespace": "swell", "metrics": [".*"]}]}}
 {{- end }}
