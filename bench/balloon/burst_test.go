@@ -28,10 +28,11 @@ func TestABurstPopsBalloonsAndBuysNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("%d balloons were popped", s.pops)
 	if s.bought != 0 || s.pops == 0 || s.pops > heldBalloons {
 		raw, err := os.ReadFile(filepath.Join(b.stack.LedgerDir(), "ledger.jsonl"))
 		for line := range strings.Lines(string(raw)) {
-			if strings.Contains(line, `"launch"`) {
+			if strings.Contains(line, `"launch"`) || strings.Contains(line, `"create-balloons"`) {
 				t.Log(line)
 			}
 		}

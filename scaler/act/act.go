@@ -75,6 +75,9 @@ type Actor struct {
 	// refused are Balloons, by namespace/name, whose pods could not be made.
 	refused map[string]*refusal
 
+	// deleted are the balloon pods, by namespace/name, that were deleted of late; mu is of them too.
+	deleted map[string]time.Time
+
 	// turns are taken by the raises of one Auto Scaling group: its desired capacity is one number.
 	turns sync.Map
 	// noToken are Auto Scaling groups that may not be launched by token.
@@ -112,7 +115,7 @@ func New(c client.Client, kube kubernetes.Interface, cloud Cloud, intents *Inten
 		o.Drains = kube
 	}
 	return &Actor{client: c, kube: kube, drains: o.Drains, cloud: cloud, intents: intents, ledger: l, options: o, refused: map[string]*refusal{}, draining: map[string]*task{},
-		blocked: map[string]retry{}, began: map[string]*begun{}, held: map[string]time.Time{}, changed: map[string]changes{}}
+		blocked: map[string]retry{}, began: map[string]*begun{}, deleted: map[string]time.Time{}, held: map[string]time.Time{}, changed: map[string]changes{}}
 }
 
 // lastCall is how long before an instance goes it is drained even though its pods have no other place yet; model time.

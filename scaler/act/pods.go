@@ -3,6 +3,8 @@ package act
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"swell/balloon/apply"
@@ -12,13 +14,34 @@ import (
 
 // deletePods deletes balloon pods.
 func (a *Actor) deletePods(ctx context.Context, tick int64, action string, pods []plan.Pop, fail func(error)) {
+	pods = a.stillThere(pods)
 	apply.Each(len(pods), func(i int) {
 		p := pods[i]
 		intent := ledger.Entry{Phase: ledger.Intent, Action: action, Object: p.Namespace + "/" + p.Name, Reason: p.Reason}
 		a.record(tick, intent)
 		err := apply.Delete(ctx, a.kube, p.Namespace, p.Name)
 		a.record(tick, outcome(intent, err))
+		if err == nil {
+			a.mu.Lock()
+			a.deleted[p.Namespace+"/"+p.Name] = time.Now()
+			a.mu.Unlock()
+		}
 		fail(err)
+	})
+}
+
+// lagging is for how long a cache may still show a pod that was deleted; machine time.
+const lagging = 10 * time.Second
+
+// stillThere leaves out the pods that were deleted a moment ago.
+func (a *Actor) stillThere(pods []plan.Pop) []plan.Pop {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(a.deleted, func(_ string, at time.Time) bool { return now.Sub(at) > lagging })
+	return slices.DeleteFunc(slices.Clone(pods), func(p plan.Pop) bool {
+		_, gone := a.deleted[p.Namespace+"/"+p.Name]
+		return gone
 	})
 }
 
