@@ -49,11 +49,11 @@ type Record struct {
 	Good       json.RawMessage `json:"good,omitempty"`
 	Generation int64           `json:"generation,omitempty"`
 	// UID is of the object, and Seen the newest generation that Good or Watch is of: its spec stays the same.
-	UID   string `json:"uid,omitempty"`
-	Seen  int64  `json:"seen,omitempty"`
+	UID  string `json:"uid,omitempty"`
+	Seen int64  `json:"seen,omitempty"`
 	// Behind is since when the object is older than that.
 	Behind time.Time `json:"behind,omitzero"`
-	Phase Phase  `json:"phase,omitempty"`
+	Phase  Phase     `json:"phase,omitempty"`
 	// Watch is the change that Phase is about.
 	Watch *Watch `json:"watch,omitempty"`
 	// Bad are the specs that were rolled back, the newest last.
