@@ -56,6 +56,16 @@ func TestEnforceRefusesBesideAnotherScalerAndWhileFrozen(t *testing.T) {
 		c := w.poolIs("general", "Enforcing")
 		return strings.HasPrefix(c, "False OtherScaler") && strings.Contains(c, "spot-a") && strings.Contains(c, "otherScalers"), c
 	})
+	w.apply(fmt.Sprintf(pool, "general") + "  mode: Observe\n")
+	w.until("a pool that observes has nothing against the other", func() (bool, string) {
+		c, problems := w.poolIs("general", "Enforcing"), w.poolOf("general").Status.Problems
+		return strings.HasPrefix(c, "False Observes") && len(problems) == 0, fmt.Sprint(c, problems)
+	})
+	w.apply(fmt.Sprintf(pool, "general"))
+	w.until("the pool is not enforced again", func() (bool, string) {
+		c := w.poolIs("general", "Enforcing")
+		return strings.HasPrefix(c, "False OtherScaler"), c
+	})
 	w.scale(90)
 	w.until("the pods wait", func() (bool, string) {
 		n := len(w.pods("app=web"))

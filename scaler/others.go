@@ -96,7 +96,7 @@ func (l *Loop) refuse(p *plan.Policy, world observe.World) []plan.Problem {
 				Mend: "give its NodePools taints or requirements that keep these pods off, or mode: Observe here"})
 		}
 		why := conflicts(seen, world, pool.Name, l.options.Config.ClusterName)
-		if why == "" || world.Pools[i].Spec.Groups.OtherScalers == "Ignore" {
+		if why == "" || pool.Observe || world.Pools[i].Spec.Groups.OtherScalers == "Ignore" { // one that observes acts beside nobody
 			continue
 		}
 		pool.Observe, pool.ObserveWhy = true, why

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
 	"swell/scaler/ui/local"
@@ -23,6 +24,14 @@ func (f *scalerFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.url, "url", "", "address of the page, such as https://10.0.0.7:8443, where it is reached without the API server")
 	c.Flags().StringVar(&f.authority, "ca-file", "", "PEM file that signed the page's certificate, with --url; absent: those of this machine")
 	c.Flags().IntVar(&f.podPort, "pod-port", 8443, "port of the leader's pod: that of page.bind in its configuration")
+}
+
+// mendOfReach is what may be done where the leader does not answer; outside is that where it is no pod.
+func mendOfReach(err error, outside string) string {
+	if apierrors.IsNotFound(err) {
+		return "it holds the Lease and is no pod of that namespace: for a scaler outside of the cluster " + outside
+	}
+	return "see that its configuration has page.bind"
 }
 
 // reach is where the page is, and a transport that signs in there.

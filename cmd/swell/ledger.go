@@ -52,7 +52,12 @@ It reads a copy of the folder that ledgerDir names, or of the prefix in S3, with
 does not, 2 it cannot be read.`,
 		Example: `  swell ledger fetch --out ledger && swell ledger verify --ledger ledger
   swell ledger verify --ledger ledger --head 15:15bb9d8e5d63fd56cf1ca4b3da450a426e1eb70b367dd92ebaee57f4840a5d86 --json`,
-		Args: noArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && dir == "" {
+				return usageError{fmt.Errorf("%s: %q is not expected here; the folder is given as --ledger %s", cmd.CommandPath(), args[0], args[0])}
+			}
+			return noArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" {
 				return usageError{fmt.Errorf("%s: --ledger is missing; give the folder that ledgerDir of swell-scaler's configuration names, or a copy of it", cmd.CommandPath())}

@@ -54,7 +54,7 @@ func (f scalerFlags) fetch(cmd *cobra.Command, dir string) error {
 	}
 	answer, err := through.RoundTrip(request)
 	if err != nil {
-		return fmt.Errorf("%s: ask the scaler for its ledger: %w; see that its configuration has page.bind", cmd.CommandPath(), err)
+		return fmt.Errorf("%s: ask the scaler for its ledger: %w; %s", cmd.CommandPath(), err, mendOfReach(err, "read the folder of its ledgerDir there, or give --url"))
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {

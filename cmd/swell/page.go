@@ -88,7 +88,7 @@ func printState(ctx context.Context, cmd *cobra.Command, target *url.URL, throug
 	}
 	answer, err := through.RoundTrip(request)
 	if err != nil {
-		return fmt.Errorf("%s: ask the scaler for its state: %w; see that its configuration has page.bind", cmd.CommandPath(), err)
+		return fmt.Errorf("%s: ask the scaler for its state: %w; %s", cmd.CommandPath(), err, mendOfReach(err, "give the address of its page by --url"))
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))

@@ -106,7 +106,7 @@ func holdsToTheRun(t *testing.T, text string) {
 	if most := (3 + bought) * watched / 60; watched < 10 || hours <= 3*watched/60-0.3 || hours > most+0.3 {
 		t.Errorf("%g node-hours in %g minutes, of three nodes at first and %g more", hours, watched, bought)
 	}
-	if ahead := figure(`came after swell would have launched: \d+, by a median of (\d+) s`); ahead > 60 {
+	if ahead := figure(`launched later than swell would have launched them: \d+, by a median of (\d+) s`); ahead > 60 {
 		t.Errorf("the other scaler's nodes were launched a median of %g s later: it looks every 10 s", ahead)
 	}
 	actions := regexp.MustCompile(`(?m)^\S+Z +(launch|return) +(\d+) +general .*\S+ +0\.31 +\S.*$`).FindAllStringSubmatch(text, -1)

@@ -93,7 +93,7 @@ func (o *shadowOutput) print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\n%s\n", o.Total)
 	if n := len(o.Ahead); n > 0 {
-		fmt.Fprintf(w, "Nodes that came after swell would have launched: %d, by a median of %.0f s, at most %.0f s later.\n", n, o.Ahead[n/2], o.Ahead[n-1])
+		fmt.Fprintf(w, "Nodes that were launched later than swell would have launched them: %d, by a median of %.0f s, at most %.0f s; boots are in neither.\n", n, o.Ahead[n/2], o.Ahead[n-1])
 	}
 	if o.Unanswered > 0 {
 		fmt.Fprintf(w, "Imagined launches that no node followed in 15 minutes: %d.\n", o.Unanswered)

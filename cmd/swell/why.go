@@ -145,9 +145,9 @@ func (f whyFlags) consumer(args []string) (namespace, name string, err error) {
 	}
 	switch {
 	case len(args) == 0:
-		return "", "", errors.New("no QueueConsumer was named; give NAMESPACE/NAME, or NAME and -n NAMESPACE")
+		return "", "", errors.New("no object was named; give NAMESPACE/NAME of a QueueConsumer, or NAME and -n NAMESPACE, or another such as pod/NAMESPACE/NAME, node/NAME or pool/NAME")
 	case len(validation.IsDNS1123Subdomain(name)) > 0:
-		return "", "", fmt.Errorf("%q names no QueueConsumer; give NAMESPACE/NAME, or NAME and -n NAMESPACE", strings.Join(args, " "))
+		return "", "", fmt.Errorf("%q names nothing that swell knows; give NAMESPACE/NAME of a QueueConsumer, or NAME and -n NAMESPACE, or another such as pod/NAMESPACE/NAME, node/NAME or pool/NAME", strings.Join(args, " "))
 	case namespace == "":
 		return f.namespace, name, nil
 	case f.namespace != "" && f.namespace != namespace:

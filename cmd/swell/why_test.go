@@ -189,7 +189,7 @@ func TestWhyFailures(t *testing.T) {
 		code int
 		says string
 	}{
-		"no name":        {nil, exitUsage, "no QueueConsumer was named; give NAMESPACE/NAME"},
+		"no name":        {nil, exitUsage, "no object was named; give NAMESPACE/NAME of a QueueConsumer"},
 		"two names":      {[]string{"shop/orders", "shop/mails"}, exitUsage, "NAMESPACE/NAME"},
 		"two namespaces": {[]string{"shop/orders", "-n", "store"}, exitUsage, "give one namespace"},
 		"an odd name":    {[]string{"shop/../pods"}, exitUsage, "NAMESPACE/NAME"},

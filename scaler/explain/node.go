@@ -17,7 +17,7 @@ func (b *Book) node(s *Story) {
 	if in != nil && node == "" {
 		node = in.Node
 	}
-	var kept, returned, drained *deed
+	var kept, returned, drained, would *deed
 	for i := range b.deeds {
 		d := &b.deeds[i]
 		onNode, onInstance := node != "" && d.Object == node, id != "" && d.Object == id
@@ -41,12 +41,13 @@ func (b *Book) node(s *Story) {
 			s.Add(noticed(d.Entry))
 		case d.Action == "suppressed" && (id != "" && about(d.Object, id) || node != "" && about(d.Object, node)):
 			s.Add(b.event(d, ""))
+		case d.Action == "would-return" && (onInstance || node != "" && d.Node == node):
+			would = d
+			s.Add(b.event(d, ""))
 		case onInstance || onNode:
 			if d.Action != "instance" {
 				s.Add(b.event(d, ""))
 			}
-		case d.Action == "would-return" && node != "" && d.Node == node:
-			s.Add(b.event(d, ""))
 		case id != "" && d.Phase == ledger.Note && d.Action == "launch" && about(d.Reason, id):
 			s.Add(b.event(d, "group "+d.Object))
 		}
@@ -56,6 +57,9 @@ func (b *Book) node(s *Story) {
 		s.Add(b.event(launch, "group "+launch.Object))
 	}
 	s.Add(b.steps(id, "")...)
+	if would != nil && (kept == nil || !kept.Model.After(would.Model)) {
+		kept = would
+	}
 	b.answerNode(s, in, launch, kept, drained, returned)
 	if s.Kind == Node && id == "" && len(s.Events) > 0 {
 		s.Notes = append(s.Notes, "no record says which instance this node is, so that its purchase and its return are not here")
@@ -108,6 +112,8 @@ func (b *Book) answerNode(s *Story, in *ledger.Instance, launch, kept, drained, 
 			break
 		}
 		say("It is being drained since %s: %s.", clock(drained.Model), drained.Reason)
+	case kept != nil && kept.Action == "would-return":
+		say("It would be returned, as of %s: %s; its pool only observes.", clock(kept.Model), kept.Reason)
 	case kept != nil:
 		say("It stays, as was last noted at %s: %s%s.", clock(kept.Model), kept.Reason, b.sinceThen(kept))
 	}

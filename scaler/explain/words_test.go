@@ -50,6 +50,16 @@ func TestASizeSaysWhatChanged(t *testing.T) {
 		"08:07:00 size 3 as before, mode Enforce → Observe (1 in 1a, 2 in 1c): d | ")
 }
 
+// A node of a pool that observes, which swell would return, does not stay because of an older note.
+func TestANodeThatWouldBeReturnedIsSaidToBe(t *testing.T) {
+	kept := line("08:00:00", ledger.Entry{Phase: ledger.Note, Action: "kept", Object: "ip-1", Reason: "what is on it has no place"})
+	would := line("08:03:09", ledger.Entry{Phase: ledger.Note, Action: "would-return", Object: "i-1", Node: "ip-1", Reason: "unneeded for 3m9s"})
+	s := NewBook([]ledger.Entry{kept, would, line("09:10:00", ledger.Entry{Phase: ledger.Note, Action: "problem"})}, time.Time{}).Story(Object{Node, "ip-1"})
+	if len(s.Answer) != 1 || s.Answer[0] != "It would be returned, as of 2026-11-23 08:03:09 UTC: unneeded for 3m9s; its pool only observes." {
+		t.Errorf("%q", s.Answer)
+	}
+}
+
 // That a node is needed again is not noted, so that an old note is told as one.
 func TestAnOldNoteOnANodeIsToldAsOne(t *testing.T) {
 	kept := line("08:00:00", ledger.Entry{Phase: ledger.Note, Action: "kept", Object: "ip-1", Reason: "unneeded since 07:59:59, and it goes after 2m0s of that"})

@@ -112,7 +112,7 @@ func (r *Remover) stopped(ctx context.Context) error {
 	if ends := s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second); time.Now().After(ends) {
 		return nil
 	}
-	err = fmt.Errorf("%w (%s renewed Lease %s/swell-scaler at %s): scale its Deployment to 0, or take its release away, and run this again",
+	err = fmt.Errorf("%w (%s renewed Lease %s/swell-scaler at %s): scale its Deployment or StatefulSet to 0, or take its release away, and run this again",
 		ErrRunning, *s.HolderIdentity, r.Options.Namespace, s.RenewTime.UTC().Format(time.RFC3339))
 	if r.Options.DryRun {
 		r.Running = err.Error()
