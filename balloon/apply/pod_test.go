@@ -1,6 +1,7 @@
 package apply_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestARestrictedNamespaceTakesBalloons(t *testing.T) {
 			continue
 		}
 		if *got.Spec.Priority != -10 || *got.Spec.PreemptionPolicy != corev1.PreemptNever || got.Status.QOSClass == corev1.PodQOSBestEffort ||
-			*got.Spec.TerminationGracePeriodSeconds != 0 || !metav1.IsControlledBy(got, b) || len(got.Labels) != 1 {
+			*got.Spec.TerminationGracePeriodSeconds != 0 || !metav1.IsControlledBy(got, b) || !maps.Equal(got.Labels, pod.Labels) {
 			t.Errorf("%s: became %+v", name, got)
 		}
 		if w.PullImages && (len(got.Spec.Volumes) != 1 || got.Spec.Volumes[0].Image == nil || got.Spec.Volumes[0].Image.Reference != "app") {
