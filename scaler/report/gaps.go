@@ -29,11 +29,12 @@ func (b *Books) lost(e ledger.Entry, before, now time.Time) {
 		g.From = before
 	}
 	if e.Book != nil && e.Book.Lost != nil { // what was kept of the same time may stand before it
-		from := e.Book.Lost.ModelFrom
-		if from.IsZero() { // of a ledger whose times were those of the machine
-			from = now.Add(-e.At.Sub(e.Book.Lost.From))
+		lost := e.Book.Lost
+		from := lost.ModelFrom
+		if from.IsZero() && !lost.From.IsZero() && e.At.After(lost.From) { // of a ledger whose times were those of the machine
+			from = now.Add(-e.At.Sub(lost.From))
 		}
-		if from.Before(g.From) {
+		if !from.IsZero() && from.Before(g.From) {
 			g.From = from
 		}
 	}
